@@ -1,0 +1,48 @@
+"""Stale results cannot be published: executed chapters are cached under a digest of `lib/` and `data/`.
+
+Jupyter Book's own cache knows a notebook's cells only. A change in the library or in a record would leave the
+old outputs standing. Here each digest has a cache folder of its own, and a new digest sends every notebook
+through the build again.
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+SOURCES = ("lib", "data")
+IGNORED = ("__pycache__", ".ipynb_checkpoints")
+
+
+def digest(root: Path) -> str:
+    """Names and contents of all files that a chapter's outputs depend on, as 16 hex digits."""
+    found = hashlib.sha256()
+    for path in sorted(path for source in SOURCES for path in (root / source).rglob("*")):
+        if path.is_file() and not set(path.parts) & set(IGNORED):
+            found.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
+            found.update(path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def choose_cache(app, config) -> None:
+    """Point the execution cache at this digest's folder; folders of other digests are deleted."""
+    caches = Path(app.outdir).parent / ".jupyter_cache"
+    current = caches / digest(Path(app.srcdir))
+    for older in caches.glob("*"):
+        if older != current:
+            shutil.rmtree(older) if older.is_dir() else older.unlink()
+    config.nb_execution_cache_path = str(current)
+
+
+def notebooks_of_another_digest(app, env, added, changed, removed) -> list[str]:
+    """Every notebook page, when the digest differs from the one that the last build of this output saw."""
+    now = digest(Path(app.srcdir))
+    if getattr(env, "sources_digest", None) == now:
+        return []
+    env.sources_digest = now
+    return [name for name in env.found_docs if str(env.doc2path(name)).endswith(".ipynb")]
+
+
+def setup(app) -> dict:
+    app.connect("config-inited", choose_cache, priority=1)
+    app.connect("env-get-outdated", notebooks_of_another_digest)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,19 @@
+"""Models and profilers behind the report's chapters. Nothing is re-exported: import the module you need.
+
+    paths         where things are in this repository
+    requirements  what an interpreter lacks to run a chapter
+    models        torch modules and pure functions
+    profilers     latency, memory, FLOPs of any callable
+    provenance    on which machine, with which versions, at which commit
+    records       one measured run, written to and read from data/runs
+    report        records made into tables, figures, verdicts and prose
+
+Symbols, as in the papers; a test holds the page `book/notation.md` to this list.
+
+    B  batch
+    T  sequence length, in tokens
+    D  model dimension, the number of channels
+    N  state size per channel
+    K  taps of a convolution
+    r  downsampling factor (called `factor` in code)
+"""

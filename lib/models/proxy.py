@@ -1,0 +1,131 @@
+"""The seed report's operator proxy: what a selective scan costs, without the scan.
+
+A depthwise causal convolution stands for the long kernel, a pointwise projection for the channel
+mixing, a ReLU for the nonlinearity. Nothing here selects; the real scan has its own module.
+Symbols: `lib/__init__.py`. Equations: the chapter on multi-resolution scanning.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+TAPS = 63  # of the seed's convolution
+
+
+class Branch(nn.Module):
+    """Causal depthwise convolution, pointwise projection, ReLU: the seed's single-resolution baseline.
+
+    dim      channels D >= 1
+    taps     length K >= 1 of the convolution; output t sees inputs t-K+1 .. t
+    source   the seed report, section 6.2
+    """
+
+    factor = None  # of downsampling: there is one branch only
+
+    def __init__(self, dim: int, taps: int = TAPS, *, generator: torch.Generator | None = None):
+        super().__init__()
+        _at_least_one(dim=dim, taps=taps)
+        self.taps = taps
+        self.kernel = nn.Parameter(_uniform((dim, 1, taps), fan_in=taps, generator=generator))
+        self.mix = nn.Parameter(_uniform((dim, dim), fan_in=dim, generator=generator))
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        # The padded copy stays unnamed: a name would keep it alive to the end.
+        y = F.conv1d(F.pad(x.transpose(1, 2), (self.taps - 1, 0)), self.kernel, groups=x.shape[-1])
+        return F.relu(F.linear(y.transpose(1, 2), self.mix))
+
+
+class DualBranch(nn.Module):
+    """The seed's MRSS proxy: a full-rate and a low-rate branch, fused by a gate per token and channel.
+
+    factor           r >= 1; the low branch sees every r-th token, its output is held for r tokens
+    detach_upsample  True repeats the seed's defect: upsampling without gradient, so that at r > 1
+                     the low branch is never trained
+    source           the seed report, section 5.1
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        factor: int,
+        taps: int = TAPS,
+        *,
+        detach_upsample: bool = False,
+        generator: torch.Generator | None = None,
+    ):
+        super().__init__()
+        _at_least_one(factor=factor)
+        self.factor = factor
+        self.detach_upsample = detach_upsample
+        self.high = Branch(dim, taps, generator=generator)
+        self.low = Branch(dim, taps, generator=generator)
+        self.gate = nn.Parameter(_uniform((dim, dim), fan_in=dim, generator=generator))
+        self.gate_bias = nn.Parameter(_uniform((dim,), fan_in=dim, generator=generator))
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        high = self.high(x)
+        low = self.low(x[:, :: self.factor])
+        held = low if self.factor == 1 else self._hold(low, x.shape[1])
+        gate = F.linear(x, self.gate, self.gate_bias).sigmoid()
+        return gate * held + (1 - gate) * high
+
+    def _hold(self, low: Float[Tensor, "B t D"], length: int) -> Float[Tensor, "B T D"]:
+        if self.detach_upsample:
+            low = low.detach()
+        return low.repeat_interleave(self.factor, dim=1)[:, :length]
+
+
+def family(
+    dim: int, factors: Iterable[int], taps: int = TAPS, *, generator: torch.Generator | None = None
+) -> dict[str, Branch | DualBranch]:
+    """The baseline and one dual branch per factor, smallest first, by the names that tables and figures use."""
+    blocks: dict[str, Branch | DualBranch] = {"baseline": Branch(dim, taps, generator=generator)}
+    for factor in sorted(factors):
+        blocks[f"r = {factor}"] = DualBranch(dim, factor, taps, generator=generator)
+    return blocks
+
+
+def flops(batch: int, length: int, dim: int, taps: int = TAPS, factor: int | None = None) -> int:
+    """Operations of one forward pass, a multiply-add counted as two, element-wise work left out.
+
+    factor   None for the baseline, r >= 1 for the dual branch
+    source   closed form behind the FLOPs column of the seed's table in section 6.3
+    """
+    branch = 2 * batch * dim * (taps + dim)
+    if factor is None:
+        return length * branch
+    low_length = -(-length // factor)
+    return (length + low_length) * branch + 2 * batch * length * dim**2
+
+
+def peak_elements(batch: int, length: int, dim: int, factor: int | None = None) -> int:
+    """Elements of intermediate tensors alive at the peak of one forward pass, input and weights left out.
+
+    The baseline peaks at its end, with three activations of B*T*D: convolved, projected, rectified. The
+    dual branch peaks in the fusion, with six, and one low-rate output more at r > 1.
+    """
+    full = batch * length * dim
+    if factor is None:
+        return 3 * full
+    held = 0 if factor == 1 else batch * -(-length // factor) * dim
+    return 6 * full + held
+
+
+def weights(dim: int, taps: int = TAPS, factor: int | None = None) -> int:
+    """Number of parameters of the baseline or of a dual branch."""
+    branch = dim * (taps + dim)
+    return branch if factor is None else 2 * branch + dim * (dim + 1)
+
+
+def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator | None) -> Tensor:
+    bound = fan_in**-0.5  # the bound of nn.Conv1d and nn.Linear, which the seed used
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+
+
+def _at_least_one(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} = {size}: at least 1 is needed")

@@ -1,0 +1,1 @@
+"""Latency, memory and FLOPs of callables. No profiler knows a model."""

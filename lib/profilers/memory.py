@@ -1,0 +1,87 @@
+"""Memory: peak bytes that a call adds to what was alive before it.
+
+On CUDA the allocator keeps the peak. On a CPU every tensor that torch hands out is followed until its
+storage dies: the same call gives the same number on every machine. Scratch space inside one operator
+is not seen there. Resident set size is not used: it depends on the allocator's mood.
+"""
+
+import gc
+import weakref
+from collections.abc import Callable
+
+import psutil
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+
+def peak_bytes(call: Callable[[], object], *, device: str | torch.device = "cpu", inference: bool = True) -> int:
+    """Peak of live tensor bytes during one call, above the start: inputs and weights are left out, the result is in.
+
+    inference  run under `torch.inference_mode`; False for training steps
+    raises     ValueError for a device that is neither a CPU nor CUDA
+    """
+    device = torch.device(device)
+    with torch.inference_mode(inference):
+        match device.type:
+            case "cpu":
+                with LiveBytes() as live:
+                    call()
+                return live.peak
+            case "cuda":
+                return _cuda_peak(call, device)
+    raise ValueError(f"device = {device}: memory is measured on cpu and cuda")
+
+
+def available_bytes(device: str | torch.device = "cpu") -> int:
+    """Bytes that can still be allocated on a device without swapping."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of storages born inside the context, and keeps their peak."""
+
+    def __init__(self):
+        super().__init__()
+        self.live = 0
+        self.peak = 0
+        self._sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        for older in tree_iter((args, kwargs)):
+            self._see(older, born=False)
+        result = func(*args, **kwargs)
+        for newer in tree_iter(result):
+            self._see(newer, born=True)
+        return result
+
+    def _see(self, value: object, born: bool) -> None:
+        if not isinstance(value, Tensor) or value.layout != torch.strided:
+            return
+        storage = value.untyped_storage()
+        key = storage._cdata  # a view shares its storage, a storage its address
+        if key in self._sizes:
+            return
+        self._sizes[key] = storage.nbytes() if born else 0
+        self.live += self._sizes[key]
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._forget, key)
+
+    def _forget(self, key: int) -> None:
+        self.live -= self._sizes.pop(key)
+
+
+def _cuda_peak(call: Callable[[], object], device: torch.device) -> int:
+    gc.collect()  # a model of an earlier case may wait in a reference cycle
+    torch.cuda.synchronize(device)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    start = torch.cuda.memory_allocated(device)
+    call()
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - start

@@ -1,0 +1,103 @@
+"""Figures: `figure(ax, frame) -> Axes`. Markers and dashes repeat what colours say, for greyscale print."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+from lib.report import units
+
+MARKERS = "osD^vP"
+BASELINE = dict(color="0.25", linewidth=1.2, linestyle="--", zorder=1)
+
+
+def style() -> None:
+    """The look of every figure: vector output, a light grid, a palette safe for colour blindness."""
+    sns.set_theme(style="whitegrid", palette="colorblind", rc={"grid.color": "0.9", "axes.edgecolor": "0.6"})
+    set_matplotlib_formats("svg", "pdf")
+
+
+def latency_by_factor(ax: Axes, frame: pd.DataFrame) -> Axes:
+    """Latency over the baseline's per factor and machine: median, quartiles, and what operations alone would cost."""
+    ideal = frame.dropna(subset=["factor", "flops_ratio"]).drop_duplicates("factor").sort_values("factor")
+    _by_factor(ax, frame, "latency_ratio")
+    places = {factor: place for place, factor in enumerate(_factors(frame))}
+    ax.scatter(
+        [places[factor] for factor in ideal["factor"]],
+        ideal["flops_ratio"],
+        marker="_",
+        s=900,
+        color="0.55",
+        label="operations alone",
+        zorder=1,
+    )
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def memory_by_factor(ax: Axes, frame: pd.DataFrame) -> Axes:
+    """Peak memory over the baseline's per factor and machine."""
+    _by_factor(ax, frame, "memory_ratio")
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def latency_over_length(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame) -> Axes:
+    """Median latency [ms] over length on log axes, one machine, a fitted slope with its interval per variant."""
+    exponents = slopes.set_index("variant")
+    for (variant, group), marker in zip(frame.groupby("variant", sort=False), MARKERS, strict=False):
+        fit = exponents.loc[variant]
+        ax.errorbar(
+            group["length"],
+            group["seconds"] * 1e3,
+            yerr=1e3 * _bars(group, "seconds"),
+            marker=marker,
+            linestyle="--" if variant == "baseline" else "-",
+            capsize=2,
+            label=f"{variant}: slope {fit['slope']:.2f} {units.interval(fit['low'], fit['high'])}",
+        )
+    ax.set(xscale="log", yscale="log", xlabel="sequence length T [tokens]", ylabel="latency [ms]")
+    lengths = sorted(frame["length"].unique())
+    ax.set_xticks(lengths, [f"{length:,}" for length in lengths])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.set_title(f"Latency over length, {frame['machine'].iloc[0]}")
+    ax.legend(frameon=False)
+    return ax
+
+
+def _by_factor(ax: Axes, frame: pd.DataFrame, column: str) -> None:
+    """One point per factor and machine, machines side by side around the factor's place."""
+    shown = frame.dropna(subset=["factor", column])
+    factors = _factors(frame)
+    machines = list(shown["machine"].unique())
+    step = min(0.16, 0.6 / max(len(machines), 1))
+    for number, (machine, marker) in enumerate(zip(machines, MARKERS, strict=False)):
+        group = shown[shown["machine"] == machine]
+        places = [factors.index(factor) + (number - (len(machines) - 1) / 2) * step for factor in group["factor"]]
+        bars = _bars(group, column) if f"{column}_low" in group else None
+        ax.errorbar(places, group[column], yerr=bars, marker=marker, linestyle="none", capsize=2, label=machine)
+    ax.axhline(1, **BASELINE)
+    ax.annotate(
+        "baseline", (0, 1), (4, 4), xycoords=("axes fraction", "data"), textcoords="offset points", color="0.25"
+    )
+    ax.set_xticks(range(len(factors)), [f"r = {factor}" for factor in factors])
+    ax.set(xlim=(-0.6, len(factors) - 0.4), ylim=(0, None), xlabel="downsampling factor")
+    ax.grid(axis="x", visible=False)
+    quantity = {"latency_ratio": "latency", "memory_ratio": "peak memory"}[column]
+    above = int((shown[column] > 1).sum())
+    ax.set_ylabel(f"{quantity} / baseline")
+    ax.set_title(f"{above} of {len(shown)} points need more {quantity} than the baseline", fontsize="medium")
+
+
+def _factors(frame: pd.DataFrame) -> list[int]:
+    return sorted(frame["factor"].dropna().unique())
+
+
+def _bars(group: pd.DataFrame, column: str) -> np.ndarray:
+    """Distances from the median down and up to the quartiles; none where there is one value only."""
+    low = group[column] - group[f"{column}_low"]
+    high = group[f"{column}_high"] - group[column]
+    return np.nan_to_num(np.stack([low, high]).astype(float))

@@ -1,0 +1,122 @@
+"""Parameters of a chapter: what papermill may set, what is allowed, and one plain line where it is not.
+
+Defaults stand in the notebook's parameters cell, and nowhere else; types and bounds stand here. papermill
+injects a cell of its own after that cell and only warns of names it does not know, so both are read
+from the notebook's history.
+"""
+
+import ast
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from lib.profilers.memory import available_bytes
+from lib.report.units import binary
+
+MARK = "# Parameters"  # the first line of a parameters cell, ours and papermill's
+
+
+class ParameterError(ValueError):
+    """A parameter that the chapter cannot use; Jupyter shows the message without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"ParameterError: {self}"]
+
+
+class Parameters(BaseModel):
+    """What the parameters of every chapter share. The description of a field says what is allowed."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    seed: int = Field(ge=0, lt=2**63, description="a whole number, at least 0")
+    device: str = Field(description="'auto', 'cpu', or 'cuda' on a machine that has it")
+    dtype: Literal["float32", "float64", "bfloat16", "float16"] = Field(
+        description="'float32', 'float64', 'bfloat16' or 'float16'"
+    )
+    record: bool = Field(description="True or False")
+
+    @field_validator("device")
+    @classmethod
+    def _present(cls, device: str) -> str:
+        cuda = torch.cuda.is_available()
+        if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not cuda):
+            raise ValueError(f"this machine has cpu{' and cuda' if cuda else ' only'}")
+        return ("cuda" if cuda else "cpu") if device == "auto" else device
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        return getattr(torch, self.dtype)
+
+
+class Mrss(Parameters):
+    """The chapter on multi-resolution scanning."""
+
+    r: int = Field(ge=1, description="a downsampling factor, a whole number, at least 1")
+    batch: int = Field(ge=1, description="a whole number, at least 1")
+    length: int = Field(ge=16, description="a sequence length in tokens, a whole number, at least 16")
+    dim: int = Field(ge=1, description="a number of channels, a whole number, at least 1")
+    taps: int = Field(ge=1, description="a length of the convolution, a whole number, at least 1")
+    runs: int = Field(ge=2, description="a number of timed rounds, a whole number, at least 2")
+    warmup: int = Field(ge=0, description="a number of untimed rounds, a whole number, at least 0")
+
+
+Chosen = TypeVar("Chosen", bound=Parameters)
+
+
+def check(chapter: type[Chosen], namespace: Mapping[str, Any]) -> Chosen:
+    """The chapter's parameters as a notebook's namespace holds them, `device` resolved.
+
+    namespace  the notebook's `globals()`; its history `In` tells which names were set
+    raises     ParameterError: one line that names the parameter, what is allowed and the nearest name
+    """
+    names = list(chapter.model_fields)
+    for name in _assigned(namespace.get("In", []), names):
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.3)
+            hint = f"; the nearest is `{near[0]}`" if near else ""
+            raise ParameterError(f"`{name}` is not a parameter of this chapter{hint}. There are: {', '.join(names)}")
+    missing = [name for name in names if name not in namespace]
+    if missing:
+        raise ParameterError(f"{', '.join(missing)}: not set; run the parameters cell first")
+    try:
+        return chapter.model_validate({name: namespace[name] for name in names})
+    except ValidationError as error:
+        raise ParameterError("; ".join(_plain(chapter, found) for found in error.errors())) from None
+
+
+def fits(needed_bytes: int, device: str, **asked: int) -> None:
+    """Refuse a run that would not fit into memory, before the operating system ends it without a word.
+
+    needed_bytes  of inputs, weights and the peak of the smallest case
+    asked         the parameters that decide it, for the message
+    raises        ParameterError, naming them and both sizes
+    """
+    free = available_bytes(device)
+    if needed_bytes > free:
+        sizes = ", ".join(f"{name} {value}" for name, value in asked.items())
+        raise ParameterError(f"{sizes}: needs {binary(needed_bytes)} on {device}, {binary(free)} are free; lower one")
+
+
+def _plain(chapter: type[Parameters], found: Mapping[str, Any]) -> str:
+    name = found["loc"][0]
+    reason = f"; {found['ctx']['error']}" if found["type"] == "value_error" else ""
+    return f"`{name}` is {found['input']!r}; allowed is {chapter.model_fields[name].description}{reason}"
+
+
+def _assigned(history: Iterable[str], names: list[str]) -> list[str]:
+    """Names set by the latest parameters cell and by what papermill injected after it."""
+    current: list[str] = []
+    for cell in history:
+        if cell.startswith(MARK):
+            here = list(_targets(cell))
+            current = here if set(names) <= set(here) else current + here
+    return current
+
+
+def _targets(cell: str) -> Iterable[str]:
+    for statement in ast.parse(cell).body:
+        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+        yield from (target.id for target in targets if isinstance(target, ast.Name))

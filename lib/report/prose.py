@@ -1,0 +1,30 @@
+"""Prose whose numbers are computed: text with values already set in becomes Markdown for every reader."""
+
+from textwrap import dedent
+
+import pandas as pd
+from IPython.display import Markdown
+
+from lib.report import units
+
+
+def say(text: str) -> Markdown:
+    """A paragraph or more of Markdown; the indentation that all lines share is removed."""
+    return Markdown(dedent(text).strip())
+
+
+def extent(ratios: pd.Series) -> str:
+    """Smallest and largest of some ratios: `1.62× to 2.10×`."""
+    known = ratios.dropna()
+    low, high = units.times(known.min()), units.times(known.max())
+    return low if low == high else f"{low} to {high}"
+
+
+def per_machine(frame: pd.DataFrame, column: str) -> str:
+    """A ratio on each machine: `1.62× on A and 1.48× on B`."""
+    return units.listed([f"{units.times(row[column])} on {row['machine']}" for _, row in frame.iterrows()])
+
+
+def out_of(count: int, total: int) -> str:
+    """`none of 3`, `1 of 3`, `all 3`."""
+    return f"none of {total}" if count == 0 else f"all {total}" if count == total else f"{count} of {total}"

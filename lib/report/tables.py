@@ -1,0 +1,60 @@
+"""Tables for readers: data frames as Markdown, which the page, the PDF, Colab and GitHub all render."""
+
+import pandas as pd
+from IPython.display import Markdown
+
+
+def table(columns: dict[str, pd.Series | list], caption: str = "") -> Markdown:
+    """A table from header -> cells. Headers carry the units; text columns go left, all else right.
+
+    caption  what is shown, on which machine, from which run; printed above
+    """
+    frame = pd.DataFrame({header: list(cells) for header, cells in columns.items()})
+    left = ["left" if _is_prose(frame[header]) else "right" for header in frame]
+    body = frame.to_markdown(index=False, colalign=left, disable_numparse=True)
+    return Markdown(f"*{caption}*\n\n{body}" if caption else body)
+
+
+def profile_table(frame: pd.DataFrame, caption: str) -> Markdown:
+    """Variant, latency with quartiles, ratios to the baseline, memory and operations of one machine's cases."""
+    return table(
+        {
+            "variant": list(frame["variant"]),
+            "latency [ms]": [_or_error(row.seconds * 1e3, row, "{:,.1f}") for row in frame.itertuples()],
+            "quartiles [ms]": [_range(row.seconds_low, row.seconds_high, 1e3) for row in frame.itertuples()],
+            "latency / baseline": [_or_error(row.latency_ratio, row, "{:.2f}") for row in frame.itertuples()],
+            "memory [MiB]": [_or_error(row.memory_bytes / 2**20, row, "{:,.1f}") for row in frame.itertuples()],
+            "memory / baseline": [_or_error(row.memory_ratio, row, "{:.2f}") for row in frame.itertuples()],
+            "GFLOP": [_or_error(row.flops / 1e9, row, "{:,.2f}") for row in frame.itertuples()],
+        },
+        caption,
+    )
+
+
+def compare(frame: pd.DataFrame, column: str, caption: str, form: str = "{:.2f}") -> Markdown:
+    """One column of several machines' cases side by side: a row per variant, a column per machine."""
+    wide = frame.pivot(index="variant", columns="machine", values=column)
+    wide = wide.loc[frame["variant"].unique(), frame["machine"].unique()]
+    cells = {machine: ["–" if pd.isna(value) else form.format(value) for value in wide[machine]] for machine in wide}
+    return table({"variant": list(wide.index), **cells}, caption)
+
+
+def provenance(record, machine: str) -> str:
+    """Machine, day and commit of a record, for a caption."""
+    code = "unknown commit" if record.commit is None else f"commit {record.commit[:7]}"
+    return f"{machine}, {record.recorded_at:%Y-%m-%d}, {code}{' with changes' if record.dirty else ''}"
+
+
+def _or_error(value: float, row, form: str) -> str:
+    if pd.isna(value):
+        return "–" if pd.isna(row.error) else str(row.error).split(":")[0]
+    return form.format(value)
+
+
+def _range(low: float, high: float, scale: float) -> str:
+    return "–" if pd.isna(low) else f"{low * scale:,.1f} – {high * scale:,.1f}"
+
+
+def _is_prose(cells: pd.Series) -> bool:
+    """Words, not figures: no cell starts with a digit, a sign or a dash."""
+    return not any(str(cell).lstrip("+−-–[ ")[:1].isdigit() for cell in cells)

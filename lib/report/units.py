@@ -1,0 +1,47 @@
+"""Numbers as a reader meets them: a value in base units becomes a short text with its unit."""
+
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def milliseconds(seconds: float) -> str:
+    """`12.3 ms`; three figures, whole numbers from 100 ms on."""
+    return f"{_figures(seconds * 1e3)} ms"
+
+
+def times(ratio: float) -> str:
+    """`1.52×`."""
+    return f"{ratio:.2f}×"
+
+
+def change(ratio: float) -> str:
+    """A ratio as the change it makes: `+50 %`, `−27 %`."""
+    return f"{ratio - 1:+.0%}".replace("%", " %").replace("-", "−")
+
+
+def giga(operations: float) -> str:
+    """`38.59 G`, as the seed's table prints operations."""
+    return f"{operations / 1e9:.2f} G"
+
+
+def binary(size: float) -> str:
+    """`521 MiB`; the unit that leaves at most four digits before the point."""
+    power = 0
+    while size >= 1024 and power < len(_BINARY) - 1:
+        size /= 1024
+        power += 1
+    return f"{_figures(size)} {_BINARY[power]}"
+
+
+def interval(low: float, high: float) -> str:
+    """`[0.98, 1.04]`."""
+    return f"[{low:.2f}, {high:.2f}]"
+
+
+def listed(items: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def _figures(value: float) -> str:
+    decimals = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{decimals}f}"
