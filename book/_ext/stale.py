@@ -1,7 +1,8 @@
-"""Stale results cannot be published: executed chapters are cached under a digest of `lib/` and `data/`.
+"""Stale results cannot be published: chapters are cached under a digest.
 
-Jupyter Book's own cache knows a notebook's cells only. A change in the library or in a record would leave the
-old outputs standing. Here each digest has a cache folder of its own, and a new digest sends every notebook
+Jupyter Book's own cache knows a notebook's cells only. A change in the library
+or in a record would leave the old outputs standing. Here each digest of `lib/`
+and `data/` has a cache folder of its own, and a new digest sends every notebook
 through the build again.
 """
 
@@ -14,17 +15,21 @@ IGNORED = ("__pycache__", ".ipynb_checkpoints")
 
 
 def digest(root: Path) -> str:
-    """Names and contents of all files that a chapter's outputs depend on, as 16 hex digits."""
+    """16 hex digits over what the outputs of chapters depend on."""
     found = hashlib.sha256()
-    for path in sorted(path for source in SOURCES for path in (root / source).rglob("*")):
+    for path in sorted(
+        path for source in SOURCES for path in (root / source).rglob("*")
+    ):
         if path.is_file() and not set(path.parts) & set(IGNORED):
-            found.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
+            found.update(
+                f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode()
+            )
             found.update(path.read_bytes())
     return found.hexdigest()[:16]
 
 
 def choose_cache(app, config) -> None:
-    """Point the execution cache at this digest's folder; folders of other digests are deleted."""
+    """Point the execution cache at this digest's folder; delete the others."""
     caches = Path(app.outdir).parent / ".jupyter_cache"
     current = caches / digest(Path(app.srcdir))
     for older in caches.glob("*"):
@@ -34,15 +39,23 @@ def choose_cache(app, config) -> None:
 
 
 def notebooks_of_another_digest(app, env, added, changed, removed) -> list[str]:
-    """Every notebook page, when the digest differs from the one that the last build of this output saw."""
+    """Every notebook page, when the last build saw another digest."""
     now = digest(Path(app.srcdir))
     if getattr(env, "sources_digest", None) == now:
         return []
     env.sources_digest = now
-    return [name for name in env.found_docs if str(env.doc2path(name)).endswith(".ipynb")]
+    return [
+        name
+        for name in env.found_docs
+        if str(env.doc2path(name)).endswith(".ipynb")
+    ]
 
 
 def setup(app) -> dict:
     app.connect("config-inited", choose_cache, priority=1)
     app.connect("env-get-outdated", notebooks_of_another_digest)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {
+        "version": "1",
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

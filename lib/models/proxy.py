@@ -37,6 +37,10 @@ class Branch(nn.Module):
         y = F.conv1d(F.pad(x.transpose(1, 2), (self.taps - 1, 0)), self.kernel, groups=x.shape[-1])
         return F.relu(F.linear(y.transpose(1, 2), self.mix))
 
+    def peak_bytes(self, x: Float[Tensor, "B T D"]) -> int:
+        """Bytes that a forward pass of x holds at its peak, x and the weights left out."""
+        return peak_elements(*x.shape, factor=self.factor) * x.element_size()
+
 
 class DualBranch(nn.Module):
     """The seed's MRSS proxy: a full-rate and a low-rate branch, fused by a gate per token and channel.
@@ -71,6 +75,10 @@ class DualBranch(nn.Module):
         held = low if self.factor == 1 else self._hold(low, x.shape[1])
         gate = F.linear(x, self.gate, self.gate_bias).sigmoid()
         return gate * held + (1 - gate) * high
+
+    def peak_bytes(self, x: Float[Tensor, "B T D"]) -> int:
+        """Bytes that a forward pass of x holds at its peak, x and the weights left out."""
+        return peak_elements(*x.shape, factor=self.factor) * x.element_size()
 
     def _hold(self, low: Float[Tensor, "B t D"], length: int) -> Float[Tensor, "B T D"]:
         if self.detach_upsample:
@@ -118,6 +126,12 @@ def weights(dim: int, taps: int = TAPS, factor: int | None = None) -> int:
     """Number of parameters of the baseline or of a dual branch."""
     branch = dim * (taps + dim)
     return branch if factor is None else 2 * branch + dim * (dim + 1)
+
+
+def least_elements(batch: int, length: int, dim: int, taps: int, factors: Iterable[int]) -> int:
+    """Elements that no run of a family can do without: the input, all weights, the baseline's peak."""
+    every = sum(weights(dim, taps, factor) for factor in (None, *factors))
+    return batch * length * dim + every + peak_elements(batch, length, dim)
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator | None) -> Tensor:

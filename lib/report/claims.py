@@ -136,13 +136,12 @@ def fidelity_is_kept(trained_cases: int) -> Verdict:
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Markdown:
-    """Claim, evidence and verdict, one row each."""
+    """Claim, verdict and evidence, one row each."""
     return table(
         {
-            "id": [verdict.id for verdict in verdicts],
-            "claim": [verdict.claim for verdict in verdicts],
-            "evidence": [verdict.evidence for verdict in verdicts],
+            "claim": [f"{verdict.id}. {verdict.claim}" for verdict in verdicts],
             "verdict": [f"**{verdict.verdict}**" for verdict in verdicts],
+            "evidence": [verdict.evidence for verdict in verdicts],
         },
         caption,
     )

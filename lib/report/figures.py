@@ -33,15 +33,13 @@ def latency_by_factor(ax: Axes, frame: pd.DataFrame) -> Axes:
         label="operations alone",
         zorder=1,
     )
-    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-    return ax
+    return _finish(ax)
 
 
 def memory_by_factor(ax: Axes, frame: pd.DataFrame) -> Axes:
     """Peak memory over the baseline's per factor and machine."""
     _by_factor(ax, frame, "memory_ratio")
-    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-    return ax
+    return _finish(ax)
 
 
 def latency_over_length(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame) -> Axes:
@@ -84,12 +82,18 @@ def _by_factor(ax: Axes, frame: pd.DataFrame, column: str) -> None:
         "baseline", (0, 1), (4, 4), xycoords=("axes fraction", "data"), textcoords="offset points", color="0.25"
     )
     ax.set_xticks(range(len(factors)), [f"r = {factor}" for factor in factors])
-    ax.set(xlim=(-0.6, len(factors) - 0.4), ylim=(0, None), xlabel="downsampling factor")
+    ax.set(xlim=(-0.6, len(factors) - 0.4), xlabel="downsampling factor")
     ax.grid(axis="x", visible=False)
     quantity = {"latency_ratio": "latency", "memory_ratio": "peak memory"}[column]
     above = int((shown[column] > 1).sum())
     ax.set_ylabel(f"{quantity} / baseline")
     ax.set_title(f"{above} of {len(shown)} points need more {quantity} than the baseline", fontsize="medium")
+
+
+def _finish(ax: Axes) -> Axes:
+    ax.set_ylim(0, 1.12 * ax.dataLim.y1)
+    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    return ax
 
 
 def _factors(frame: pd.DataFrame) -> list[int]:

@@ -36,6 +36,8 @@ class Parameters(BaseModel):
     dtype: Literal["float32", "float64", "bfloat16", "float16"] = Field(
         description="'float32', 'float64', 'bfloat16' or 'float16'"
     )
+    runs: int = Field(ge=2, description="a number of timed rounds, a whole number, at least 2")
+    warmup: int = Field(ge=0, description="a number of untimed rounds, a whole number, at least 0")
     record: bool = Field(description="True or False")
 
     @field_validator("device")
@@ -50,6 +52,11 @@ class Parameters(BaseModel):
     def torch_dtype(self) -> torch.dtype:
         return getattr(torch, self.dtype)
 
+    @property
+    def timing(self) -> dict[str, Any]:
+        """What every profiler is told."""
+        return {"runs": self.runs, "warmup": self.warmup, "device": self.device}
+
 
 class Mrss(Parameters):
     """The chapter on multi-resolution scanning."""
@@ -59,8 +66,6 @@ class Mrss(Parameters):
     length: int = Field(ge=16, description="a sequence length in tokens, a whole number, at least 16")
     dim: int = Field(ge=1, description="a number of channels, a whole number, at least 1")
     taps: int = Field(ge=1, description="a length of the convolution, a whole number, at least 1")
-    runs: int = Field(ge=2, description="a number of timed rounds, a whole number, at least 2")
-    warmup: int = Field(ge=0, description="a number of untimed rounds, a whole number, at least 0")
 
 
 Chosen = TypeVar("Chosen", bound=Parameters)
@@ -87,17 +92,19 @@ def check(chapter: type[Chosen], namespace: Mapping[str, Any]) -> Chosen:
         raise ParameterError("; ".join(_plain(chapter, found) for found in error.errors())) from None
 
 
-def fits(needed_bytes: int, device: str, **asked: int) -> None:
+def fits(elements: int, p: Parameters, *names: str) -> None:
     """Refuse a run that would not fit into memory, before the operating system ends it without a word.
 
-    needed_bytes  of inputs, weights and the peak of the smallest case
-    asked         the parameters that decide it, for the message
-    raises        ParameterError, naming them and both sizes
+    elements  numbers of type `p.dtype` that the smallest case holds: input, weights, peak
+    names     the parameters that decide it, for the message
+    raises    ParameterError, naming them and both sizes
     """
-    free = available_bytes(device)
-    if needed_bytes > free:
-        sizes = ", ".join(f"{name} {value}" for name, value in asked.items())
-        raise ParameterError(f"{sizes}: needs {binary(needed_bytes)} on {device}, {binary(free)} are free; lower one")
+    needed, free = elements * p.torch_dtype.itemsize, available_bytes(p.device)
+    if needed > free:
+        sizes = ", ".join(f"`{name}` {getattr(p, name)}" for name in names)
+        raise ParameterError(
+            f"{sizes}: needs {binary(needed)} on {p.device}, {binary(free)} are free; lower one of them"
+        )
 
 
 def _plain(chapter: type[Parameters], found: Mapping[str, Any]) -> str:

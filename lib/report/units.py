@@ -18,6 +18,11 @@ def change(ratio: float) -> str:
     return f"{ratio - 1:+.0%}".replace("%", " %").replace("-", "−")
 
 
+def share(part: float) -> str:
+    """A part of one in percent: `27 %`."""
+    return f"{part:.0%}".replace("%", " %")
+
+
 def giga(operations: float) -> str:
     """`38.59 G`, as the seed's table prints operations."""
     return f"{operations / 1e9:.2f} G"
