@@ -1,0 +1,98 @@
+"""What every chapter's notebook must be. Each checker returns complaints, one line each; none means good."""
+
+import ast
+import re
+
+from nbformat import NotebookNode
+
+from lib.report.parameters import MARK
+
+ORDER = ("abstract", "parameters", "setup")
+ENDING = ["## What we could not show", "## Exercises", "## References"]
+DECIMAL = re.compile(r"(?<![\w./-])\d+[.,]\d+")
+
+
+def cells(notebook: NotebookNode, kind: str) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+def outputs(notebook: NotebookNode) -> list[str]:
+    """No outputs and no execution counts in git."""
+    dirty = [cell for cell in cells(notebook, "code") if cell.outputs or cell.execution_count]
+    return [f"cell {cell.id} holds outputs" for cell in dirty]
+
+
+def definitions(notebook: NotebookNode) -> list[str]:
+    """Logic lives in lib: no functions and no classes here."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    return [
+        f"cell {cell.id} defines {getattr(node, 'name', 'a lambda')}"
+        for cell in cells(notebook, "code")
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, kinds)
+    ]
+
+
+def skeleton(notebook: NotebookNode) -> list[str]:
+    """Title, abstract, parameters, set-up; 12 to 25 cells; the closing sections."""
+    found = []
+    if not 12 <= len(notebook.cells) <= 25:
+        found.append(f"{len(notebook.cells)} cells: 12 to 25 are allowed")
+    if not notebook.cells[0].source.startswith("# "):
+        found.append("the first cell holds no title")
+    for place, tag in enumerate(ORDER, start=1):
+        if [tag in cell.metadata.get("tags", []) for cell in notebook.cells].count(True) != 1:
+            found.append(f"exactly one cell must be tagged {tag}")
+        elif tag not in notebook.cells[place].metadata.get("tags", []):
+            found.append(f"cell {place} must be the one tagged {tag}")
+    headings = re.findall(r"^## .*", "\n".join(cell.source for cell in cells(notebook, "markdown")), re.MULTILINE)
+    if headings[-3:] != ENDING:
+        found.append(f"the last sections are {headings[-3:]}, must be {ENDING}")
+    return found
+
+
+def parameter_cell(notebook: NotebookNode) -> list[str]:
+    """Typed and commented, one a line, no `=` in a comment: papermill's parser trips on it."""
+    first, *lines = tagged(notebook, "parameters")[0].source.splitlines()
+    found = [] if first.startswith(MARK) else [f"the parameters cell must begin with {MARK!r}"]
+    shape = re.compile(r"^\w+: (int|float|str|bool) = [^#]+  # [^=]+$")
+    return found + [f"parameter line {line!r}" for line in [first[1:], *lines] if "=" in line and not shape.match(line)]
+
+
+def typed_decimals(notebook: NotebookNode) -> list[str]:
+    """No decimal is typed in prose, in Markdown or in a string of a code cell: numbers come from records."""
+    texts = [(cell.id, re.sub(r"\]\([^)]*\)", "]", cell.source)) for cell in cells(notebook, "markdown")]
+    for cell in cells(notebook, "code"):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append((cell.id, re.sub(r"section \d+\.\d+", "", node.value)))
+    return [f"cell {name}: {number} is typed" for name, text in texts for number in DECIMAL.findall(text)]
+
+
+def figures(notebook: NotebookNode) -> list[str]:
+    """Every cell that draws says in words what is seen, and folds its code."""
+    found = []
+    for cell in cells(notebook, "code"):
+        if "plt.subplots" in cell.source:
+            if not cell.metadata.get("mystnb", {}).get("image", {}).get("alt"):
+                found.append(f"cell {cell.id} draws without an alternative text")
+            if "hide-input" not in cell.metadata.get("tags", []):
+                found.append(f"cell {cell.id} draws without folding its code")
+    return found
+
+
+def links(notebook: NotebookNode, bibliography: str) -> list[str]:
+    """Every paper linked in a chapter stands in references.bib."""
+    text = "\n".join(cell.source for cell in cells(notebook, "markdown"))
+    return [
+        f"{url} is not in references.bib"
+        for url in re.findall(r"https://arxiv[^)\s]*", text)
+        if url not in bibliography
+    ]
+
+
+CHECKS = (outputs, definitions, skeleton, parameter_cell, typed_decimals, figures)

@@ -1,0 +1,80 @@
+import pytest
+
+from lib.report import parameters
+from lib.report.parameters import MARK, Mrss, ParameterError, check, fits
+
+GOOD = {
+    "r": 4, "batch": 2, "length": 64, "dim": 8, "taps": 5, "runs": 2, "warmup": 0,
+    "seed": 1, "device": "cpu", "dtype": "float32", "record": False,
+}  # fmt: skip
+CELL = (
+    MARK + "\n" + "\n".join(f"{name}: {type(value).__name__} = {value!r}  # a comment" for name, value in GOOD.items())
+)
+
+
+def notebook(injected="", **changed):
+    return {**GOOD, **changed, "In": ["", CELL, f"{MARK}\n{injected}", "import sys\nunrelated = 1"]}
+
+
+def test_good_parameters_pass():
+    p = check(Mrss, notebook("r = 8", r=8))
+    assert p.r == 8
+    assert p.timing == {"runs": 2, "warmup": 0, "device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("r", 0, "`r` is 0; allowed is a downsampling factor, a whole number, at least 1"),
+        ("r", "abc", "`r` is 'abc'; allowed is a downsampling factor"),
+        ("r", 2.5, "`r` is 2.5; allowed is"),
+        ("r", True, "`r` is True; allowed is"),
+        ("length", 8, "`length` is 8; allowed is .* at least 16"),
+        ("dtype", "float31", "`dtype` is 'float31'; allowed is 'float32', 'float64'"),
+        ("device", "tpu", "`device` is 'tpu'; allowed is 'auto', 'cpu'.*this machine has cpu"),
+        ("record", 1, "`record` is 1; allowed is True or False"),
+        ("seed", -1, "`seed` is -1; allowed is"),
+    ],
+)
+def test_a_bad_value_gets_one_line_with_what_is_allowed(name, value, allowed):
+    with pytest.raises(ParameterError, match=allowed) as caught:
+        check(Mrss, notebook(**{name: value}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("typo", "near"), [("rr", "r"), ("lenght", "length"), ("bach", "batch")])
+def test_an_unknown_name_gets_the_nearest_one(typo, near):
+    with pytest.raises(ParameterError, match=f"`{typo}` is not a parameter of this chapter; the nearest is `{near}`"):
+        check(Mrss, notebook(f"{typo} = 4"))
+
+
+def test_a_name_like_no_other_gets_the_list():
+    with pytest.raises(ParameterError, match=r"`zzzzzz` is not a parameter of this chapter\. There are: .*\br\b"):
+        check(Mrss, notebook("zzzzzz = 4"))
+
+
+def test_a_typo_mended_and_run_again_is_forgotten():
+    namespace = notebook("rr = 4")
+    namespace["In"].append(CELL)
+    assert check(Mrss, namespace).r == 4
+
+
+def test_names_of_other_cells_are_nobodys_business():
+    assert check(Mrss, notebook() | {"unrelated": 1})
+
+
+def test_a_skipped_parameters_cell_is_told():
+    with pytest.raises(ParameterError, match=r"batch.*not set; run the parameters cell first"):
+        check(Mrss, {"r": 4, "In": []})
+
+
+def test_the_message_is_shown_without_a_traceback():
+    assert ParameterError("plain")._render_traceback_() == ["ParameterError: plain"]
+
+
+def test_a_run_that_cannot_fit_is_refused_with_both_sizes(monkeypatch):
+    monkeypatch.setattr(parameters, "available_bytes", lambda device: 2**30)
+    p = check(Mrss, notebook())
+    fits(2**28, p, "batch", "dim")
+    with pytest.raises(ParameterError, match=r"`batch` 2, `dim` 8: needs 2.00 GiB on cpu, 1.00 GiB are free"):
+        fits(2**29, p, "batch", "dim")

@@ -1,0 +1,47 @@
+from lib.report import frames, tables
+
+
+def lines(markdown):
+    return [line for line in markdown.data.splitlines() if line.startswith("|")]
+
+
+def test_figures_go_right_and_words_go_left():
+    header, rule, row = lines(tables.table({"what": ["a"], "size [MiB]": ["1.5"]}))
+    assert header.startswith("| what")
+    assert rule.strip("|").split("|")[0].startswith(":-")
+    assert rule.strip("|").split("|")[1].endswith("-:")
+    assert "1.5" in row
+
+
+def test_digits_are_kept_as_formatted():
+    assert "| 1.50 |" in lines(tables.table({"x": ["1.50"], "y": ["0.10"]}))[2]
+
+
+def test_the_caption_stands_above():
+    assert tables.table({"x": ["1"]}, "Which machine").data.startswith("*Which machine*\n\n|")
+
+
+def test_a_profile_shows_units_medians_and_failures(record):
+    frame = frames.ratios(frames.gather([record], "factors"))
+    header, _, base, _, two, failed = lines(tables.profile_table(frame, "caption"))
+    assert "latency [ms]" in header
+    assert "2,000.0" in base
+    assert "4,000.0" in two
+    assert "3,000.0 – 5,000.0" in two
+    assert "out of memory" in failed
+
+
+def test_machines_stand_side_by_side_and_gaps_show(record):
+    frame = frames.ratios(frames.gather([record], "factors"))
+    other = frame[frame["variant"] != "r = 2"].assign(machine="elsewhere")
+    rows = lines(tables.compare(frames.pd.concat([frame, other]), "latency_ratio", "caption"))
+    assert rows[0].rstrip("| ").endswith("elsewhere")
+    assert rows[4].rstrip("| ").endswith("–")
+    assert "2.00" in rows[4]
+
+
+def test_a_caption_tells_machine_day_and_commit(record):
+    clean = record.model_copy(update={"commit": "a" * 40, "dirty": False})
+    assert tables.provenance(clean, "M") == f"M, {record.recorded_at:%Y-%m-%d}, commit aaaaaaa"
+    assert tables.provenance(clean.model_copy(update={"dirty": True}), "M").endswith("aaaaaaa with changes")
+    assert tables.provenance(clean.model_copy(update={"commit": None}), "M").endswith("unknown commit")

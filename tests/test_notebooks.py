@@ -1,0 +1,125 @@
+"""Every chapter is checked and executed; every checker is shown a chapter that it must refuse."""
+
+import copy
+import json
+import subprocess
+import sys
+
+import chapters
+import nbformat
+import papermill
+import pytest
+import yaml
+
+from lib.paths import BOOK, PRESETS, ROOT, RUNS
+from lib.report import parameters
+
+NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
+MODELS = {"mrss": parameters.Mrss}
+MRSS = BOOK / "mrss.ipynb"
+
+every_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+@every_chapter
+@pytest.mark.parametrize("check", chapters.CHECKS, ids=lambda check: check.__name__)
+def test_a_chapter_is_well_made(path, check):
+    assert check(read(path)) == []
+
+
+@every_chapter
+def test_papers_are_in_the_bibliography(path):
+    assert chapters.links(read(path), (BOOK / "references.bib").read_text()) == []
+
+
+@every_chapter
+def test_parameters_and_their_rules_agree(path):
+    found = papermill.inspect_notebook(path)
+    model = MODELS[path.stem]
+    assert set(found) == set(model.model_fields)
+    defaults = {name: yaml.safe_load(one["default"].replace("'", '"')) for name, one in found.items()}
+    assert model(**defaults)
+    assert all(one["help"] for one in found.values())
+
+
+def test_set_up_cells_are_identical_and_short():
+    sources = {chapters.tagged(read(path), "setup")[0].source for path in NOTEBOOKS}
+    assert len(sources) == 1
+    assert len([line for line in sources.pop().splitlines() if line]) < 15
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yml")), ids=lambda path: path.stem)
+def test_presets_set_parameters_of_chapters(preset):
+    known = set().union(*(model.model_fields for model in MODELS.values()))
+    assert set(yaml.safe_load(preset.read_text())) <= known
+
+
+def run(path, output, **options):
+    return papermill.execute_notebook(path, output, cwd=ROOT, progress_bar=False, **options)
+
+
+@every_chapter
+def test_a_chapter_runs_from_end_to_end(path, tmp_path):
+    before = {file: file.read_bytes() for file in RUNS.rglob("*.json")}
+    smoke = yaml.safe_load((PRESETS / "smoke.yml").read_text())
+    done = run(path, tmp_path / "out.ipynb", parameters=smoke)
+    assert not [out for cell in chapters.cells(done, "code") for out in cell.outputs if out.output_type == "error"]
+    assert {file: file.read_bytes() for file in RUNS.rglob("*.json")} == before
+
+
+def test_a_chapter_runs_from_its_own_folder_and_fills_its_abstract(tmp_path):
+    smoke = yaml.safe_load((PRESETS / "smoke.yml").read_text())
+    done = papermill.execute_notebook(
+        MRSS, tmp_path / "out.ipynb", cwd=BOOK, progress_bar=False, parameters={**smoke, "r": 3}
+    )
+    shown = json.dumps(chapters.tagged(done, "abstract")[0].outputs)
+    assert "The seed report" in shown
+    assert "when the chapter has run" not in shown
+    assert "r = 3" in json.dumps([cell.get("outputs") for cell in done.cells])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"rr": 4}, "ParameterError: `rr` is not a parameter of this chapter; the nearest is `r`."),
+        ({"r": 0}, "ParameterError: `r` is 0; allowed is a downsampling factor, a whole number, at least 1"),
+        ({"batch": 1000000}, "ParameterError: `batch` 1000000, `length` 8192, `dim` 512: needs 61.0 TiB on cpu"),
+    ],
+)
+def test_a_bad_parameter_ends_the_run_with_one_plain_line(wrong, line, tmp_path):
+    asked = [word for name, value in wrong.items() for word in ("-p", name, str(value))]
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(MRSS), str(tmp_path / "out.ipynb"), *asked]
+    ended = subprocess.run([*command, "-p", "device", "cpu"], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert ended.stderr.strip().splitlines()[-1].startswith(line)
+
+
+BROKEN = {
+    "outputs": lambda nb: nb.cells[2].update(execution_count=1),
+    "definitions": lambda nb: nb.cells[4].update(source="def helper():\n    pass"),
+    "skeleton": lambda nb: nb.cells.pop(1),
+    "parameter_cell": lambda nb: nb.cells[2].update(source="# Parameters\nr: int = 4  # a factor (>= 1)"),
+    "typed_decimals": lambda nb: nb.cells[5].update(source="It is 1.52 times faster."),
+    "figures": lambda nb: nb.cells[4].update(source="plt.subplots()"),
+}
+
+
+@pytest.mark.parametrize("check", chapters.CHECKS, ids=lambda check: check.__name__)
+def test_a_checker_finds_what_it_looks_for(check):
+    notebook = copy.deepcopy(read(MRSS))
+    BROKEN[check.__name__](notebook)
+    assert check(notebook)
+
+
+def test_a_typed_decimal_in_a_string_is_found_too():
+    notebook = copy.deepcopy(read(MRSS))
+    notebook.cells[4].source = 'prose.say(f"It takes 1.52 of {p.r}")'
+    assert chapters.typed_decimals(notebook)
+
+
+def test_an_unlisted_paper_is_found():
+    assert chapters.links(read(MRSS), "")

@@ -1,0 +1,109 @@
+import json
+
+import pytest
+
+from lib import records
+from lib.profilers.profile import Profile
+from lib.records import Case, RecordError
+
+
+def a_record(error=None, experiment="toy", **cases):
+    result = Profile(error=error) if error else Profile(seconds=[0.1, 0.2], peak_bytes=8, flops=16)
+    return records.new(experiment, [Case.of("baseline", result, factor=None, **cases)], seed=3, parameters={"r": 4})
+
+
+@pytest.fixture
+def path(tmp_path):
+    return records.write(a_record(), tmp_path)
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    record = a_record()
+    path = records.write(record, tmp_path)
+    assert path == tmp_path / record.environment.machine / "toy.json"
+    assert records.read(path) == record
+
+
+def test_a_machine_met_for_the_first_time_gets_a_name_that_later_runs_leave_alone(tmp_path, path):
+    machine = path.parent / "machine.json"
+    assert json.loads(machine.read_text())["title"] == records.title(a_record().environment)
+    machine.write_text('{"title": "The old laptop", "note": ""}')
+    records.write(a_record(), tmp_path)
+    assert records.machine_title(records.read(path), tmp_path) == "The old laptop"
+
+
+def test_a_record_tells_where_it_comes_from(path):
+    record = records.read(path)
+    assert record.recorded_at.utcoffset().total_seconds() == 0
+    assert record.environment.packages["torch"]
+    assert record.environment.threads >= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda text: text[: len(text) // 2], "not readable as JSON"),
+        (lambda text: "", "not readable as JSON"),
+        (lambda text: "[1, 2]", "the whole file"),
+        (lambda text: text.replace('"seed"', '"sead"'), "seed: Field required"),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 2'), "schema_version 2 is newer than 1"),
+        (lambda text: text.replace('"peak_bytes": 8', '"peak_bytes": -8'), "cases.0.peak_bytes"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_field_and_never_overwritten(path, tmp_path, change, complaint):
+    broken = change(path.read_text())
+    path.write_text(broken)
+    for touch in (lambda: records.read(path), lambda: records.write(a_record(), tmp_path)):
+        with pytest.raises(RecordError, match=complaint) as caught:
+            touch()
+        assert str(path) in str(caught.value)
+    assert path.read_text() == broken
+
+
+def test_a_failed_run_never_overwrites_a_result(path, tmp_path):
+    before = path.read_text()
+    with pytest.raises(RecordError, match=r"not overwritten.*out of memory"):
+        records.write(a_record(error="out of memory: all of it"), tmp_path)
+    assert path.read_text() == before
+
+
+def test_a_failed_case_is_a_result_where_nothing_better_is_known(tmp_path):
+    path = records.write(a_record(error="out of memory: all of it"), tmp_path)
+    assert records.read(path).cases[0].error.startswith("out of memory")
+    records.write(a_record(), tmp_path)
+    assert records.read(path).cases[0].error is None
+
+
+def test_nothing_is_left_beside_a_record(path):
+    assert {file.name for file in path.parent.iterdir()} == {"toy.json", "machine.json"}
+
+
+def test_a_write_that_breaks_off_leaves_the_old_record(path, tmp_path, monkeypatch):
+    before = path.read_text()
+    monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        records.write(a_record(), tmp_path)
+    assert path.read_text() == before
+
+
+def test_finding_nothing_says_how_to_record(tmp_path):
+    with pytest.raises(RecordError, match=r"no machine has a record of toy; make one with `papermill"):
+        records.find("toy", tmp_path)
+
+
+def test_records_of_several_machines_come_cpus_first(tmp_path, path):
+    record = records.read(path)
+    gpu = record.environment.model_copy(update={"machine": "a-gpu", "gpu": "A GPU"})
+    records.write(record.model_copy(update={"environment": gpu}), tmp_path)
+    assert [found.environment.gpu for found in records.find("toy", tmp_path)] == [None, "A GPU"]
+
+
+def test_a_case_says_something_or_why_not():
+    for wrong in ({}, {"seconds": [1.0], "error": "also failed"}):
+        with pytest.raises(ValueError, match="either measurements or an error"):
+            Case(variant="baseline", parameters={}, **wrong)
+
+
+def test_an_experiments_name_is_a_file_name():
+    with pytest.raises(ValueError, match="experiment"):
+        a_record(experiment="../toy")
