@@ -22,12 +22,12 @@ def profile_table(frame: pd.DataFrame, caption: str) -> Markdown:
             "variant": list(frame["variant"]),
             "latency [ms]": [_or_error(row.seconds * 1e3, row, "{:,.1f}") for row in frame.itertuples()],
             "quartiles [ms]": [_range(row.seconds_low, row.seconds_high, 1e3) for row in frame.itertuples()],
-            "latency / baseline": [_or_error(row.latency_ratio, row, "{:.2f}") for row in frame.itertuples()],
+            "latency ratio": [_or_error(row.latency_ratio, row, "{:.2f}") for row in frame.itertuples()],
             "memory [MiB]": [_or_error(row.memory_bytes / 2**20, row, "{:,.1f}") for row in frame.itertuples()],
-            "memory / baseline": [_or_error(row.memory_ratio, row, "{:.2f}") for row in frame.itertuples()],
+            "memory ratio": [_or_error(row.memory_ratio, row, "{:.2f}") for row in frame.itertuples()],
             "GFLOP": [_or_error(row.flops / 1e9, row, "{:,.2f}") for row in frame.itertuples()],
         },
-        caption,
+        f"{caption}; ratios are to the baseline",
     )
 
 
