@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test lint clean
+.PHONY: help setup vendor book pdf test check lint clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,16 +18,30 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 	  { echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book,test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book,test,pdf,check]"
 	@touch $@
 	@echo "ready: source $(BIN)/activate"
 
+vendor: $(READY)  ## math and widgets from npm into book/_assets/vendor, so that the pages need no network
+	@$(BIN)/python book/_ext/vendor.py
+
 book: $(READY)  ## the report as HTML, chapters executed; ends with the path of its first page
+	@$(BIN)/python book/_ext/vendor.py --if-possible
 	$(BIN)/jupyter-book build . $(BOOKFLAGS)
 	@echo "open: $(CURDIR)/_build/html/book/intro.html"
 
-test: $(READY)  ## all tests
+pdf: $(READY)  ## the report as PDF, printed by Chromium
+	@$(BIN)/python book/_ext/vendor.py --if-possible
+	$(BIN)/jupyter-book build . --builder singlehtml $(BOOKFLAGS)
+	@$(BIN)/python book/_ext/pdf.py
+
+test: $(READY)  ## all tests but those in a browser
 	$(BIN)/python -m pytest $(TESTFLAGS)
+
+check: pdf book  ## what was built, in a real browser: links, console, network, accessibility, PDF
+	@command -v npm >/dev/null || { echo "npm is needed for axe-core and html-validate: install Node.js 20 or newer"; exit 1; }
+	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel error
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(READY)  ## style and format, nothing is changed
 	$(BIN)/ruff check .

@@ -85,6 +85,16 @@ def figures(notebook: NotebookNode) -> list[str]:
     return found
 
 
+def numbers(notebook: NotebookNode) -> list[str]:
+    """Figures and tables are numbered from 1 on, in the order of their captions."""
+    found = []
+    for kind in ("Figure", "Table"):
+        captions = [int(n) for cell in cells(notebook, "code") for n in re.findall(rf'"{kind} (\d+)', cell.source)]
+        if captions != list(range(1, len(captions) + 1)):
+            found.append(f"{kind} captions are numbered {captions}")
+    return found
+
+
 def links(notebook: NotebookNode, bibliography: str) -> list[str]:
     """Every paper linked in a chapter stands in references.bib."""
     text = "\n".join(cell.source for cell in cells(notebook, "markdown"))
@@ -95,4 +105,4 @@ def links(notebook: NotebookNode, bibliography: str) -> list[str]:
     ]
 
 
-CHECKS = (outputs, definitions, skeleton, parameter_cell, typed_decimals, figures)
+CHECKS = (outputs, definitions, skeleton, parameter_cell, typed_decimals, figures, numbers)

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import stale
 import yaml
 
 from lib.paths import BOOK, ROOT
-
-sys.path.insert(0, str(BOOK / "_ext"))
-import stale
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 
@@ -35,13 +33,13 @@ def book(tmp_path):
     return tmp_path
 
 
-def write(folder, code):
-    cells = [nbformat.v4.new_markdown_cell("# A chapter"), nbformat.v4.new_code_cell(code)]
+def write(folder, code, text="# A chapter"):
+    cells = [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell(code)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "book/chapter.ipynb")
 
 
-def build(folder):
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", folder]
+def build(folder, builder="html"):
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", folder, "--builder", builder]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -60,6 +58,23 @@ def test_only_a_change_executes_a_chapter_again(book):
     assert build(book).returncode == 0
     assert executed(book) == 3
     assert "read another datum" in (book / "_build/html/book/chapter.html").read_text()
+
+
+def test_a_change_that_another_builder_saw_first_still_reaches_the_page(book):
+    assert build(book).returncode == 0
+    (book / "data/source.txt").write_text("another datum")
+    assert build(book, "singlehtml").returncode == 0
+    assert build(book).returncode == 0
+    assert "read another datum" in (book / "_build/html/book/chapter.html").read_text()
+    assert executed(book) == 2
+
+
+def test_a_tagged_equation_stays_whole(book):
+    write(book, "1 + 1", text="# A chapter\n\n$$\n\\begin{aligned}a &= b \\\\ c &= d\\end{aligned} \\tag{7}\n$$")
+    assert build(book).returncode == 0
+    page = (book / "_build/html/book/chapter.html").read_text()
+    assert "split" not in page.split("<article")[1].split("</article")[0]
+    assert "\\begin{equation}" in page
 
 
 def test_a_chapter_with_an_exception_fails_the_build(book):

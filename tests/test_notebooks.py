@@ -104,6 +104,7 @@ BROKEN = {
     "skeleton": lambda nb: nb.cells.pop(1),
     "parameter_cell": lambda nb: nb.cells[2].update(source="# Parameters\nr: int = 4  # a factor (>= 1)"),
     "typed_decimals": lambda nb: nb.cells[5].update(source="It is 1.52 times faster."),
+    "numbers": lambda nb: nb.cells[4].update(source='caption("Figure 7. Late")'),
     "figures": lambda nb: nb.cells[4].update(source="plt.subplots()"),
 }
 

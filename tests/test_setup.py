@@ -27,14 +27,14 @@ def wanted():
 
 def test_conda_refers_to_pyproject_and_constraints():
     (pip,) = [entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict)]
-    assert pip == ["-c constraints.txt", "-e .[book,test]"]
+    assert pip == ["-c constraints.txt", "-e .[book,test,pdf,check]"]
     assert [entry for entry in CONDA["dependencies"] if isinstance(entry, str)] == ["python>=3.11,<3.14", "pip"]
     assert PROJECT["requires-python"] == ">=3.11"
 
 
 def test_make_installs_the_same_extras():
-    assert '-c constraints.txt -e ".[book,test]"' in (ROOT / "Makefile").read_text()
-    assert set(PROJECT["optional-dependencies"]) == {"book", "test"}
+    assert '-c constraints.txt -e ".[book,test,pdf,check]"' in (ROOT / "Makefile").read_text()
+    assert set(PROJECT["optional-dependencies"]) == {"book", "test", "pdf", "check"}
 
 
 @pytest.mark.parametrize("requirement", wanted(), ids=lambda requirement: requirement.name)
@@ -74,7 +74,7 @@ def test_every_file_gives_the_same_address():
 def test_the_top_level_holds_what_the_design_names():
     named = {
         "_config.yml", "_toc.yml", "book", "lib", "data", "tests", "environment.yml", "README.md", "LICENSE",
-        "CITATION.cff", "Makefile", "pyproject.toml", "constraints.txt", "workflow",
+        "CITATION.cff", "Makefile", "myst.yml", "pyproject.toml", "constraints.txt", "workflow",
     }  # fmt: skip
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert {name.split("/")[0] for name in tracked if not name.startswith(".")} <= named

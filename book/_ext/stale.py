@@ -39,11 +39,16 @@ def choose_cache(app, config) -> None:
 
 
 def notebooks_of_another_digest(app, env, added, changed, removed) -> list[str]:
-    """Every notebook page, when the last build saw another digest."""
+    """Every notebook page, when this builder last saw another digest.
+
+    Builders share what was read, but each writes pages of its own: what the
+    PDF has seen must not count as seen by the web page.
+    """
     now = digest(Path(app.srcdir))
-    if getattr(env, "sources_digest", None) == now:
+    seen = getattr(env, "sources_digests", {})
+    if seen.get(app.builder.name) == now:
         return []
-    env.sources_digest = now
+    env.sources_digests = {**seen, app.builder.name: now}
     return [
         name
         for name in env.found_docs

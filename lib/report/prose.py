@@ -1,5 +1,6 @@
 """Prose whose numbers are computed: text with values already set in becomes Markdown for every reader."""
 
+import re
 from textwrap import dedent
 
 import pandas as pd
@@ -11,6 +12,11 @@ from lib.report import units
 def say(text: str) -> Markdown:
     """A paragraph or more of Markdown; the indentation that all lines share is removed."""
     return Markdown(dedent(text).strip())
+
+
+def caption(text: str) -> Markdown:
+    """A line for a figure or a table: `Figure 1. What is seen`, its number in bold."""
+    return Markdown(re.sub(r"^((?:Figure|Table) \w+\.) (.*)$", r"**\1** *\2*", text))
 
 
 def extent(ratios: pd.Series) -> str:

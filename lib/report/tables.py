@@ -3,16 +3,18 @@
 import pandas as pd
 from IPython.display import Markdown
 
+from lib.report import prose
 
-def table(columns: dict[str, pd.Series | list], caption: str = "") -> Markdown:
+
+def table(columns: dict[str, pd.Series | list], caption: str) -> Markdown:
     """A table from header -> cells. Headers carry the units; text columns go left, all else right.
 
-    caption  what is shown, on which machine, from which run; printed above
+    caption  `Table 1. What is shown, on which machine, from which run`; printed above
     """
     frame = pd.DataFrame({header: list(cells) for header, cells in columns.items()})
     left = ["left" if _is_prose(frame[header]) else "right" for header in frame]
     body = frame.to_markdown(index=False, colalign=left, disable_numparse=True)
-    return Markdown(f"*{caption}*\n\n{body}" if caption else body)
+    return Markdown(f"{prose.caption(caption).data}\n\n{body}")
 
 
 def profile_table(frame: pd.DataFrame, caption: str) -> Markdown:

@@ -6,7 +6,7 @@ def lines(markdown):
 
 
 def test_figures_go_right_and_words_go_left():
-    header, rule, row = lines(tables.table({"what": ["a"], "size [MiB]": ["1.5"]}))
+    header, rule, row = lines(tables.table({"what": ["a"], "size [MiB]": ["1.5"]}, "Table 1. A"))
     assert header.startswith("| what")
     assert rule.strip("|").split("|")[0].startswith(":-")
     assert rule.strip("|").split("|")[1].endswith("-:")
@@ -14,11 +14,11 @@ def test_figures_go_right_and_words_go_left():
 
 
 def test_digits_are_kept_as_formatted():
-    assert "| 1.50 |" in lines(tables.table({"x": ["1.50"], "y": ["0.10"]}))[2]
+    assert "| 1.50 |" in lines(tables.table({"x": ["1.50"], "y": ["0.10"]}, "Table 1. A"))[2]
 
 
 def test_the_caption_stands_above():
-    assert tables.table({"x": ["1"]}, "Which machine").data.startswith("*Which machine*\n\n|")
+    assert tables.table({"x": ["1"]}, "Table 1. Which one").data.startswith("**Table 1.** *Which one*\n\n|")
 
 
 def test_a_profile_shows_units_medians_and_failures(record):

@@ -1,0 +1,125 @@
+"""The single-page book made ready for paper: title page, contents, chapters.
+
+Takes and returns HTML; starts no browser and reads no file.
+"""
+
+from collections.abc import Mapping
+
+from bs4 import BeautifulSoup, Tag
+
+# Around the text, on the screen only.
+SCREEN_ONLY = (
+    ".bd-header, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-sidebar,"
+    ".header-article, .bd-header-article, .bd-footer, footer,"
+    ".prev-next-footer,"
+    ".prev-next-area, .bd-header-announcement, .skip-link, dialog, noscript,"
+    ".pst-async-banner-revealer, #pst-skip-link, #pst-scroll-pixel-helper,"
+    "#pst-back-to-top, #print-main-content, #jb-print-docs-body, a.headerlink,"
+    "details.hide.above-input, div.toctree-wrapper > p.caption,"
+    'script[type^="application/vnd.jupyter"], input[type="checkbox"]'
+)
+HEADINGS = ("h1", "h2", "h3", "h4", "h5")
+
+
+def printable(
+    html: str, title: str, byline: str, pages: Mapping[str, int]
+) -> str:
+    """The page for the printer.
+
+    byline  what stands below the title: author, day, commit
+    pages   anchor -> page number, for the table of contents; unknown ones
+            stay blank, as in the first of two passes
+    """
+    soup = BeautifulSoup(html, "html.parser")
+    article = soup.select_one("article")
+    for extra in article.select(SCREEN_ONLY):
+        extra.decompose()
+    for script in soup.select("script"):
+        if "mathjax" not in (script.get("src") or script.string or "").lower():
+            script.decompose()
+    chapters = list(split(article))
+    body = soup.new_tag("main")
+    body.append(title_page(soup, title, byline))
+    body.append(contents(soup, chapters, pages))
+    for number, chapter in enumerate(chapters):
+        chapter["class"] = ["chapter"]
+        chapter["style"] = f"page: chapter{number}"
+        body.append(chapter)
+    soup.body.clear()
+    soup.body.append(body)
+    soup.html["data-theme"] = soup.html["data-mode"] = "light"
+    style = soup.new_tag("style")
+    style.string = running_heads(title, [heading(one) for one in chapters])
+    soup.head.append(style)
+    return str(soup)
+
+
+def split(article: Tag):
+    """The book's pages as sections of their own, titles at the first level."""
+    root = article.find("section")
+    wrapped = [one for one in root.select(".toctree-wrapper > section")]
+    for chapter in wrapped:
+        chapter.extract()
+        promote(chapter)
+    for wrapper in root.select(".toctree-wrapper"):
+        wrapper.decompose()
+    chapters = [root, *wrapped]
+    tell_apart(chapters)
+    return chapters
+
+
+def tell_apart(chapters: list[Tag]) -> None:
+    """Sections of one name in several chapters get anchors of their own."""
+    seen = set()
+    for chapter in chapters:
+        for section in [chapter, *chapter.find_all("section")]:
+            if section["id"] in seen:
+                section["id"] = f"{chapter['id']}--{section['id']}"
+            seen.add(section["id"])
+
+
+def promote(chapter: Tag) -> None:
+    """Undo the demotion of headings that comes with the single page."""
+    by = int(chapter.find(HEADINGS).name[1]) - 1
+    for found in chapter.find_all(HEADINGS):
+        found.name = f"h{int(found.name[1]) - by}"
+
+
+def heading(section: Tag) -> str:
+    return section.find(HEADINGS).get_text().strip()
+
+
+def title_page(soup: BeautifulSoup, title: str, byline: str) -> Tag:
+    page = soup.new_tag("section", attrs={"class": "title-page"})
+    for name, text in (("p", title), ("p", byline)):
+        line = soup.new_tag(name)
+        line.string = text
+        page.append(line)
+    return page
+
+
+def contents(soup: BeautifulSoup, chapters: list[Tag], pages: Mapping) -> Tag:
+    """Chapters and their sections with links and page numbers."""
+    page = soup.new_tag("nav", attrs={"class": "toc-page"})
+    page.append(BeautifulSoup("<h1>Contents</h1>", "html.parser"))
+    for chapter in chapters:
+        for section in [chapter, *chapter.find_all("section", recursive=False)]:
+            level = "chapter-line" if section is chapter else "section-line"
+            line = soup.new_tag("a", href=f"#{section['id']}")
+            line["class"] = level
+            for text in (heading(section), str(pages.get(section["id"], ""))):
+                part = soup.new_tag("span")
+                part.string = text
+                line.append(part)
+            page.append(line)
+    return page
+
+
+def running_heads(title: str, chapters: list[str]) -> str:
+    """A named page per chapter: book on the left, chapter on the right."""
+    rules = []
+    for number, chapter in enumerate(chapters):
+        left = "" if chapter == title else f'@top-left {{ content: "{title}" }}'
+        right = f'@top-right {{ content: "{chapter}" }}'
+        rules.append(f"@page chapter{number} {{ {left} {right} }}")
+    return "\n".join(rules)
