@@ -69,6 +69,14 @@ def test_a_change_that_another_builder_saw_first_still_reaches_the_page(book):
     assert executed(book) == 2
 
 
+def test_a_new_look_reaches_the_pages_without_executing_them_again(book):
+    assert build(book).returncode == 0
+    (book / "book/_assets/report.css").write_text("p { color: teal }")
+    assert build(book).returncode == 0
+    assert "teal" in (book / "_build/html/_static/report.css").read_text()
+    assert executed(book) == 1
+
+
 def test_a_tagged_equation_stays_whole(book):
     write(book, "1 + 1", text="# A chapter\n\n$$\n\\begin{aligned}a &= b \\\\ c &= d\\end{aligned} \\tag{7}\n$$")
     assert build(book).returncode == 0

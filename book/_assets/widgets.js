@@ -7,6 +7,17 @@
     window.require = { paths: { [manager]: `${vendor}${manager}` } };
   }
 
+  /* The manager typesets with MathJax 2's queue; MathJax 3 has none. */
+  let math = window.MathJax;
+  const queue = (task) => math.typesetPromise?.([task[2]]);
+  Object.defineProperty(window, "MathJax", {
+    get: () => math,
+    set: (value) => {
+      math = value;
+      math.Hub ??= { Queue: queue };
+    },
+  });
+
   /* The manager draws a slider's handle without a name: give it the slider's label, and its readout as the value. */
   const name = (slider) => {
     const label = slider.querySelector(".widget-label");

@@ -34,6 +34,17 @@ def use_vendored(app, config) -> None:
     }
 
 
+def leave_out_thebe(app, page, template, context, doctree) -> None:
+    """Drop scripts of a service that runs cells elsewhere; we offer Colab."""
+    for kind in ("script_files", "css_files"):
+        context[kind] = [
+            one
+            for one in context.get(kind, [])
+            if "thebe" not in f"{one.filename} {one.attributes}".lower()
+        ]
+
+
 def setup(app) -> dict:
+    app.connect("html-page-context", leave_out_thebe, priority=900)
     app.connect("config-inited", use_vendored, priority=1)
     return {"version": "1", "parallel_read_safe": True}

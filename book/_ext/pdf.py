@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import yaml
-from printable import printable
+from printable import printable, sections
 from pypdf import PdfReader, PdfWriter
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +43,6 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-pdf-header-footer",
-    "--generate-pdf-document-outline",
     "--virtual-time-budget=20000",
 )
 
@@ -95,6 +94,18 @@ def page_numbers(pdf: Path) -> dict[str, int]:
     }
 
 
+def outline(book: PdfWriter, entries, numbers: dict[str, int]) -> None:
+    """Bookmarks: chapters, and their sections below them."""
+    for chapter, below in entries:
+        page = numbers[chapter.anchor] - 1
+        parent = book.add_outline_item(title=chapter.title, page_number=page)
+        for one in below:
+            page = numbers[one.anchor] - 1
+            book.add_outline_item(
+                title=one.title, page_number=page, parent=parent
+            )
+
+
 def byline(author: str) -> str:
     head = subprocess.run(
         ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"],
@@ -123,6 +134,7 @@ def main() -> int:
                 browser, printable(html, title, byline(author), numbers), draft
             )
             finished = PdfWriter(clone_from=draft)
+            outline(finished, sections(html), numbers)
             finished.add_metadata({"/Title": title, "/Author": author})
             finished.write(PDF)
     except PrintError as error:

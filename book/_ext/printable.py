@@ -4,6 +4,7 @@ Takes and returns HTML; starts no browser and reads no file.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from bs4 import BeautifulSoup, Tag
 
@@ -18,6 +19,15 @@ SCREEN_ONLY = (
     "details.hide.above-input, div.toctree-wrapper > p.caption,"
     'script[type^="application/vnd.jupyter"], input[type="checkbox"]'
 )
+
+
+class Entry(NamedTuple):
+    """A line of the table of contents."""
+
+    title: str
+    anchor: str
+
+
 HEADINGS = ("h1", "h2", "h3", "h4", "h5")
 
 
@@ -37,6 +47,9 @@ def printable(
     for script in soup.select("script"):
         if "mathjax" not in (script.get("src") or script.string or "").lower():
             script.decompose()
+    for line in article.select("p:has(> strong:first-child)"):
+        if line.get_text().startswith("Table "):
+            line["class"] = "table-caption"  # stays with its table
     chapters = list(split(article))
     body = soup.new_tag("main")
     body.append(title_page(soup, title, byline))
@@ -52,6 +65,12 @@ def printable(
     style.string = running_heads(title, [heading(one) for one in chapters])
     soup.head.append(style)
     return str(soup)
+
+
+def sections(html: str) -> list[tuple[Entry, list[Entry]]]:
+    """Chapters of the single page and their sections, in order."""
+    article = BeautifulSoup(html, "html.parser").select_one("article")
+    return [entries(chapter) for chapter in split(article)]
 
 
 def split(article: Tag):
@@ -86,7 +105,7 @@ def promote(chapter: Tag) -> None:
 
 
 def heading(section: Tag) -> str:
-    return section.find(HEADINGS).get_text().strip()
+    return section.find(HEADINGS).get_text().removesuffix("#").strip()
 
 
 def title_page(soup: BeautifulSoup, title: str, byline: str) -> Tag:
@@ -102,17 +121,28 @@ def contents(soup: BeautifulSoup, chapters: list[Tag], pages: Mapping) -> Tag:
     """Chapters and their sections with links and page numbers."""
     page = soup.new_tag("nav", attrs={"class": "toc-page"})
     page.append(BeautifulSoup("<h1>Contents</h1>", "html.parser"))
-    for chapter in chapters:
-        for section in [chapter, *chapter.find_all("section", recursive=False)]:
-            level = "chapter-line" if section is chapter else "section-line"
-            line = soup.new_tag("a", href=f"#{section['id']}")
-            line["class"] = level
-            for text in (heading(section), str(pages.get(section["id"], ""))):
+    for chapter, below in map(entries, chapters):
+        for entry in (chapter, *below):
+            line = soup.new_tag("a", href=f"#{entry.anchor}")
+            line["class"] = (
+                "chapter-line" if entry is chapter else "section-line"
+            )
+            for text in (entry.title, str(pages.get(entry.anchor, ""))):
                 part = soup.new_tag("span")
                 part.string = text
                 line.append(part)
             page.append(line)
     return page
+
+
+def entries(chapter: Tag) -> tuple[Entry, list[Entry]]:
+    """A chapter and its sections, as the table of contents lists them."""
+    below = chapter.find_all("section", recursive=False)
+    return entry(chapter), [entry(section) for section in below]
+
+
+def entry(section: Tag) -> Entry:
+    return Entry(heading(section), section["id"])
 
 
 def running_heads(title: str, chapters: list[str]) -> str:

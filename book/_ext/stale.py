@@ -3,29 +3,37 @@
 Jupyter Book's own cache knows a notebook's cells only. A change in the library
 or in a record would leave the old outputs standing. Here each digest of `lib/`
 and `data/` has a cache folder of its own, and a new digest sends every notebook
-through the build again.
+through the build again. A new look sends every page.
 """
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-SOURCES = ("lib", "data")
+RESULTS = ("lib", "data")  # what a chapter's outputs depend on
+LOOKS = ("book/_ext", "book/_assets", "_config.yml", "_toc.yml")
 IGNORED = ("__pycache__", ".ipynb_checkpoints")
 
 
-def digest(root: Path) -> str:
-    """16 hex digits over what the outputs of chapters depend on."""
+def digest(root: Path, sources: Sequence[str] = RESULTS) -> str:
+    """16 hex digits over the names and contents of files and folders."""
     found = hashlib.sha256()
-    for path in sorted(
-        path for source in SOURCES for path in (root / source).rglob("*")
-    ):
-        if path.is_file() and not set(path.parts) & set(IGNORED):
-            found.update(
-                f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode()
-            )
-            found.update(path.read_bytes())
+    for path in sorted(path for one in sources for path in files(root / one)):
+        name, size = path.relative_to(root).as_posix(), path.stat().st_size
+        found.update(f"{name}\0{size}\0".encode())
+        found.update(path.read_bytes())
     return found.hexdigest()[:16]
+
+
+def files(place: Path) -> list[Path]:
+    """A file itself, or all files in a folder."""
+    paths = [place, *place.rglob("*")]
+    return [
+        one
+        for one in paths
+        if one.is_file() and not set(one.parts) & set(IGNORED)
+    ]
 
 
 def choose_cache(app, config) -> None:
@@ -38,27 +46,31 @@ def choose_cache(app, config) -> None:
     config.nb_execution_cache_path = str(current)
 
 
-def notebooks_of_another_digest(app, env, added, changed, removed) -> list[str]:
-    """Every notebook page, when this builder last saw another digest.
+def pages_of_another_digest(app, env, added, changed, removed) -> list[str]:
+    """Pages to build again: all for a new look, notebooks for new results.
 
     Builders share what was read, but each writes pages of its own: what the
     PDF has seen must not count as seen by the web page.
     """
-    now = digest(Path(app.srcdir))
+    root, builder = Path(app.srcdir), app.builder.name
+    now = digest(root, LOOKS), digest(root, RESULTS)
     seen = getattr(env, "sources_digests", {})
-    if seen.get(app.builder.name) == now:
-        return []
-    env.sources_digests = {**seen, app.builder.name: now}
-    return [
-        name
-        for name in env.found_docs
-        if str(env.doc2path(name)).endswith(".ipynb")
-    ]
+    before = seen.get(builder, ("", ""))
+    env.sources_digests = {**seen, builder: now}
+    if now[0] != before[0]:
+        return list(env.found_docs)
+    if now[1] != before[1]:
+        return [one for one in env.found_docs if is_notebook(env, one)]
+    return []
+
+
+def is_notebook(env, page: str) -> bool:
+    return str(env.doc2path(page)).endswith(".ipynb")
 
 
 def setup(app) -> dict:
     app.connect("config-inited", choose_cache, priority=1)
-    app.connect("env-get-outdated", notebooks_of_another_digest)
+    app.connect("env-get-outdated", pages_of_another_digest)
     return {
         "version": "1",
         "parallel_read_safe": True,

@@ -1,0 +1,48 @@
+"""Links, images and anchors inside the book lead somewhere."""
+
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+from conftest import HTML, PAGES
+
+
+def targets(path):
+    """Address and attribute of everything that a page refers to on this site."""
+    soup = BeautifulSoup((HTML / path).read_text(), "html.parser")
+    for name, attribute in (("a", "href"), ("link", "href"), ("img", "src"), ("script", "src")):
+        for found in soup.find_all(name, attrs={attribute: True}):
+            address = urlsplit(found[attribute])
+            if not address.scheme and not address.netloc:
+                yield unquote(address.path), unquote(address.fragment)
+
+
+def broken(path):
+    found = []
+    for file, anchor in targets(path):
+        place = ((HTML / path).parent / file).resolve() if file else HTML / path
+        if not place.exists():
+            found.append(file)
+        elif anchor and place.suffix == ".html":
+            soup = BeautifulSoup(place.read_text(), "html.parser")
+            if not soup.find(id=anchor) and not soup.find(attrs={"name": anchor}):
+                found.append(f"{file}#{anchor}")
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_link_inside_the_book_is_broken(path):
+    assert broken(path) == []
+
+
+def test_a_broken_link_is_found(tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text('<a href="nowhere.html">x</a><a href="#nothing">y</a><img src="page.html">')
+    assert broken(page) == ["nowhere.html", "#nothing"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_image_says_what_it_shows(path):
+    soup = BeautifulSoup((HTML / path).read_text(), "html.parser")
+    silent = [image["src"] for image in soup.select("article img") if len(image.get("alt", "").split()) < 4]
+    assert silent == []
