@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -78,3 +79,9 @@ def test_the_top_level_holds_what_the_design_names():
     }  # fmt: skip
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert {name.split("/")[0] for name in tracked if not name.startswith(".")} <= named
+
+
+def test_the_workflow_is_one_that_github_reads():
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*command, *(ROOT / ".github/workflows").glob("*.yml")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,95 @@
+"""Colab, rehearsed: an empty folder, a notebook, an environment that has torch but not all the rest, and no clone."""
+
+import os
+import shutil
+import subprocess
+import sysconfig
+import venv
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from chapters import tagged
+
+from lib.paths import BOOK, PRESETS, ROOT
+
+URL = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+LACKING = "tabulate"  # small, needed by a chapter, and not among what Colab brings
+
+
+def shell(*command, **options):
+    return subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True, **options).stdout
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """The working tree as a repository of its own, uncommitted changes included."""
+    clone = tmp_path / "repository"
+    for name in shell("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines():
+        if (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone / name)
+    shell("git", "init", "-q", "-b", "main", cwd=clone)
+    shell("git", "add", "-A", cwd=clone)
+    shell("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "all", cwd=clone)
+    return clone
+
+
+@pytest.fixture
+def python(tmp_path):
+    """An interpreter with our packages but for one, without our library, and with a module named google.colab."""
+    venv.create(tmp_path / "env", with_pip=True)
+    own = Path(
+        shell(tmp_path / "env/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    )
+    borrowed = tmp_path / "borrowed"
+    borrowed.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if not entry.name.startswith((LACKING, "__editable__", "pip")) and entry.suffix != ".pth":
+            (borrowed / entry.name).symlink_to(entry)
+    (own / "borrowed.pth").write_text(str(borrowed))
+    (own / "google/colab").mkdir(parents=True)
+    (own / "google/colab/__init__.py").touch()
+    (own / "sitecustomize.py").write_text("import google.colab")
+    return tmp_path / "env/bin/python"
+
+
+def test_a_notebook_alone_fetches_the_rest_and_leaves_torch_alone(tmp_path, python, repository):
+    content = tmp_path / "content"
+    content.mkdir()
+    settings = tmp_path / "gitconfig"
+    settings.write_text(f'[url "{repository.as_uri()}"]\n    insteadOf = {URL}\n')
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": str(settings)}
+    for name in ("VIRTUAL_ENV", "PYTHONPATH", "JUPYTER_PATH"):
+        environment.pop(name, None)
+
+    asked = [python, "-c", "import importlib.util, torch; print(torch.__version__, importlib.util.find_spec('lib'))"]
+    before = shell(*asked, cwd=content, env=environment)
+    assert before.strip().endswith(" None")  # our library is not installed there
+
+    notebook = tmp_path / "opened.ipynb"
+    shutil.copy(BOOK / "mrss.ipynb", notebook)
+    output = tmp_path / "out.ipynb"
+    command = [
+        python,
+        "-m",
+        "papermill",
+        notebook,
+        output,
+        "-p",
+        "r",
+        "4",
+        "-f",
+        PRESETS / "smoke.yml",
+        "--no-progress-bar",
+    ]
+    shell(*command, cwd=content, env=environment)
+
+    done = nbformat.read(output, as_version=4)
+    said = "".join(out.get("text", "") for out in tagged(done, "setup")[0].outputs)
+    assert f"installing {LACKING}" in said
+    assert "torch" not in said
+    assert [folder.name for folder in content.iterdir()] == [URL.rsplit("/", 1)[1]]
+    assert "The seed report" in str(tagged(done, "abstract")[0].outputs)
+    assert shell(*asked, cwd=content, env=environment) == before

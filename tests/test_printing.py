@@ -1,0 +1,110 @@
+"""What the pages are made of: vendored scripts, the printable page, the browser that prints."""
+
+import json
+import shutil
+import subprocess
+import tarfile
+
+import pdf
+import pytest
+import vendor
+from bs4 import BeautifulSoup
+from printable import printable, sections
+
+PAGE = """<html><head><script src="mathjax.js"></script><script src="theme.js"></script></head><body>
+<div class="bd-header">search</div><article><section id="book"><h1>The book</h1><section id="how"><h2>How</h2></section>
+<div class="toctree-wrapper"><section id="one"><h2>One</h2><section id="how"><h3>How</h3>
+<p><strong>Table 1.</strong> <em>Costs</em></p><details class="hide above-input"><summary>Show</summary></details>
+</section></section></div></section></article></body></html>"""
+
+
+@pytest.fixture
+def soup():
+    return BeautifulSoup(printable(PAGE, "The book", "A. Author", {"one": 7}), "html.parser")
+
+
+def test_chapters_stand_side_by_side_with_titles_of_the_first_level(soup):
+    assert [chapter["id"] for chapter in soup.select("main > .chapter")] == ["book", "one"]
+    assert [title.get_text() for title in soup.select(".chapter > h1")] == ["The book", "One"]
+
+
+def test_sections_of_one_name_are_told_apart():
+    anchors = [entry.anchor for chapter, below in sections(PAGE) for entry in (chapter, *below)]
+    assert anchors == ["book", "how", "one", "one--how"]
+
+
+def test_contents_link_and_number_what_is_known(soup):
+    lines = {line["href"]: line.get_text(" ").split() for line in soup.select(".toc-page a")}
+    assert lines["#one"] == ["One", "7"]
+    assert lines["#how"] == ["How"]
+
+
+def test_what_serves_the_screen_only_is_gone(soup):
+    assert not soup.select(".bd-header, details")
+    assert [script["src"] for script in soup.select("script")] == ["mathjax.js"]
+
+
+def test_a_tables_caption_stays_with_it(soup):
+    assert soup.select_one("p.table-caption").get_text() == "Table 1. Costs"
+
+
+def test_without_a_browser_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(pdf.PrintError, match=r"apt-get install chromium.*brew.*winget.*CHROMIUM"):
+        pdf.chromium()
+
+
+def test_a_browser_that_was_asked_for_goes_first(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "none"))
+    with pytest.raises(pdf.PrintError, match=str(tmp_path)):
+        pdf.chromium()
+    monkeypatch.setenv("CHROMIUM", shutil.which("sh"))
+    assert pdf.chromium() == shutil.which("sh")
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package as npm would deliver it, and pins that name it."""
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/keep.js").write_text("1")
+    (tmp_path / "package/leave.md").write_text("2")
+    archive = tmp_path / "toy.tgz"
+    with tarfile.open(archive, "w:gz") as members:
+        members.add(tmp_path / "package", "package")
+    pins = tmp_path / "vendor.json"
+    pins.write_text(json.dumps({"toy": {"version": "1", "integrity": vendor.integrity(archive), "files": ["*.js"]}}))
+    monkeypatch.setattr(vendor, "pack", lambda name, folder: archive)
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    return archive, pins
+
+
+def test_what_was_pinned_is_unpacked_and_nothing_else(tmp_path, package):
+    target = tmp_path / "vendor"
+    vendor.fetch(target, package[1])
+    assert sorted(path.name for path in target.rglob("*") if path.is_file()) == ["keep.js", "vendor.json"]
+    assert vendor.complete(target, package[1])
+    package[1].write_text("{}")
+    assert not vendor.complete(target, package[1])
+
+
+def test_another_checksum_is_refused_and_the_old_files_stay(tmp_path, package):
+    target = tmp_path / "vendor"
+    vendor.fetch(target, package[1])
+    package[0].write_bytes(package[0].read_bytes() + b"changed")
+    with pytest.raises(vendor.VendorError, match=r"toy: sha512-.*, pinned is sha512-"):
+        vendor.fetch(target, package[1])
+    assert (target / "toy/keep.js").read_text() == "1"
+
+
+def test_without_npm_the_reason_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(vendor.VendorError, match="npm is not installed"):
+        vendor.fetch(tmp_path / "vendor")
+
+
+def test_a_failed_download_names_the_package(tmp_path, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, "", "npm error\nnetwork unreachable\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(vendor.VendorError, match="npm pack toy@1: network unreachable"):
+        vendor.pack("toy@1", tmp_path)
