@@ -17,6 +17,7 @@ def shown():
 def test_the_browser_links_the_slider_to_the_pictures(shown):
     slider, stack = shown.children
     models = embed_data(views=[shown])["manager_state"]["state"].values()
+    links = [model["state"] for model in models if model["model_name"] == "LinkModel"]
     ends = [
         (model["state"]["source"], model["state"]["target"]) for model in models if model["model_name"] == "LinkModel"
     ]
