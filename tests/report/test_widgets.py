@@ -18,10 +18,8 @@ def test_the_browser_links_the_slider_to_the_pictures(shown):
     slider, stack = shown.children
     models = embed_data(views=[shown])["manager_state"]["state"].values()
     links = [model["state"] for model in models if model["model_name"] == "LinkModel"]
-    ends = [
-        (model["state"]["source"], model["state"]["target"]) for model in models if model["model_name"] == "LinkModel"
-    ]
-    assert ends == [([f"IPY_MODEL_{slider.model_id}", "index"], [f"IPY_MODEL_{stack.model_id}", "selected_index"])]
+    ends = [f"IPY_MODEL_{slider.model_id}", "index"], [f"IPY_MODEL_{stack.model_id}", "selected_index"]
+    assert [(link["source"], link["target"]) for link in links] == [ends]
     assert slider.index == stack.selected_index == 1
 
 
