@@ -31,6 +31,7 @@ book: $(READY)  ## the report as HTML, chapters executed; ends with the path of 
 	@echo "open: $(CURDIR)/_build/html/book/intro.html"
 
 pdf: $(READY)  ## the report as PDF, printed by Chromium
+	@$(BIN)/python book/_ext/pdf.py --find-browser
 	@$(BIN)/python book/_ext/vendor.py --if-possible
 	$(BIN)/jupyter-book build . --builder singlehtml $(BOOKFLAGS)
 	@$(BIN)/python book/_ext/pdf.py

@@ -58,6 +58,10 @@ def test_only_a_change_executes_a_chapter_again(book):
     assert build(book).returncode == 0
     assert executed(book) == 3
     assert "read another datum" in (book / "_build/html/book/chapter.html").read_text()
+    write(book, 'open("../executed", "a").write("x")\nprint("another cell")')
+    assert build(book).returncode == 0
+    assert executed(book) == 4
+    assert "another cell" in (book / "_build/html/book/chapter.html").read_text()
 
 
 def test_a_change_that_another_builder_saw_first_still_reaches_the_page(book):

@@ -46,6 +46,15 @@ def test_parameters_and_their_rules_agree(path):
     assert all(one["help"] for one in found.values())
 
 
+@every_chapter
+def test_a_badge_opens_the_chapter_in_colab(path):
+    address = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"].removeprefix(
+        "https://github.com/"
+    )
+    badge = f"https://colab.research.google.com/github/{address}/blob/main/book/{path.name})"
+    assert badge in (ROOT / "README.md").read_text()
+
+
 def test_set_up_cells_are_identical_and_short():
     sources = {chapters.tagged(read(path), "setup")[0].source for path in NOTEBOOKS}
     assert len(sources) == 1

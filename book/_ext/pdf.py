@@ -4,6 +4,7 @@ The single-page HTML is printed twice. The first pass tells on which page each
 section begins, the second sets these numbers into the table of contents.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -107,36 +108,46 @@ def outline(book: PdfWriter, entries, numbers: dict[str, int]) -> None:
 
 
 def byline(author: str) -> str:
-    head = subprocess.run(
-        ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-    return f"{author} · {date.today():%d %B %Y}" + (
-        f" · commit {head}" if head else ""
-    )
+    """Author, day, and the commit where git knows one."""
+    parts = [author, f"{date.today():%d %B %Y}"]
+    if shutil.which("git"):
+        asked = ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]
+        head = subprocess.run(asked, capture_output=True, text=True)
+        parts += [f"commit {one}" for one in head.stdout.split()]
+    return " · ".join(parts)
+
+
+def write(browser: str) -> None:
+    """Print twice, then add bookmarks and the book's name."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    title, author = config["title"], config["author"]
+    html, below = PAGE.read_text(), byline(author)
+    numbers: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft.pdf"
+        for _ in range(2):
+            pass_through(browser, printable(html, title, below, numbers), draft)
+            numbers = page_numbers(draft)
+        finished = PdfWriter(clone_from=draft)
+    outline(finished, sections(html), numbers)
+    finished.add_metadata({"/Title": title, "/Author": author})
+    finished.write(PDF)
 
 
 def main() -> int:
-    config = yaml.safe_load((ROOT / "_config.yml").read_text())
-    title, author = config["title"], config["author"]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--find-browser",
+        action="store_true",
+        help="only say which browser would print, or what to install",
+    )
+    asked = parser.parse_args()
     try:
         browser = chromium()
-        html = PAGE.read_text()
-        PDF.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            draft = Path(folder) / "draft.pdf"
-            pass_through(
-                browser, printable(html, title, byline(author), {}), draft
-            )
-            numbers = page_numbers(draft)
-            pass_through(
-                browser, printable(html, title, byline(author), numbers), draft
-            )
-            finished = PdfWriter(clone_from=draft)
-            outline(finished, sections(html), numbers)
-            finished.add_metadata({"/Title": title, "/Author": author})
-            finished.write(PDF)
+        if asked.find_browser:
+            print(f"pdf: {browser} will print")
+            return 0
+        write(browser)
     except PrintError as error:
         print(f"pdf: {error}", file=sys.stderr)
         return 1

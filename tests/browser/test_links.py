@@ -6,6 +6,8 @@ import pytest
 from bs4 import BeautifulSoup
 from conftest import HTML, PAGES
 
+from lib.paths import ROOT
+
 
 def targets(path):
     """Address and attribute of everything that a page refers to on this site."""
@@ -39,6 +41,15 @@ def test_a_broken_link_is_found(tmp_path):
     page = tmp_path / "page.html"
     page.write_text('<a href="nowhere.html">x</a><a href="#nothing">y</a><img src="page.html">')
     assert broken(page) == ["nowhere.html", "#nothing"]
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if (ROOT / path).with_suffix(".ipynb").exists()])
+def test_a_launch_button_opens_the_notebook_in_colab(path):
+    soup = BeautifulSoup((HTML / path).read_text(), "html.parser")
+    addresses = [link["href"] for link in soup.select('a[href*="colab.research.google.com"]')]
+    notebook = path.replace(".html", ".ipynb")
+    assert addresses
+    assert all(address.endswith(f"/blob/main/{notebook}") for address in addresses)
 
 
 @pytest.mark.parametrize("path", PAGES)
