@@ -48,6 +48,11 @@ def test_a_tables_caption_stays_with_it(soup):
     assert soup.select_one("p.table-caption").get_text() == "Table 1. Costs"
 
 
+def test_a_title_with_quotes_stays_one_string_in_the_running_head():
+    page = printable(PAGE.replace(">One<", '>The "one"<'), "The book", "A. Author", {})
+    assert '@top-right { content: "The \\"one\\"" }' in BeautifulSoup(page, "html.parser").style.string
+
+
 def test_without_a_browser_one_line_says_what_to_install(monkeypatch):
     monkeypatch.delenv("CHROMIUM", raising=False)
     monkeypatch.setattr(shutil, "which", lambda name: None)

@@ -3,22 +3,18 @@
 Takes and returns HTML; starts no browser and reads no file.
 """
 
+import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from bs4 import BeautifulSoup, Tag
 
-# Around the text, on the screen only.
+# Of use on a screen only: permalinks, folded code, widgets.
 SCREEN_ONLY = (
-    ".bd-header, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-sidebar,"
-    ".header-article, .bd-header-article, .bd-footer, footer,"
-    ".prev-next-footer,"
-    ".prev-next-area, .bd-header-announcement, .skip-link, dialog, noscript,"
-    ".pst-async-banner-revealer, #pst-skip-link, #pst-scroll-pixel-helper,"
-    "#pst-back-to-top, #print-main-content, #jb-print-docs-body, a.headerlink,"
-    "details.hide.above-input, div.toctree-wrapper > p.caption,"
-    'script[type^="application/vnd.jupyter"], input[type="checkbox"]'
+    "a.headerlink, details.above-input, .toctree-wrapper > p.caption,"
+    'script[type^="application/vnd.jupyter"]'
 )
+HEADINGS = ("h1", "h2", "h3", "h4", "h5")
 
 
 class Entry(NamedTuple):
@@ -26,9 +22,6 @@ class Entry(NamedTuple):
 
     title: str
     anchor: str
-
-
-HEADINGS = ("h1", "h2", "h3", "h4", "h5")
 
 
 def printable(
@@ -149,7 +142,13 @@ def running_heads(title: str, chapters: list[str]) -> str:
     """A named page per chapter: book on the left, chapter on the right."""
     rules = []
     for number, chapter in enumerate(chapters):
-        left = "" if chapter == title else f'@top-left {{ content: "{title}" }}'
-        right = f'@top-right {{ content: "{chapter}" }}'
-        rules.append(f"@page chapter{number} {{ {left} {right} }}")
+        left = "" if chapter == title else title
+        heads = f"@top-left {{ content: {quoted(left)} }}"
+        heads += f" @top-right {{ content: {quoted(chapter)} }}"
+        rules.append(f"@page chapter{number} {{ {heads} }}")
     return "\n".join(rules)
+
+
+def quoted(text: str) -> str:
+    """Text as CSS writes a string; JSON's form is one of its forms."""
+    return json.dumps(text, ensure_ascii=False)

@@ -12,8 +12,8 @@ def table(columns: dict[str, pd.Series | list], caption: str) -> Markdown:
     caption  `Table 1. What is shown, on which machine, from which run`; printed above
     """
     frame = pd.DataFrame({header: list(cells) for header, cells in columns.items()})
-    left = ["left" if _is_prose(frame[header]) else "right" for header in frame]
-    body = frame.to_markdown(index=False, colalign=left, disable_numparse=True)
+    sides = ["left" if _is_prose(frame[header]) else "right" for header in frame]
+    body = frame.to_markdown(index=False, colalign=sides, disable_numparse=True)
     return Markdown(f"{prose.caption(caption).data}\n\n{body}")
 
 
