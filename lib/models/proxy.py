@@ -20,6 +20,7 @@ class Branch(nn.Module):
 
     dim      channels D >= 1
     taps     length K >= 1 of the convolution; output t sees inputs t-K+1 .. t
+    raises   ValueError, quoting the shape, for an input that is not (B, T, D) with T >= 1
     source   the seed report, section 6.2
     """
 
@@ -33,8 +34,11 @@ class Branch(nn.Module):
         self.mix = nn.Parameter(_uniform((dim, dim), fan_in=dim, generator=generator))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        dim = len(self.mix)
+        if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != dim:
+            raise ValueError(f"input of shape {tuple(x.shape)}: (B, T, {dim}) with T >= 1 is needed")
         # The padded copy stays unnamed: a name would keep it alive to the end.
-        y = F.conv1d(F.pad(x.transpose(1, 2), (self.taps - 1, 0)), self.kernel, groups=x.shape[-1])
+        y = F.conv1d(F.pad(x.transpose(1, 2), (self.taps - 1, 0)), self.kernel, groups=dim)
         return F.relu(F.linear(y.transpose(1, 2), self.mix))
 
     def peak_bytes(self, x: Float[Tensor, "B T D"]) -> int:

@@ -1,5 +1,7 @@
 """The operator proxy against a written-out sum, against the seed's printed table, and against torch's counters."""
 
+import re
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -116,6 +118,13 @@ def test_the_seed_decides_the_weights():
 def test_a_size_below_one_is_refused_by_name(sizes):
     with pytest.raises(ValueError, match=r"(factor|dim|taps) = 0: at least 1"):
         block(**sizes)
+
+
+@pytest.mark.parametrize("factor", [None, 2])
+@pytest.mark.parametrize("shape", [(2, 5, 4), (2, 5, 16), (2, 0, 8)])
+def test_a_wrong_size_is_refused_with_both_shapes(factor, shape):
+    with pytest.raises(ValueError, match=re.escape(f"input of shape {shape}: (B, T, 8) with T >= 1")):
+        block(factor)(torch.zeros(shape))
 
 
 def test_a_wrong_shape_is_refused_by_its_annotation():
