@@ -109,6 +109,7 @@ def flops(batch: int, length: int, dim: int, taps: int = TAPS, factor: int | Non
     branch = 2 * batch * dim * (taps + dim)
     if factor is None:
         return length * branch
+    _at_least_one(factor=factor)
     low_length = -(-length // factor)
     return (length + low_length) * branch + 2 * batch * length * dim**2
 

@@ -130,3 +130,8 @@ def test_a_wrong_size_is_refused_with_both_shapes(factor, shape):
 def test_a_wrong_shape_is_refused_by_its_annotation():
     with pytest.raises(Exception, match="B T D"):
         block(None)(torch.zeros(3, 8))
+
+
+def test_operations_of_a_factor_below_one_are_refused():
+    with pytest.raises(ValueError, match="factor = 0: at least 1"):
+        proxy.flops(1, 4, 2, factor=0)
