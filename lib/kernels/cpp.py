@@ -16,11 +16,11 @@ FEW_TASKS = 8
 
 
 class View(Structure):
-    _fields_ = [("data", c_void_p), ("strides", c_int64 * 4), ("bfloat16", c_int64)]  # noqa: RUF012
+    _fields_ = [("data", c_void_p), ("strides", c_int64 * 4), ("bfloat16", c_int64)]
 
 
 class Problem(Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         *[(name, c_int64) for name in ("batch", "channels", "length", "states", "groups", "groups_B", "groups_C")],
         *[(name, c_int64) for name in ("blocks", "softplus", "threads")],
         *[(name, View) for name in ("u", "delta", "z", "B", "C", "out")],
@@ -40,11 +40,12 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
 
 
 def about() -> str:
-    return f"C++, compiled for this CPU, {_load().lanes()} channels at a time, {torch.get_num_threads()} threads"
+    threads = f"{torch.get_num_threads()} threads" if _load().threaded() else "one thread, the compiler has no OpenMP"
+    return f"C++, compiled for this CPU, {_load().lanes()} channels at a time, {threads}"
 
 
 def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep):
-    problem, alive = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
+    problem = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
     batch, channels, length = u.shape
     states, lib = A.shape[1], _load()
     out, last = _like(u), A.new_empty(batch, channels, states)
@@ -55,13 +56,13 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
         problem.saved = saved.data_ptr()
     problem.out, problem.last = _view(out), last.data_ptr()
     _run(lib.forward, problem, backward=False)
-    return out, last, saved
+    return out.to(u.dtype), last, saved
 
 
 def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus):
-    problem, alive = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
+    problem = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
     batch, channels, states = u.shape[0], *A.shape
-    grad_out, grad_last = _exact(grad_out), None if grad_last is None else grad_last.contiguous()
+    grad_out, grad_last = _readable(grad_out), None if grad_last is None else grad_last.contiguous()
     grad_u, grad_delta, grad_z = (None if x is None else _like(x) for x in (u, delta, z))
     grad_A, grad_initial = A.new_empty(2, batch, channels, states)
     grad_D, grad_bias = A.new_zeros(2, batch, channels)
@@ -73,21 +74,20 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
     problem.grad_D, problem.grad_bias = grad_D.data_ptr(), grad_bias.data_ptr()
     _run(_load().backward, problem, backward=True)
     return (
-        grad_u,
-        grad_delta,
+        grad_u.to(u.dtype),
+        grad_delta.to(delta.dtype),
         grad_A.sum(0),
         _total(partial_B, B),
         _total(partial_C, C),
         None if D is None else grad_D.sum(0),
-        grad_z,
+        None if z is None else grad_z.to(z.dtype),
         None if delta_bias is None else grad_bias.sum(0),
         None if initial_state is None else grad_initial,
     )
 
 
-def _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus) -> tuple[Problem, list]:
-    """The struct, and the tensors that it points into, which must outlive the call."""
-    u, delta, z, B, C = (None if x is None else _exact(x) for x in (u, delta, z, B, C))
+def _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus) -> Problem:
+    u, delta, z, B, C = (None if x is None else _readable(x) for x in (u, delta, z, B, C))
     A, D, delta_bias, initial_state = (None if x is None else x.contiguous() for x in (A, D, delta_bias, initial_state))
     B, C = (x.contiguous() if x.ndim == 2 else x for x in (B, C))
     batch, channels, length = u.shape
@@ -102,7 +102,8 @@ def _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
     )
     problem.A, problem.D, problem.bias = A.data_ptr(), _pointer(D), _pointer(delta_bias)
     problem.initial = _pointer(initial_state)
-    return problem, [u, delta, z, B, C, A, D, delta_bias, initial_state]
+    problem.alive = (u, delta, z, B, C, A, D, delta_bias, initial_state)  # it points into them
+    return problem
 
 
 def _run(function, problem: Problem, backward: bool) -> None:
@@ -127,17 +128,18 @@ def _total(partial: Tensor, matrix: Tensor) -> Tensor:
     return (total if matrix.ndim == 2 else total.transpose(2, 3)).to(matrix.dtype)
 
 
-def _exact(x: Tensor) -> Tensor:
-    """What the kernel reads: float32 and bfloat16 as they are, float16 as float32."""
-    return x.float() if x.dtype == torch.float16 else x
+def _readable(x: Tensor) -> Tensor:
+    """bfloat16 and float32 as they are, all else as float32: what the kernel reads and writes."""
+    return x if x.dtype == torch.bfloat16 else x.float()
 
 
 def _like(x: Tensor) -> Tensor:
-    """An empty tensor of that shape in the order of its axes: channels stay together where they were."""
+    """An empty tensor for the kernel to write: x's shape, and the order of its axes."""
     batch, channels, length = x.shape
+    dtype = torch.bfloat16 if x.dtype == torch.bfloat16 else torch.float32
     if x.stride(1) <= x.stride(2):
-        return x.new_empty(batch, length, channels).transpose(1, 2)
-    return x.new_empty(batch, channels, length)
+        return x.new_empty(batch, length, channels, dtype=dtype).transpose(1, 2)
+    return x.new_empty(batch, channels, length, dtype=dtype)
 
 
 def _view(x: Tensor | None) -> View:
@@ -165,7 +167,7 @@ def _broken() -> str | None:
 @functools.cache
 def _load() -> CDLL:
     lib = library("selective_scan.cpp")
-    for function in (lib.lanes, lib.tile, lib.work_bytes):
+    for function in (lib.lanes, lib.tile, lib.threaded, lib.work_bytes):
         function.restype = c_int64
     lib.work_bytes.argtypes = [POINTER(Problem), c_int64]
     for function in (lib.forward, lib.backward):

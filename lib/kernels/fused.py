@@ -1,9 +1,9 @@
 """The scan as two Triton kernels: a program per sequence and block of channels walks over time, states in registers.
 
 The forward pass keeps the state before every CHUNK tokens. The backward pass takes the chunks from the last to the
-first: it recomputes a chunk's states from its checkpoint, then carries the state's gradient back through it,
+first: it recomputes a chunk's states from its checkpoint, then carries the state's gradient g back through it,
 
-    g[t] = exp(delta[t+1] A) g[t+1] + C[t] dy[t]
+    g[t] = C[t] dy[t] + exp(delta[t+1] A) g[t+1]
 
 Sums over channels and over sequences go through buffers that torch adds up: no atomics, the same result every time.
 States and sums are float32; inputs are float32, bfloat16 or float16, of any strides. Sizes of blocks and chunks are
@@ -26,11 +26,12 @@ TILE = 512  # channels times states of a program: 16 values per thread of one wa
 
 tl = None  # triton.language, once `_load` has run
 _sources: list[Callable] = []
+_spec = cache(find_spec)
 
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why Triton cannot serve. Its interpreter, for tests, serves a CPU: TRITON_INTERPRET=1 before the first call."""
-    if not _installed():
+    if _spec("triton") is None:
         return "triton is not installed"
     if device.type == "cuda":
         if not torch.cuda.is_available():
@@ -38,13 +39,15 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
         major, minor = torch.cuda.get_device_capability(device)
         if major < 8:
             return f"compute capability {major}.{minor}: triton's releases serve 8.0 and newer; a T4 takes torch"
-    elif not _interpreted():
+    elif os.environ.get("TRITON_INTERPRET") != "1":
         return f"triton's kernels run on CUDA devices, not on {device.type}"
-    return "float64 is for torch and ref" if dtype == torch.float64 else None
+    if dtype == torch.float64:
+        return "float64 is for torch and ref"
+    return _fault(device) if device.type == "cuda" else None
 
 
 def about() -> str:
-    return "a fused Triton kernel each way" + (", in triton's interpreter: for tests only" if _interpreted() else "")
+    return "one fused Triton kernel each way"
 
 
 def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep):
@@ -62,7 +65,7 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
     grid, sizes, options = _plan(u, A, B, C, delta_softplus)
     du, ddelta, dz = (x if x is None else torch.empty_like(x) for x in (u, delta, z))
     dstate, dA = A.new_empty(2, batch, channels, states)
-    dB, dC = (A.new_empty(dA.shape if x.ndim == 2 else (grid[0], batch, length, states)) for x in (B, C))
+    dB, dC = (A.new_empty(dA.shape if x.ndim == 2 else (grid[1], batch, length, states)) for x in (B, C))
     dD, dbias = A.new_empty(2, batch, channels)
     scratch = A.new_empty(min(CHUNK, length), batch, channels, states)
     views = tuple(map(_view, (u, delta, z, grad_out, du, ddelta, dz)))
@@ -83,7 +86,7 @@ def _plan(u: Tensor, A: Tensor, B: Tensor, C: Tensor, softplus: bool) -> tuple[t
     rows = min(64, 1 << (run - 1).bit_length(), max(1, TILE // cols))
     warps = min(8, max(1, rows * cols // TILE))
     options = {"SOFTPLUS": softplus, "CHUNK": CHUNK, "ROWS": rows, "COLS": cols, "num_warps": warps}
-    return (channels // run * -(-run // rows), batch), (channels, states, length, run), options
+    return (batch, channels // run * -(-run // rows)), (channels, states, length, run), options
 
 
 def _weights(A: Tensor, B: Tensor, C: Tensor, D: Tensor | None, bias: Tensor | None) -> tuple:
@@ -108,12 +111,14 @@ def _dense(x: Tensor | None) -> Tensor | None:
 
 
 @cache
-def _installed() -> bool:
-    return find_spec("triton") is not None
-
-
-def _interpreted() -> bool:
-    return os.environ.get("TRITON_INTERPRET") == "1"
+def _fault(device: torch.device) -> str | None:
+    """What goes wrong in a scan of one token on this GPU, if anything: triton needs a C compiler there, for one."""
+    one = torch.ones(1, 1, 1, device=device)
+    try:
+        out, *_ = forward(one, one, one[0], one[None], one[None], None, None, None, None, False, False)
+        return None if out.item() == 1 else f"its kernels compute {out.item()} on {device} for a sum of one"
+    except Exception as error:  # whatever it is, `auto` goes on to the next backend, and says why
+        return f"its kernels do not run on {device}: {error}"
 
 
 @cache
@@ -162,8 +167,8 @@ def _tile(sizes, ROWS: tl.constexpr, COLS: tl.constexpr):
     """This program's channels and states, their place in a (D, N), and masks of the three."""
     _channels, states, _length, run = sizes
     blocks = (run + ROWS - 1) // ROWS
-    first = tl.program_id(0) // blocks * run
-    d = first + tl.program_id(0) % blocks * ROWS + tl.arange(0, ROWS)
+    first = tl.program_id(1) // blocks * run
+    d = first + tl.program_id(1) % blocks * ROWS + tl.arange(0, ROWS)
     in_d = d < first + run
     d, n = d.to(tl.int64), tl.arange(0, COLS).to(tl.int64)  # offsets may be beyond 32 bits
     in_n = n < states
@@ -176,7 +181,7 @@ def _rows(view, d):
     if view is None:
         return d
     else:
-        return view[0] + tl.program_id(1).to(tl.int64) * view[1] + d * view[2]
+        return view[0] + tl.program_id(0).to(tl.int64) * view[1] + d * view[2]
 
 
 @_kernel
@@ -210,7 +215,7 @@ def _forward(
     a, skip, shift = _read(A, place, inside), _read(D, d, in_d), _read(bias, d, in_d)
     b_at, b_in, b0 = _matrix(B, d, n, in_n, inside)
     c_at, c_in, c0 = _matrix(C, d, n, in_n, inside)
-    sequence = tl.program_id(1).to(tl.int64)
+    sequence = tl.program_id(0).to(tl.int64)
     size = tl.cast(sizes[0], tl.int64) * sizes[1]
     length = tl.cast(sizes[2], tl.int64)
     chunks = (length + CHUNK - 1) // CHUNK
@@ -244,12 +249,12 @@ def _backward(
     a, skip, shift = _read(A, place, inside), _read(D, d, in_d), _read(bias, d, in_d)
     b_at, b_in, b0 = _matrix(B, d, n, in_n, inside)
     c_at, c_in, c0 = _matrix(C, d, n, in_n, inside)
-    sequence, sequences = tl.program_id(1).to(tl.int64), tl.num_programs(1)
+    sequence, sequences = tl.program_id(0).to(tl.int64), tl.num_programs(0)
     size = tl.cast(sizes[0], tl.int64) * sizes[1]
     length = tl.cast(sizes[2], tl.int64)
     chunks = (length + CHUNK - 1) // CHUNK
     own = sequence * size + place
-    tokens = (tl.program_id(0) * sequences + sequence) * length  # before this program's in dB and dC
+    tokens = (tl.program_id(1) * sequences + sequence) * length  # before this program's, in dB and dC
     sum_a, sum_b, sum_c = (tl.zeros([ROWS, COLS], tl.float32),) * 3
     sum_skip, sum_shift = (tl.zeros([ROWS], tl.float32),) * 2
     g = _read(grad_last, own, inside)

@@ -7,33 +7,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-#if defined(__SSE__)
-#include <immintrin.h>
-#endif
 
-#if defined(__AVX512F__)
-constexpr int LANES = 16;
-#elif defined(__AVX__)
-constexpr int LANES = 8;
-#else
-constexpr int LANES = 4;
-#endif
+#include "rows.h"
+#include "states.h"
+
 constexpr int TILE = 32;                    // steps between checkpoints
 constexpr int REVERSE = LANES == 16 ? 8 : 4;  // states that the backward pass holds in registers at once
 
-typedef float vec __attribute__((vector_size(4 * LANES)));
-typedef int32_t ints __attribute__((vector_size(4 * LANES)));
-
 extern "C" {
-struct View {  // strides in elements, of (batch, channel, time), or of (batch, group, state, time)
-    void *data;
-    int64_t strides[4];
-    int64_t bfloat16;
-};
-
 struct Problem {
     int64_t batch, channels, length, states;
     int64_t groups, groups_B, groups_C;  // zero where B or C is one (D, N) matrix for all times
@@ -49,119 +30,6 @@ struct Problem {
 }
 
 namespace {
-
-inline vec splat(float x) { return x - vec{}; }
-
-#if defined(__AVX512F__)
-inline vec bounded(vec x, float, float) { return x; }
-inline vec nearest(vec x) { return (vec)_mm512_roundscale_ps((__m512)x, 0); }
-inline vec scaled(vec p, vec n) { return (vec)_mm512_scalef_ps((__m512)p, (__m512)n); }
-#else
-inline vec bounded(vec x, float low, float high) {  // NaN stays NaN
-    x = x < low ? splat(low) : x;
-    return x > high ? splat(high) : x;
-}
-inline vec nearest(vec x) { return (x + 12582912.f) - 12582912.f; }  // 1.5 * 2^23
-inline vec scaled(vec p, vec n) { return (vec)((ints)p + ((ints)(n + 12582912.f) << 23)); }
-#endif
-
-inline vec exp2(vec x) {  // 1 at 0, else within 2e-7 of its value
-    x = bounded(x, -126, 128);
-    vec n = nearest(x), f = x - n;
-    vec p = f * 1.326472712e-3f + 9.671512645e-3f;
-    p = p * f + 5.550733743e-2f;
-    p = p * f + 2.402224209e-1f;
-    p = p * f + 6.931469776e-1f;
-    return scaled(p * f + 1.f, n);
-}
-
-inline vec exp(vec x) {  // natural, reduced by log 2 in two words: for steps and gates, once per token and channel
-    x = bounded(x, -87, 88);
-    vec n = nearest(x * 1.44269504f), f = x - n * 0.693359375f + n * 2.12194440e-4f;
-    vec p = f * 1.384355978e-3f + 8.374235946e-3f;
-    p = p * f + 4.166800742e-2f;
-    p = p * f + 1.666643034e-1f;
-    p = p * f + 4.999999417e-1f;
-    p = p * f + 1.f;
-    return scaled(p * f + 1.f, n);
-}
-
-inline vec sigmoid(vec x) { return 1.f / (1.f + exp(-x)); }
-
-inline vec softplus(vec x) {  // max(x, 0) + log1p(exp(-|x|)), the logarithm by its series in s = e / (2 + e)
-    vec e = exp(x < 0.f ? x : -x), s = e / (2.f + e), q = s * s;
-    vec p = q * (1 / 13.f) + 1 / 11.f;
-    p = p * q + 1 / 9.f;
-    p = p * q + 1 / 7.f;
-    p = p * q + 1 / 5.f;
-    p = p * q + 1 / 3.f;
-    p = p * q + 1.f;
-    return (x < 0.f ? vec{} : x) + 2.f * s * p;
-}
-
-template <int COUNT> struct Row { typedef float type __attribute__((vector_size(4 * COUNT))); };
-
-template <int COUNT> inline float sum(typename Row<COUNT>::type x) {
-    typename Row<COUNT / 2>::type low, high;
-    std::memcpy(&low, &x, sizeof low);
-    std::memcpy(&high, (char *)&x + sizeof low, sizeof high);
-    if constexpr (COUNT == 2)
-        return low[0] + high[0];
-    else
-        return sum<COUNT / 2>(low + high);
-}
-
-inline float read(const View &view, int64_t at) {
-    if (!view.bfloat16) return ((const float *)view.data)[at];
-    uint32_t bits = (uint32_t)((const uint16_t *)view.data)[at] << 16;
-    float value;
-    std::memcpy(&value, &bits, 4);
-    return value;
-}
-
-inline void write(const View &view, int64_t at, float value) {
-    if (!view.bfloat16) {
-        ((float *)view.data)[at] = value;
-        return;
-    }
-    uint32_t bits;
-    std::memcpy(&bits, &value, 4);
-    bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    ((uint16_t *)view.data)[at] = nan ? 0x7fc0 : (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;  // to nearest even
-}
-
-struct Block {  // the place of LANES channels, `lanes` of them real, over one tile
-    int64_t batch, channel, start;
-    int lanes, steps;
-};
-
-void load(const View &view, const Block &at, vec *rows, int ahead) {
-    int64_t first = at.batch * view.strides[0] + at.channel * view.strides[1] + at.start * view.strides[2];
-    bool whole = view.strides[1] == 1 && at.lanes == LANES && !view.bfloat16;
-    for (int t = 0; t < at.steps; t++) {
-        if (whole) {
-            const float *row = (const float *)view.data + first + t * view.strides[2];
-            std::memcpy(&rows[t], row, sizeof(vec));
-            __builtin_prefetch(row + ahead * view.strides[2]);
-        } else {
-            rows[t] = vec{};
-            for (int i = 0; i < at.lanes; i++) rows[t][i] = read(view, first + i * view.strides[1] + t * view.strides[2]);
-        }
-    }
-}
-
-void store(const View &view, const Block &at, const vec *rows, int ahead) {
-    int64_t first = at.batch * view.strides[0] + at.channel * view.strides[1] + at.start * view.strides[2];
-    bool whole = view.strides[1] == 1 && at.lanes == LANES && !view.bfloat16;
-    for (int t = 0; t < at.steps; t++) {
-        if (whole) {
-            float *row = (float *)view.data + first + t * view.strides[2];
-            std::memcpy(row, &rows[t], sizeof(vec));
-            __builtin_prefetch(row + ahead * view.strides[2], 1);
-        } else
-            for (int i = 0; i < at.lanes; i++) write(view, first + i * view.strides[1] + t * view.strides[2], rows[t][i]);
-    }
-}
 
 // (D, N) matrices and (B, D, N) states as N vectors of channels, and back
 void load_states(const float *from, int64_t N, int lanes, vec *to) {
@@ -182,91 +50,6 @@ vec load_channels(const float *from, const Block &at) {
     if (from)
         for (int i = 0; i < at.lanes; i++) row[i] = from[at.channel + i];
     return row;
-}
-
-// B or C: varying, a row of N floats per step, shared by all channels; static, N vectors of channels
-template <bool VARYING> struct Matrix {
-    const float *rows;
-    int64_t stride;
-    float at(int t, int n) const { return rows[t * stride + n]; }
-};
-template <> struct Matrix<false> {
-    const vec *rows;
-    int64_t stride;
-    vec at(int, int n) const { return rows[n]; }
-};
-
-template <int COUNT, class MB, class MC>
-void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, vec *state, vec *y) {
-    vec h[COUNT], a[COUNT];
-    for (int n = 0; n < COUNT; n++) h[n] = state[n], a[n] = A[n];
-    for (int t = 0; t < steps; t++) {
-        vec d = delta[t], input = x[t], sums[2] = {y[t], {}};
-#pragma GCC unroll 16
-        for (int n = 0; n < COUNT; n++) {
-            h[n] = exp2(d * a[n]) * h[n] + input * B.at(t, n);
-            sums[n & 1] += h[n] * C.at(t, n);
-        }
-        y[t] = sums[0] + sums[1];
-    }
-    for (int n = 0; n < COUNT; n++) state[n] = h[n];
-}
-
-template <int COUNT, class MB, class MC>  // as `scan`; keeps the decay of every step and the state before it
-void replay(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *state, vec *y, vec *before,
-            vec *decays) {
-    vec h[COUNT];
-    for (int n = 0; n < COUNT; n++) before[n] = h[n] = state[n];
-    for (int t = 0; t < steps; t++) {
-        vec d = delta[t], input = x[t], sums[2] = {y[t], {}};
-#pragma GCC unroll 16
-        for (int n = 0; n < COUNT; n++) {
-            vec decay = decays[t * COUNT + n] = exp2(d * A[n]);
-            before[(t + 1) * COUNT + n] = h[n] = decay * h[n] + input * B.at(t, n);
-            sums[n & 1] += h[n] * C.at(t, n);
-        }
-        y[t] = sums[0] + sums[1];
-    }
-}
-
-struct Gradients {  // of one block over one tile, for some states; rows of B and C follow each other by `stride`
-    vec *state, *A, *B, *C, *x, *delta;
-    int64_t stride_B, stride_C;
-};
-
-template <int COUNT, class MB, class MC>
-void reverse(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *grad_y, const vec *before,
-             const vec *decays, Gradients grad) {
-    vec g[COUNT], grad_A[COUNT];
-    for (int n = 0; n < COUNT; n++) g[n] = grad.state[n], grad_A[n] = grad.A[n];
-    for (int t = steps - 1; t >= 0; t--) {
-        vec d = delta[t], input = x[t], dy = grad_y[t], dx = grad.x[t], dd = grad.delta[t];
-        vec *row_B = grad.B + t * grad.stride_B, *row_C = grad.C + t * grad.stride_C;
-#pragma GCC unroll 8
-        for (int n = 0; n < COUNT; n++) {
-            g[n] += dy * C.at(t, n);
-            row_C[n] += dy * before[(t + 1) * COUNT + n];
-            row_B[n] += g[n] * input;
-            dx += g[n] * B.at(t, n);
-            g[n] *= decays[t * COUNT + n];
-            vec product = g[n] * before[t * COUNT + n];
-            dd += product * A[n];
-            grad_A[n] += product * d;
-        }
-        grad.x[t] = dx, grad.delta[t] = dd;
-    }
-    for (int n = 0; n < COUNT; n++) grad.state[n] = g[n], grad.A[n] = grad_A[n];
-}
-
-// Applies f<COUNT>(first state) to all N states in runs of at most LIMIT.
-template <int LIMIT, class F> void in_runs(int64_t N, F f) {
-    int64_t n = 0;
-    if constexpr (LIMIT >= 16)
-        for (; n + 16 <= N; n += 16) f(std::integral_constant<int, 16>{}, n);
-    if constexpr (LIMIT >= 8)
-        for (; n + 8 <= N; n += 8) f(std::integral_constant<int, 8>{}, n);
-    for (; n + 4 <= N; n += 4) f(std::integral_constant<int, 4>{}, n);
-    for (; n < N; n++) f(std::integral_constant<int, 1>{}, n);
 }
 
 struct Work {  // hands out pieces of one thread's workspace; with a null base it only counts
@@ -519,6 +302,13 @@ void dispatch(const Problem &p, bool backward) {
 extern "C" {
 int64_t lanes() { return LANES; }
 int64_t tile() { return TILE; }
+int64_t threaded() {
+#if defined(_OPENMP)
+    return 1;
+#else
+    return 0;
+#endif
+}
 void forward(const Problem *p) { dispatch(*p, false); }
 void backward(const Problem *p) { dispatch(*p, true); }
 }

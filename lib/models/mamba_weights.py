@@ -1,19 +1,15 @@
-"""Mamba beside transformers: the same weights in both, and our scan inside its models.
+"""The same weights in our Mamba and in transformers': in memory, in folders, from the hub.
 
 The two layouts differ in two prefixes, and in the head, which transformers lists beside the embedding it is tied to.
 """
 
-import importlib
-import inspect
 import json
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
-from lib.models.scan import BACKENDS, selective_scan_fn
+from lib.models.mamba import MambaConfig, MambaLM
 
 PREFIXES = {"backbone.embedding.": "backbone.embeddings.", "backbone.norm.": "backbone.norm_f."}  # ours to theirs
 EMBEDDING, HEAD = "backbone.embeddings.weight", "lm_head.weight"
@@ -23,8 +19,6 @@ FIELDS = {
     **{"norm_eps": "layer_norm_epsilon", "expand": "expand"},
     **{name: name for name in ("time_step_min", "time_step_max", "time_step_floor")},
 }
-FAMILIES = ("mamba", "falcon_mamba", "jamba", "zamba")
-KNOWN_TO_WORK = "transformers 5.15 to 5.23"
 
 
 def state_dict_from_transformers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -45,13 +39,11 @@ def state_dict_to_transformers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed | {HEAD: renamed[EMBEDDING]}
 
 
-def config_from_transformers(config, backend: str = "auto"):
+def config_from_transformers(config, backend: str = "auto") -> MambaConfig:
     """Our MambaConfig of a transformers.MambaConfig.
 
     raises   ValueError, naming the field, for a model that is not a Mamba or that ours does not compute
     """
-    from lib.models.mamba import MambaConfig  # which takes `accelerate_transformers` from here
-
     allowed = {"model_type": ("mamba",), "hidden_act": ("silu", "swish"), "tie_word_embeddings": (True,)}
     for name, values in allowed.items():
         if (value := getattr(config, name, None)) not in values:
@@ -59,7 +51,7 @@ def config_from_transformers(config, backend: str = "auto"):
     return MambaConfig(**{ours: getattr(config, theirs) for ours, theirs in FIELDS.items()}, backend=backend)
 
 
-def config_to_transformers(config, **fields) -> dict:
+def config_to_transformers(config: MambaConfig, **fields) -> dict:
     """Fields of a transformers.MambaConfig; `fields` adds to them, such as `eos_token_id`, which is none by default."""
     named = {theirs: getattr(config, ours) for ours, theirs in FIELDS.items()}
     named |= {"hidden_act": "silu", "tie_word_embeddings": True, "residual_in_fp32": False}
@@ -91,17 +83,19 @@ def load_transformers(model: nn.Module, source: nn.Module | dict[str, Tensor]) -
 
 def from_transformers(model: nn.Module, backend: str = "auto") -> nn.Module:
     """Our MambaLM with the weights of a transformers.MambaForCausalLM, in the same dtype, device and mode."""
-    ours = _language_model(config_from_transformers(model.config, backend))
+    ours = MambaLM(config_from_transformers(model.config, backend))
     like = model.backbone.embeddings.weight
     return load_transformers(ours.to(like.device, like.dtype), model).train(model.training)
 
 
 def to_transformers(model: nn.Module, **fields) -> nn.Module:
     """A transformers.MambaForCausalLM with the weights of our MambaLM; `fields` go to its config."""
-    from transformers import MambaConfig, MambaForCausalLM
+    import transformers  # late: it takes seconds
 
     with torch.random.fork_rng(devices=[]):  # it draws weights that are replaced at once
-        theirs = MambaForCausalLM(MambaConfig(**config_to_transformers(model.config, **fields)))
+        theirs = transformers.MambaForCausalLM(
+            transformers.MambaConfig(**config_to_transformers(model.config, **fields))
+        )
     like = model.backbone.embedding.weight
     theirs.to(like.device, like.dtype).load_state_dict(state_dict_to_transformers(model.state_dict()))
     return theirs.train(model.training)
@@ -131,8 +125,8 @@ def from_pretrained(name: str | Path, backend: str = "auto") -> nn.Module:
     name     a folder with config.json and model*.safetensors, or such as "state-spaces/mamba-130m-hf"
     raises   FileNotFoundError, saying what was tried, where neither gives a model; ValueError for one that does not fit
     """
+    import transformers
     from safetensors.torch import load_file
-    from transformers import MambaConfig
 
     folder = Path(name) if Path(name).is_dir() else _downloaded(str(name))
     files = sorted(folder.glob("model*.safetensors"))
@@ -144,96 +138,8 @@ def from_pretrained(name: str | Path, backend: str = "auto") -> nn.Module:
         kind = fields.get("model_type")
         raise ValueError(f"{folder / 'config.json'}: model_type = {kind!r}, 'mamba' in transformers' layout is needed")
     weights = {name: weight for path in files for name, weight in load_file(path).items()}
-    config = config_from_transformers(MambaConfig.from_dict(fields), backend)
-    return load_transformers(_language_model(config), weights).eval()
-
-
-class Acceleration:
-    """Our scan inside transformers' models until `undo`, or until the end of a `with` block; in any order.
-
-    modules   names of the patched ones
-    """
-
-    def __init__(self, scan: Callable, modules: list[ModuleType]):
-        self.modules = tuple(module.__name__ for module in modules)
-        self._scan, self._modules = scan, modules
-        for module in modules:
-            _originals.setdefault(module, module.mamba_selective_scan)
-        _active.append(self)
-        _install()
-
-    def undo(self) -> None:
-        """Take this one back; twice is once. With the last one, transformers' own scan returns."""
-        if self in _active:
-            _active.remove(self)
-            _install()
-
-    def __enter__(self) -> "Acceleration":
-        if self not in _active:
-            raise RuntimeError("this acceleration is undone already: call accelerate_transformers anew")
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.undo()
-
-
-_active: list[Acceleration] = []  # the last one scans
-_originals: dict[ModuleType, Callable] = {}
-
-
-def accelerate_transformers(backend: str = "auto") -> Acceleration:
-    """Let transformers' Mamba, and Falcon Mamba, Jamba and Zamba, use our scan, from now on until undone.
-
-    `with accelerate_transformers(): ...`, or `undo = accelerate_transformers().undo`. Models built before gain too.
-    Another family than Mamba is left out where its module has no such function: see `modules` of what is returned.
-    raises   ValueError for an unknown backend; RuntimeError for a transformers whose Mamba scans by other means
-    """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend = {backend!r}: one of {', '.join(BACKENDS)} is needed")
-
-    def mamba_selective_scan(
-        hidden_states, dt, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False, return_last_state=False,
-        use_mambapy=False, use_associative_scan=False, **others,
-    ):  # fmt: skip
-        # The two flags choose among slower scans. Any other wish must not be dropped in silence.
-        if given := [name for name, value in others.items() if value is not None]:
-            raise ValueError(f"{', '.join(given)}: the accelerated scan does not know it; undo the acceleration")
-        inputs = (hidden_states, dt, A, B, C, D, z, delta_bias, delta_softplus, return_last_state)
-        return selective_scan_fn(*inputs, backend=backend)
-
-    expected = list(inspect.signature(mamba_selective_scan).parameters)[:10]
-    modules = []
-    for family in FAMILIES:
-        name = f"transformers.models.{family}.modeling_{family}"
-        try:
-            module = importlib.import_module(name)
-        except ImportError as error:
-            module, reason = None, str(error)
-        else:
-            reason = _mismatch(module, expected)
-        if reason is None:
-            modules.append(module)
-        elif family == "mamba":
-            version = importlib.import_module("transformers").__version__
-            raise RuntimeError(f"transformers {version}: {reason}; known to work: {KNOWN_TO_WORK}")
-    return Acceleration(mamba_selective_scan, modules)
-
-
-def _mismatch(module: ModuleType, expected: list[str]) -> str | None:
-    function = getattr(module, "mamba_selective_scan", None)
-    if function is None:
-        return f"{module.__name__} has no function mamba_selective_scan"
-    parameters = list(inspect.signature(function).parameters)
-    if parameters[: len(expected)] == expected:
-        return None
-    return f"{module.__name__}.mamba_selective_scan takes {', '.join(parameters)}, not {', '.join(expected)}"
-
-
-def _install() -> None:
-    for module, original in _originals.items():
-        module.mamba_selective_scan = next((a._scan for a in reversed(_active) if module in a._modules), original)
-    if not _active:
-        _originals.clear()
+    config = config_from_transformers(transformers.MambaConfig.from_dict(fields), backend)
+    return load_transformers(MambaLM(config), weights).eval()
 
 
 def _downloaded(name: str) -> Path:
@@ -248,12 +154,6 @@ def _downloaded(name: str) -> Path:
             f"{name!r} is no folder, and the Hugging Face hub gave no model of that name ({why}). "
             "Offline, a folder works that holds config.json and model.safetensors, as save_pretrained writes it"
         ) from error
-
-
-def _language_model(config) -> nn.Module:
-    from lib.models.mamba import MambaLM
-
-    return MambaLM(config)
 
 
 def _renamed(name: str, prefixes: dict[str, str]) -> str:

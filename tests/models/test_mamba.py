@@ -7,13 +7,13 @@ import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from lib.models.convolution import causal_convolution
 from lib.models.mamba import (
     MambaBackbone,
     MambaBlock,
     MambaClassifier,
     MambaConfig,
     MambaLM,
-    causal_convolution,
 )
 
 VOCABULARY = 11
@@ -101,7 +101,7 @@ def test_the_convolution_and_its_gradients_are_those_of_conv1d(taps, biased, gen
 
 
 def test_the_scan_gets_views_of_contiguous_channels(generator, monkeypatch):
-    from lib.models import mamba
+    from lib.models import mamba_block
 
     seen = []
 
@@ -109,8 +109,8 @@ def test_the_scan_gets_views_of_contiguous_channels(generator, monkeypatch):
         seen.extend([*inputs[:2], options["z"]])
         return scan(*inputs, **options)
 
-    scan = mamba.selective_scan_fn
-    monkeypatch.setattr(mamba, "selective_scan_fn", spy)
+    scan = mamba_block.selective_scan_fn
+    monkeypatch.setattr(mamba_block, "selective_scan_fn", spy)
     seeded(MambaBlock)(torch.randn(2, 7, 6, generator=generator))
     assert [x.stride(1) for x in seen] == [1, 1, 1]
     assert all(x.transpose(1, 2).is_contiguous() for x in seen[:2])

@@ -1,0 +1,69 @@
+// Between tensors of any strides and rows of registers, one row a time step.
+
+#pragma once
+
+#include "simd.h"
+
+extern "C" {
+struct View {  // strides in elements, of (batch, channel, time), or of (batch, group, state, time)
+    void *data;
+    int64_t strides[4];
+    int64_t bfloat16;
+};
+}
+
+namespace {
+
+inline float read(const View &view, int64_t at) {
+    if (!view.bfloat16) return ((const float *)view.data)[at];
+    uint32_t bits = (uint32_t)((const uint16_t *)view.data)[at] << 16;
+    float value;
+    std::memcpy(&value, &bits, 4);
+    return value;
+}
+
+inline void write(const View &view, int64_t at, float value) {
+    if (!view.bfloat16) {
+        ((float *)view.data)[at] = value;
+        return;
+    }
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    ((uint16_t *)view.data)[at] = nan ? 0x7fc0 : (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;  // to nearest even
+}
+
+struct Block {  // the place of LANES channels, `lanes` of them real, over one tile
+    int64_t batch, channel, start;
+    int lanes, steps;
+};
+
+void load(const View &view, const Block &at, vec *rows, int ahead) {
+    int64_t first = at.batch * view.strides[0] + at.channel * view.strides[1] + at.start * view.strides[2];
+    bool whole = view.strides[1] == 1 && at.lanes == LANES && !view.bfloat16;
+    for (int t = 0; t < at.steps; t++) {
+        if (whole) {
+            const float *row = (const float *)view.data + first + t * view.strides[2];
+            std::memcpy(&rows[t], row, sizeof(vec));
+            __builtin_prefetch(row + ahead * view.strides[2]);
+        } else {
+            rows[t] = vec{};
+            for (int i = 0; i < at.lanes; i++) rows[t][i] = read(view, first + i * view.strides[1] + t * view.strides[2]);
+        }
+    }
+}
+
+void store(const View &view, const Block &at, const vec *rows, int ahead) {
+    int64_t first = at.batch * view.strides[0] + at.channel * view.strides[1] + at.start * view.strides[2];
+    bool whole = view.strides[1] == 1 && at.lanes == LANES && !view.bfloat16;
+    for (int t = 0; t < at.steps; t++) {
+        if (whole) {
+            float *row = (float *)view.data + first + t * view.strides[2];
+            std::memcpy(row, &rows[t], sizeof(vec));
+            __builtin_prefetch(row + ahead * view.strides[2], 1);
+        } else
+            for (int i = 0; i < at.lanes; i++) write(view, first + i * view.strides[1] + t * view.strides[2], rows[t][i]);
+    }
+}
+
+}  // namespace

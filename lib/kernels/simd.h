@@ -1,0 +1,85 @@
+// One SIMD register of channels, and the functions of it that a scan needs.
+
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16;
+#elif defined(__AVX__)
+constexpr int LANES = 8;
+#else
+constexpr int LANES = 4;
+#endif
+
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef int32_t ints __attribute__((vector_size(4 * LANES)));
+
+namespace {
+
+inline vec splat(float x) { return x - vec{}; }
+
+#if defined(__AVX512F__)
+inline vec bounded(vec x, float, float) { return x; }
+inline vec nearest(vec x) { return (vec)_mm512_roundscale_ps((__m512)x, 0); }
+inline vec scaled(vec p, vec n) { return (vec)_mm512_scalef_ps((__m512)p, (__m512)n); }
+#else
+inline vec bounded(vec x, float low, float high) {  // NaN stays NaN
+    x = x < low ? splat(low) : x;
+    return x > high ? splat(high) : x;
+}
+inline vec nearest(vec x) { return (x + 12582912.f) - 12582912.f; }  // 1.5 * 2^23
+inline vec scaled(vec p, vec n) { return (vec)((ints)p + ((ints)(n + 12582912.f) << 23)); }
+#endif
+
+inline vec exp2(vec x) {  // 1 at 0, else within 2e-7 of its value
+    x = bounded(x, -126, 128);
+    vec n = nearest(x), f = x - n;
+    vec p = f * 1.326472712e-3f + 9.671512645e-3f;
+    p = p * f + 5.550733743e-2f;
+    p = p * f + 2.402224209e-1f;
+    p = p * f + 6.931469776e-1f;
+    return scaled(p * f + 1.f, n);
+}
+
+inline vec exp(vec x) {  // natural, reduced by log 2 in two words: for steps and gates, once per token and channel
+    x = bounded(x, -87, 88);
+    vec n = nearest(x * 1.44269504f), f = x - n * 0.693359375f + n * 2.12194440e-4f;
+    vec p = f * 1.384355978e-3f + 8.374235946e-3f;
+    p = p * f + 4.166800742e-2f;
+    p = p * f + 1.666643034e-1f;
+    p = p * f + 4.999999417e-1f;
+    p = p * f + 1.f;
+    return scaled(p * f + 1.f, n);
+}
+
+inline vec sigmoid(vec x) { return 1.f / (1.f + exp(-x)); }
+
+inline vec softplus(vec x) {  // max(x, 0) + log1p(exp(-|x|)), the logarithm by its series in s = e / (2 + e)
+    vec e = exp(x < 0.f ? x : -x), s = e / (2.f + e), q = s * s;
+    vec p = q * (1 / 13.f) + 1 / 11.f;
+    p = p * q + 1 / 9.f;
+    p = p * q + 1 / 7.f;
+    p = p * q + 1 / 5.f;
+    p = p * q + 1 / 3.f;
+    p = p * q + 1.f;
+    return (x < 0.f ? vec{} : x) + 2.f * s * p;
+}
+
+template <int COUNT> struct Row { typedef float type __attribute__((vector_size(4 * COUNT))); };
+
+template <int COUNT> inline float sum(typename Row<COUNT>::type x) {
+    typename Row<COUNT / 2>::type low, high;
+    std::memcpy(&low, &x, sizeof low);
+    std::memcpy(&high, (char *)&x + sizeof low, sizeof high);
+    if constexpr (COUNT == 2)
+        return low[0] + high[0];
+    else
+        return sum<COUNT / 2>(low + high);
+}
+
+}  // namespace
