@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vendor book pdf test check lint clean
+.PHONY: help setup vendor book pdf test check bench lint clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ check: pdf book  ## what was built, in a real browser: links, console, network, 
 	@command -v npm >/dev/null || { echo "npm is needed for axe-core and html-validate: install Node.js 20 or newer"; exit 1; }
 	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel error
 	$(BIN)/python -m pytest tests/browser
+
+bench: $(READY)  ## the selective scan against its peers, interleaved (2 minutes); RECORD=1 keeps the result
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python tests/benchmarks/scan.py $(if $(RECORD),--record) $(BENCHFLAGS)
 
 lint: $(READY)  ## style and format, nothing is changed
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 import torch
 from tqdm.auto import tqdm
@@ -20,6 +21,7 @@ def latency(
     warmup: int = 3,
     device: str | torch.device = "cpu",
     inference: bool = True,
+    keep_freed: bool = True,
     progress: bool = True,
 ) -> dict[str, list[float]]:
     """Time every callable once per round, in rounds A B C, A B C, ...
@@ -28,6 +30,7 @@ def latency(
     warmup     rounds before them that are not timed
     device     the one the callables compute on; it is synchronised before and after each call
     inference  run under `torch.inference_mode`; False for training steps
+    keep_freed  freed memory stays with the process, so that a timing holds computation and not page faults
     returns    raw seconds per name, in the order measured
     raises     ValueError for runs < 1 or warmup < 0, naming the value
     warns      when the interquartile range exceeds a quarter of the median
@@ -40,7 +43,7 @@ def latency(
     seconds: dict[str, list[float]] = {name: [] for name in callables}
     rounds = (warmup + runs) * len(callables)
     with (
-        freed_memory_kept(),
+        freed_memory_kept() if keep_freed else nullcontext(),
         torch.inference_mode(inference),
         tqdm(total=rounds, desc="latency", unit="call", leave=False, disable=not progress or not callables) as bar,
     ):

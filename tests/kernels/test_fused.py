@@ -227,11 +227,11 @@ def compile_for(capability: int, cases: list[Case]) -> int:
             )
 
     binaries: list[bytes] = []
-    fused._load()
+    kernels = fused._kernels()
     driver.set_active(Driver())
     with (
-        patch.object(fused, "_forward", Compiler(fused._forward)),
-        patch.object(fused, "_backward", Compiler(fused._backward)),
+        patch.object(kernels, "forward_kernel", Compiler(kernels.forward_kernel)),
+        patch.object(kernels, "backward_kernel", Compiler(kernels.backward_kernel)),
         patch.object(fused, "unavailable", lambda device, dtype: None),
     ):
         for case in cases:
