@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 import warnings
 from ctypes import CDLL, POINTER, Structure, byref, c_int64, c_void_p
 
@@ -12,7 +13,7 @@ from lib.kernels.build import BuildError, library
 
 MOST_PARTS = 16  # partial sums of the gradients of B and C: their number bounds the memory
 MOST_BLOCKS = 8  # of channels a task: more of them share the rows of B and C, fewer keep all threads busy
-FEW_TASKS = 8
+FEW_TASKS = 2 * (os.cpu_count() or 1)  # not the number of threads: results must not depend on it
 
 
 class View(Structure):

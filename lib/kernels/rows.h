@@ -38,14 +38,12 @@ struct Block {  // the place of LANES channels, `lanes` of them real, over one t
     int lanes, steps;
 };
 
-void load(const View &view, const Block &at, vec *rows, int ahead) {
+void load(const View &view, const Block &at, vec *rows) {
     int64_t first = at.batch * view.strides[0] + at.channel * view.strides[1] + at.start * view.strides[2];
     bool whole = view.strides[1] == 1 && at.lanes == LANES && !view.bfloat16;
     for (int t = 0; t < at.steps; t++) {
         if (whole) {
-            const float *row = (const float *)view.data + first + t * view.strides[2];
-            std::memcpy(&rows[t], row, sizeof(vec));
-            __builtin_prefetch(row + ahead * view.strides[2]);
+            std::memcpy(&rows[t], (const float *)view.data + first + t * view.strides[2], sizeof(vec));
         } else {
             rows[t] = vec{};
             for (int i = 0; i < at.lanes; i++) rows[t][i] = read(view, first + i * view.strides[1] + t * view.strides[2]);
@@ -53,17 +51,33 @@ void load(const View &view, const Block &at, vec *rows, int ahead) {
     }
 }
 
-void store(const View &view, const Block &at, const vec *rows, int ahead) {
+void store(const View &view, const Block &at, const vec *rows) {
     int64_t first = at.batch * view.strides[0] + at.channel * view.strides[1] + at.start * view.strides[2];
     bool whole = view.strides[1] == 1 && at.lanes == LANES && !view.bfloat16;
     for (int t = 0; t < at.steps; t++) {
-        if (whole) {
-            float *row = (float *)view.data + first + t * view.strides[2];
-            std::memcpy(row, &rows[t], sizeof(vec));
-            __builtin_prefetch(row + ahead * view.strides[2], 1);
-        } else
+        if (whole)
+            std::memcpy((float *)view.data + first + t * view.strides[2], &rows[t], sizeof(vec));
+        else
             for (int i = 0; i < at.lanes; i++) write(view, first + i * view.strides[1] + t * view.strides[2], rows[t][i]);
     }
 }
+
+// Rows of the next block, fetched one a time step while this one is computed: all at once would stall the core.
+struct Ahead {
+    const char *rows[7];
+    int64_t strides[7];
+    int count = 0;
+
+    void add(const View &view, const Block &at) {
+        if (!view.data || view.strides[1] != 1) return;
+        int size = view.bfloat16 ? 2 : 4;
+        int64_t first = at.batch * view.strides[0] + at.channel + at.start * view.strides[2];
+        rows[count] = (const char *)view.data + first * size;
+        strides[count++] = view.strides[2] * size;
+    }
+    void fetch(int t) const {
+        for (int i = 0; i < count; i++) __builtin_prefetch(rows[i] + t * strides[i]);
+    }
+};
 
 }  // namespace

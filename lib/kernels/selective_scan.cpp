@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <initializer_list>
 
 #include "rows.h"
 #include "states.h"
@@ -65,7 +66,7 @@ struct Work {  // hands out pieces of one thread's workspace; with a null base i
 // What a task needs: its channels' constants, the rows of one tile, and, for the backward pass, what is kept per step.
 struct Buffers {
     vec *A2, *A, *state, *grad_state, *grad_A;                  // per block: N vectors of channels
-    vec *u, *delta, *x, *z, *y, *raw, *dy, *grad_x, *grad_delta;  // per step of a tile
+    vec *u, *delta, *x, *z, *y, *slope = nullptr, *dy, *grad_x, *grad_delta;  // per step of a tile
     vec *static_B, *static_C, *grad_B, *grad_C;                 // N vectors per block if static, else N per step
     float *B, *C;                                               // N floats per step
     vec *before, *decays;
@@ -73,12 +74,12 @@ struct Buffers {
     Buffers(const Problem &p, Work &work, bool backward) {
         int64_t N = p.states, all = p.blocks * N;
         for (vec **one : {&A2, &A, &state}) *one = work.take<vec>(all);
-        for (vec **one : {&u, &delta, &x, &z, &y, &raw}) *one = work.take<vec>(TILE);
+        for (vec **one : {&u, &delta, &x, &z, &y}) *one = work.take<vec>(TILE);
         static_B = work.take<vec>(p.groups_B ? 0 : all), static_C = work.take<vec>(p.groups_C ? 0 : all);
         B = work.take<float>(p.groups_B ? TILE * N : 0), C = work.take<float>(p.groups_C ? TILE * N : 0);
         if (!backward) return;
         for (vec **one : {&grad_state, &grad_A}) *one = work.take<vec>(all);
-        for (vec **one : {&dy, &grad_x, &grad_delta}) *one = work.take<vec>(TILE);
+        for (vec **one : {&slope, &dy, &grad_x, &grad_delta}) *one = work.take<vec>(TILE);
         grad_B = work.take<vec>(p.groups_B ? TILE * N : all), grad_C = work.take<vec>(p.groups_C ? TILE * N : all);
         before = work.take<vec>((TILE + 1) * REVERSE), decays = work.take<vec>(TILE * REVERSE);
     }
@@ -127,18 +128,25 @@ void load_constants(const Problem &p, const Task &task, const Buffers &my) {
     }
 }
 
-// Inputs of one block over one tile: u, the step size, their product, and what the step size came from.
-void load_inputs(const Problem &p, const Block &at, const Buffers &my, int ahead) {
+// Inputs of one block over one tile: u, the step size and its slope over delta, their product.
+void load_inputs(const Problem &p, const Block &at, const Buffers &my) {
     vec bias = load_channels(p.bias, at);
-    load(p.u, at, my.u, ahead);
-    load(p.delta, at, my.raw, ahead);
+    load(p.u, at, my.u);
+    load(p.delta, at, my.delta);
     for (int t = 0; t < at.steps; t++) {
-        my.raw[t] += bias;
-        my.delta[t] = p.softplus ? softplus(my.raw[t]) : my.raw[t];
+        my.delta[t] += bias;
+        if (p.softplus) my.delta[t] = softplus(my.delta[t], my.slope ? my.slope + t : nullptr);
         my.x[t] = my.delta[t] * my.u[t];
         my.y[t] = vec{};
     }
-    if (p.z.data) load(p.z, at, my.z, ahead);
+    if (p.z.data) load(p.z, at, my.z);
+}
+
+Ahead next(const Problem &p, const Block &at, std::initializer_list<const View *> views) {
+    Ahead ahead;
+    if (at.start >= 0 && at.start < p.length)
+        for (const View *view : views) ahead.add(*view, at);
+    return ahead;
 }
 
 template <bool VARYING> Matrix<VARYING> matrix(const float *rows, const vec *fixed, int64_t N, int64_t n) {
@@ -165,17 +173,19 @@ template <bool VB, bool VC> void forward_task(const Problem &p, const Task &task
             Block at = task.block(k, start, p.length);
             vec *state = my.state + k * N, D = load_channels(p.D, at);
             if (p.saved) std::memcpy(task.saved(p, start / TILE, k), state, N * sizeof(vec));
-            load_inputs(p, at, my, TILE);
+            load_inputs(p, at, my);
+            Ahead ahead = k + 1 < count ? next(p, task.block(k + 1, start, p.length), {&p.u, &p.delta, &p.z, &p.out})
+                                        : next(p, task.block(0, start + TILE, p.length), {&p.u, &p.delta, &p.z, &p.out});
             in_runs<VB && VC ? 16 : 4>(N, [&](auto run, int64_t n) {
                 auto B = matrix<VB>(my.B, my.static_B + k * N, N, n);
                 auto C = matrix<VC>(my.C, my.static_C + k * N, N, n);
-                scan<run.value>(steps, my.delta, my.x, B, C, my.A2 + k * N + n, state + n, my.y);
+                scan<run.value>(steps, my.delta, my.x, B, C, my.A2 + k * N + n, state + n, my.y, n ? Ahead{} : ahead);
             });
             for (int t = 0; t < steps; t++) {
                 my.y[t] += D * my.u[t];
                 if (p.z.data) my.y[t] *= my.z[t] * sigmoid(my.z[t]);
             }
-            store(p.out, at, my.y, TILE);
+            store(p.out, at, my.y);
         }
     }
     for (int64_t k = 0; k < count; k++) {
@@ -202,6 +212,7 @@ template <bool VB, bool VC> void backward_task(const Problem &p, const Task &tas
         load_states(last, N, at.lanes, my.grad_state + k * N);
     }
     std::fill_n(my.grad_A, count * N, vec{});
+    auto inputs = {&p.u, &p.delta, &p.z, &p.grad_out, &p.grad_u, &p.grad_delta, &p.grad_z};
     std::fill_n(my.grad_B, VB ? 0 : count * N, vec{});
     std::fill_n(my.grad_C, VC ? 0 : count * N, vec{});
     for (int64_t start = (p.length - 1) / TILE * TILE; start >= 0; start -= TILE) {
@@ -212,12 +223,9 @@ template <bool VB, bool VC> void backward_task(const Problem &p, const Task &tas
             Block at = task.block(k, start, p.length);
             vec D = load_channels(p.D, at), grad_D = {}, grad_bias = {};
             const vec *saved = task.saved(p, start / TILE, k);
-            load_inputs(p, at, my, -TILE);
-            load(p.grad_out, at, my.dy, -TILE);
-            for (int t = 0; t < steps; t++) {
-                my.raw[t] = p.softplus ? sigmoid(my.raw[t]) : splat(1.f);  // its slope is all that is needed from here on
-                my.grad_delta[t] = my.grad_x[t] = vec{};
-            }
+            load_inputs(p, at, my);
+            load(p.grad_out, at, my.dy);
+            for (int t = 0; t < steps; t++) my.grad_delta[t] = my.grad_x[t] = vec{};
             if (p.z.data)
                 for (int t = 0; t < steps; t++) {  // the gate's value goes into dy, its slope and dy into z
                     vec gate = sigmoid(my.z[t]), slope = gate * (1.f + my.z[t] * (1.f - gate));
@@ -225,10 +233,13 @@ template <bool VB, bool VC> void backward_task(const Problem &p, const Task &tas
                     my.dy[t] *= my.z[t] * gate;
                     my.z[t] = through;
                 }
+            Ahead ahead = k + 1 < count ? next(p, task.block(k + 1, start, p.length), inputs)
+                                        : next(p, task.block(0, start - TILE, p.length), inputs);
             in_runs<VB && VC ? REVERSE : 4>(N, [&](auto run, int64_t n) {
                 auto B = matrix<VB>(my.B, my.static_B + k * N, N, n);
                 auto C = matrix<VC>(my.C, my.static_C + k * N, N, n);
-                replay<run.value>(steps, my.delta, my.x, B, C, my.A2 + k * N + n, saved + n, my.y, my.before, my.decays);
+                replay<run.value>(steps, my.delta, my.x, B, C, my.A2 + k * N + n, saved + n, my.y, my.before, my.decays,
+                                  n ? Ahead{} : ahead);
                 Gradients grad = {my.grad_state + k * N + n, my.grad_A + k * N + n, my.grad_B + (VB ? n : k * N + n),
                                   my.grad_C + (VC ? n : k * N + n), my.grad_x, my.grad_delta, VB ? N : 0, VC ? N : 0};
                 reverse<run.value>(steps, my.delta, my.x, B, C, my.A + k * N + n, my.dy, my.before, my.decays, grad);
@@ -236,13 +247,14 @@ template <bool VB, bool VC> void backward_task(const Problem &p, const Task &tas
             for (int t = 0; t < steps; t++) {
                 grad_D += my.dy[t] * my.u[t];
                 if (p.z.data) my.z[t] *= my.y[t] + D * my.u[t];
-                my.grad_delta[t] = (my.grad_delta[t] + my.grad_x[t] * my.u[t]) * my.raw[t];
+                my.grad_delta[t] += my.grad_x[t] * my.u[t];
+                if (p.softplus) my.grad_delta[t] *= my.slope[t];
                 my.grad_x[t] = my.grad_x[t] * my.delta[t] + my.dy[t] * D;
                 grad_bias += my.grad_delta[t];
             }
-            store(p.grad_u, at, my.grad_x, -TILE);
-            store(p.grad_delta, at, my.grad_delta, -TILE);
-            if (p.z.data) store(p.grad_z, at, my.z, -TILE);
+            store(p.grad_u, at, my.grad_x);
+            store(p.grad_delta, at, my.grad_delta);
+            if (p.z.data) store(p.grad_z, at, my.z);
             for (int i = 0; i < at.lanes; i++) {  // zeroed by the caller, (B, D)
                 p.grad_D[task.batch * p.channels + at.channel + i] += grad_D[i];
                 p.grad_bias[task.batch * p.channels + at.channel + i] += grad_bias[i];

@@ -57,16 +57,30 @@ inline vec exp(vec x) {  // natural, reduced by log 2 in two words: for steps an
     return scaled(p * f + 1.f, n);
 }
 
-inline vec sigmoid(vec x) { return 1.f / (1.f + exp(-x)); }
+#if defined(__AVX512F__)
+inline vec inverse(vec x) {  // of x >= 1, by one Newton step
+    vec r = (vec)_mm512_rcp14_ps((__m512)x);
+    return r * (2.f - x * r);
+}
+#else
+inline vec inverse(vec x) { return 1.f / x; }
+#endif
 
-inline vec softplus(vec x) {  // max(x, 0) + log1p(exp(-|x|)), the logarithm by its series in s = e / (2 + e)
-    vec e = exp(x < 0.f ? x : -x), s = e / (2.f + e), q = s * s;
+inline vec sigmoid(vec x) {
+    vec small = exp(x < 0.f ? x : -x), s = inverse(1.f + small);
+    return x < 0.f ? small * s : s;
+}
+
+// max(x, 0) + log1p(exp(-|x|)), the logarithm by its series in s = e / (2 + e); its slope is sigmoid(x)
+inline vec softplus(vec x, vec *slope = nullptr) {
+    vec e = exp(x < 0.f ? x : -x), s = e * inverse(2.f + e), q = s * s;
     vec p = q * (1 / 13.f) + 1 / 11.f;
     p = p * q + 1 / 9.f;
     p = p * q + 1 / 7.f;
     p = p * q + 1 / 5.f;
     p = p * q + 1 / 3.f;
     p = p * q + 1.f;
+    if (slope) *slope = (x < 0.f ? e : splat(1.f)) * inverse(1.f + e);
     return (x < 0.f ? vec{} : x) + 2.f * s * p;
 }
 

@@ -4,7 +4,7 @@
 
 #include <type_traits>
 
-#include "simd.h"
+#include "rows.h"
 
 namespace {
 
@@ -21,10 +21,11 @@ template <> struct Matrix<false> {
 };
 
 template <int COUNT, class MB, class MC>
-void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, vec *state, vec *y) {
+void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, vec *state, vec *y, const Ahead &ahead) {
     vec h[COUNT], a[COUNT];
     for (int n = 0; n < COUNT; n++) h[n] = state[n], a[n] = A[n];
     for (int t = 0; t < steps; t++) {
+        ahead.fetch(t);
         vec d = delta[t], input = x[t], sums[2] = {y[t], {}};
 #pragma GCC unroll 16
         for (int n = 0; n < COUNT; n++) {
@@ -38,10 +39,11 @@ void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, v
 
 template <int COUNT, class MB, class MC>  // as `scan`; keeps the decay of every step and the state before it
 void replay(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *state, vec *y, vec *before,
-            vec *decays) {
+            vec *decays, const Ahead &ahead) {
     vec h[COUNT];
     for (int n = 0; n < COUNT; n++) before[n] = h[n] = state[n];
     for (int t = 0; t < steps; t++) {
+        ahead.fetch(t);
         vec d = delta[t], input = x[t], sums[2] = {y[t], {}};
 #pragma GCC unroll 16
         for (int n = 0; n < COUNT; n++) {
@@ -64,20 +66,20 @@ void reverse(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A
     vec g[COUNT], grad_A[COUNT];
     for (int n = 0; n < COUNT; n++) g[n] = grad.state[n], grad_A[n] = grad.A[n];
     for (int t = steps - 1; t >= 0; t--) {
-        vec d = delta[t], input = x[t], dy = grad_y[t], dx = grad.x[t], dd = grad.delta[t];
+        vec d = delta[t], input = x[t], dy = grad_y[t], dx[2] = {grad.x[t], {}}, dd[2] = {grad.delta[t], {}};
         vec *row_B = grad.B + t * grad.stride_B, *row_C = grad.C + t * grad.stride_C;
 #pragma GCC unroll 8
         for (int n = 0; n < COUNT; n++) {
             g[n] += dy * C.at(t, n);
             row_C[n] += dy * before[(t + 1) * COUNT + n];
             row_B[n] += g[n] * input;
-            dx += g[n] * B.at(t, n);
+            dx[n & 1] += g[n] * B.at(t, n);
             g[n] *= decays[t * COUNT + n];
             vec product = g[n] * before[t * COUNT + n];
-            dd += product * A[n];
+            dd[n & 1] += product * A[n];
             grad_A[n] += product * d;
         }
-        grad.x[t] = dx, grad.delta[t] = dd;
+        grad.x[t] = dx[0] + dx[1], grad.delta[t] = dd[0] + dd[1];
     }
     for (int n = 0; n < COUNT; n++) grad.state[n] = g[n], grad.A[n] = grad_A[n];
 }
