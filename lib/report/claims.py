@@ -135,6 +135,59 @@ def fidelity_is_kept(trained_cases: int) -> Verdict:
     )
 
 
+def trains_as_a_convolution(departure: Mapping[str, float]) -> Verdict:
+    """A8: does the selective scan obey superposition, as every convolution does?
+
+    departure   "fixed" and "selective" -> largest y(a + b) - y(a) - y(b), over the largest y(a + b)
+    """
+    control, selective = departure["fixed"] < 1e-4, departure["selective"] < 1e-4
+    return Verdict(
+        "A8",
+        "Mamba trains as a long convolution by FFT (3)",
+        f"A convolution is linear in its input. The scan with fixed parameters is, to {units.tiny(departure['fixed'])} "
+        f"of its largest output; the selective scan departs by {units.tiny(departure['selective'])}: "
+        "it has no kernel to transform.",
+        _decide(control and selective, control and not selective),
+    )
+
+
+def selection_saves_compute(gate: pd.DataFrame) -> Verdict:
+    """A9: is a scan whose gate lets nothing in cheaper than one whose gate is open?
+
+    gate   cases "step open", the baseline, and "step closed", with ratios
+    """
+    closed = gate[gate["variant"] == "step closed"]
+    holds = (closed["latency_ratio_high"] <= 0.95).all() or (closed["flops_ratio"] < 1).all()
+    fails = (closed["latency_ratio_low"] > 0.95).all() and (closed["flops_ratio"] == 1).all()
+    found = [
+        f"{units.times(row.latency_ratio)} {units.interval(row.latency_ratio_low, row.latency_ratio_high)} "
+        f"the time on {row.machine}"
+        for row in closed.itertuples()
+    ]
+    return Verdict(
+        "A9",
+        "Selective scanning skips tokens and saves compute (3)",
+        f"With step sizes near zero nothing enters the state. It still takes {extent(closed['flops_ratio'])} the "
+        f"operations and {units.listed(found)}: every token is computed, whatever the gate says.",
+        _decide(holds, fails),
+    )
+
+
+def cost_is_quadratic_in_width(operations: Mapping[str, float]) -> Verdict:
+    """A10: do a scan's operations grow with the square of the width?
+
+    operations   exponent of the operations counted: of the "scan" over D and over N, of the "block" over D
+    """
+    scan, block = operations["scan over D"], operations["block over D"]
+    return Verdict(
+        "A10",
+        "The scan costs O(T D²) (5.1)",
+        f"Operations of the scan grow with D to the {scan:.2f} and with N to the {operations['scan over N']:.2f}; "
+        f"those of the whole block with D to the {block:.2f}: the square belongs to the projections around the scan.",
+        REPRODUCED if scan > 1.5 else CORRECTED if block > 1.5 else CONTRADICTED,
+    )
+
+
 def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Markdown:
     """Claim, verdict and evidence, one row each."""
     return table(

@@ -10,6 +10,8 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from lib.report import units
 
 MARKERS = "osD^vP"
+WORDS = {"length": "sequence length", "dim": "channels", "states": "states per channel"}
+LETTERS = {"length": "T [tokens]", "dim": "D", "states": "N"}
 BASELINE = dict(color="0.25", linewidth=1.2, linestyle="--", zorder=1)
 
 
@@ -61,28 +63,73 @@ def latency_against_memory(ax: Axes, frame: pd.DataFrame, chosen: str | None = N
     return ax
 
 
-def latency_over_length(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame) -> Axes:
-    """Median latency [ms] over length on log axes, one machine, a fitted slope with its interval per variant."""
+def latency_over(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str = "length") -> Axes:
+    """Median latency [ms] over a size on log axes, one machine, a fitted slope with its interval per variant."""
+    _growth(ax, frame, slopes, over, "seconds", 1e3)
+    ax.set(ylabel="latency [ms]")
+    ax.set_title(f"Latency over {WORDS[over]}, {frame['machine'].iloc[0]}", fontsize="medium")
+    return ax
+
+
+def memory_over(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str = "length") -> Axes:
+    """Peak memory [MiB] over a size on log axes, one machine, a fitted slope per variant."""
+    _growth(ax, frame, slopes, over, "memory_bytes", 2**-20)
+    ax.set(ylabel="peak memory [MiB]")
+    ax.set_title(f"Peak memory over {WORDS[over]}, {frame['machine'].iloc[0]}", fontsize="medium")
+    return ax
+
+
+def responses(ax: Axes, time: np.ndarray, answers: np.ndarray, name: str) -> Axes:
+    """How the states (T, N) of a linear system answer an impulse, over time; a darker line is a higher state."""
+    shades = sns.color_palette("crest", answers.shape[1])
+    for answer, shade, dash in zip(answers.T, shades, ("-", "--", "-.", ":"), strict=False):
+        ax.plot(time, answer, dash, color=shade, linewidth=1.4)
+    ax.set(xlabel="time")
+    ax.set_title(name, fontsize="medium")
+    return ax
+
+
+def mixing(ax: Axes, matrix: np.ndarray, title: str) -> Axes:
+    """What each output token takes from each input token, signed, white where nothing."""
+    bound = np.abs(matrix).max()
+    ax.imshow(matrix, cmap="RdBu", vmin=-bound, vmax=bound)
+    ax.set(xlabel="input token", ylabel="output token")
+    ax.grid(visible=False)
+    ax.set_title(title, fontsize="medium")
+    return ax
+
+
+def loss_curve(ax: Axes, losses: list[float], held_out: float, chance: float) -> Axes:
+    """Loss [nats per character] over training steps, its running mean, and two levels to compare it with."""
+    ax.plot(losses, color="0.75", linewidth=0.8, label="each batch")
+    width = max(1, len(losses) // 20)
+    ax.plot(pd.Series(losses).rolling(width).mean(), label=f"mean of {width} batches")
+    ax.axhline(held_out, color="C1", linestyle="--", label="text held out, at the end")
+    ax.axhline(chance, color="C2", linestyle=":", label="characters by their frequency alone")
+    ax.set(xlabel="training step", ylabel="loss [nats per character]")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def _growth(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str, cost: str, scale: float) -> None:
     exponents = slopes.set_index("variant")
     for (variant, group), marker in zip(frame.groupby("variant", sort=False), MARKERS, strict=False):
         fit = exponents.loc[variant]
         ax.errorbar(
-            group["length"],
-            group["seconds"] * 1e3,
-            yerr=1e3 * _bars(group, "seconds"),
+            group[over],
+            group[cost] * scale,
+            yerr=scale * _bars(group, cost) if f"{cost}_low" in group else None,
             marker=marker,
             linestyle="--" if variant == "baseline" else "-",
             capsize=2,
             label=f"{variant}: slope {fit['slope']:.2f} {units.interval(fit['low'], fit['high'])}",
         )
-    ax.set(xscale="log", yscale="log", xlabel="sequence length T [tokens]", ylabel="latency [ms]")
-    lengths = sorted(frame["length"].unique())
-    ax.set_xticks(lengths, [f"{length:,}" for length in lengths])
+    ax.set(xscale="log", yscale="log", xlabel=f"{WORDS[over]} {LETTERS[over]}")
+    sizes = sorted(frame[over].unique())
+    ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.set_title(f"Latency over length, {frame['machine'].iloc[0]}")
-    ax.legend(frameon=False)
-    return ax
+    ax.legend(frameon=False, fontsize="small")
 
 
 def _by_factor(ax: Axes, frame: pd.DataFrame, column: str) -> None:

@@ -4,7 +4,7 @@ Columns in base units: seconds, memory_bytes (the input and the peak above it), 
 formed round by round, since the variants were timed in turns; its median and quartiles follow.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -59,12 +59,32 @@ def cases(record: Record, machine: str | None = None) -> pd.DataFrame:
         }
         for case in record.cases
     ]
-    return pd.DataFrame(rows).astype({"factor": "Int64"})
+    frame = pd.DataFrame(rows)
+    return frame.astype({"factor": "Int64"}) if "factor" in frame else frame
 
 
 def gather(records: Iterable[Record], part: str) -> pd.DataFrame:
-    """The cases of one part of an experiment, from several machines' records."""
-    return pd.concat([frame[frame["part"] == part] for frame in map(cases, records)])
+    """The cases of one part of an experiment, from several machines' records.
+
+    raises  ValueError where no record is given, or where one has no such part, naming those it has
+    """
+    found = []
+    for frame in map(cases, records):
+        parts = list(frame["part"].unique())
+        if part not in parts:
+            raise ValueError(f"{frame['machine'].iloc[0]}: no part {part!r} among {', '.join(map(repr, parts))}")
+        found.append(frame[frame["part"] == part])
+    if not found:
+        raise ValueError(f"part {part!r} of no record: at least one is needed")
+    return pd.concat(found)
+
+
+def benchmark(record: Record, fallback: str = "transformers, fallback") -> pd.DataFrame:
+    """The latencies of a benchmark of scans over the fallback's: most threads, warm caches, the allocator as it is."""
+    frame = cases(record)
+    timed = frame[frame["part"].isin(["forward", "training"]) & (frame["threads"] == record.parameters["threads"])]
+    timed = timed[(timed["after"] == "itself") & ~timed["keep_freed"].astype(bool)]
+    return ratios(timed, baseline=fallback, within=("machine", "part"))
 
 
 def ratios(
@@ -94,24 +114,28 @@ def ratios(
     return pd.concat(groups)
 
 
-def slope(lengths: list[int], seconds: list[float], confidence: float = 0.95) -> tuple[float, float, float]:
-    """Exponent of latency in length: the slope of log seconds over log length, and its interval.
+def slope(sizes: Sequence[float], costs: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+    """Exponent of a cost in a size: the slope of log cost over log size, and its interval.
 
     returns  slope, low, high; the interval is Student's, from the residuals of a straight line
-    raises   ValueError for fewer than three lengths
+    raises   ValueError for fewer than three sizes
     """
-    if len(lengths) < 3:
-        raise ValueError(f"{len(lengths)} lengths: a slope with an interval needs at least 3")
-    fit = stats.linregress(np.log(lengths), np.log(seconds))
-    margin = stats.t.ppf((1 + confidence) / 2, len(lengths) - 2) * fit.stderr
+    if len(sizes) < 3:
+        raise ValueError(f"{len(sizes)} sizes: a slope with an interval needs at least 3")
+    fit = stats.linregress(np.log(sizes), np.log(costs))
+    margin = stats.t.ppf((1 + confidence) / 2, len(sizes) - 2) * fit.stderr
     return fit.slope, fit.slope - margin, fit.slope + margin
 
 
-def slopes(frame: pd.DataFrame) -> pd.DataFrame:
-    """Slope of latency over length per machine and variant, from the medians."""
+def slopes(frame: pd.DataFrame, cost: str = "seconds", over: str = "length", last: int | None = None) -> pd.DataFrame:
+    """Slope of a cost over a size per machine and variant, of latencies from the medians.
+
+    last  only the so many largest sizes count: what a curve with fixed costs at its start comes to
+    """
     rows = []
-    for (machine, variant), group in frame.dropna(subset="seconds").groupby(["machine", "variant"], sort=False):
-        middle, low, high = slope(list(group["length"]), list(group["seconds"]))
+    for (machine, variant), group in frame.dropna(subset=cost).groupby(["machine", "variant"], sort=False):
+        group = group.sort_values(over).iloc[-(last or len(group)) :]
+        middle, low, high = slope(list(group[over]), list(group[cost]))
         rows.append({"machine": machine, "variant": variant, "slope": middle, "low": low, "high": high})
     return pd.DataFrame(rows)
 

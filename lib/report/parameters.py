@@ -68,6 +68,19 @@ class Mrss(Parameters):
     taps: int = Field(ge=1, description="a length of the convolution, a whole number, at least 1")
 
 
+class SsmBackground(Parameters):
+    """The chapter on state space models."""
+
+    batch: int = Field(ge=1, description="a whole number, at least 1")
+    length: int = Field(ge=256, description="the longest sequence in tokens, a whole number, at least 256")
+    dim: int = Field(ge=4, multiple_of=4, description="a number of channels, a multiple of 4, at least 4")
+    state: int = Field(ge=2, multiple_of=2, description="states per channel, an even number, at least 2")
+    backend: Literal["auto", "cpp", "triton", "torch", "ref"] = Field(
+        description="'auto', 'cpp', 'triton', 'torch' or 'ref'"
+    )
+    steps: int = Field(ge=1, description="a number of training steps, a whole number, at least 1")
+
+
 Chosen = TypeVar("Chosen", bound=Parameters)
 
 

@@ -33,12 +33,33 @@ def profile_table(frame: pd.DataFrame, caption: str) -> Markdown:
     )
 
 
-def compare(frame: pd.DataFrame, column: str, caption: str, form: str = "{:.2f}") -> Markdown:
-    """One column of several machines' cases side by side: a row per variant, a column per machine."""
-    wide = frame.pivot(index="variant", columns="machine", values=column)
-    wide = wide.loc[frame["variant"].unique(), frame["machine"].unique()]
-    cells = {machine: ["–" if pd.isna(value) else form.format(value) for value in wide[machine]] for machine in wide}
-    return table({"variant": list(wide.index), **cells}, caption)
+def compare(
+    frame: pd.DataFrame, column: str, caption: str, form: str = "{:.2f}", across: str = "machine", scale: float = 1
+) -> Markdown:
+    """One column of many cases side by side: a row per variant, a column per machine, or per value of `across`."""
+    wide = frame.pivot(index="variant", columns=across, values=column)
+    wide = wide.loc[frame["variant"].unique(), frame[across].unique()] * scale
+    cells = {f"{name:,}" if isinstance(name, int) else name: wide[name] for name in wide}
+    shown = {
+        name: ["–" if pd.isna(value) else form.format(value) for value in values] for name, values in cells.items()
+    }
+    return table({"variant": list(wide.index), **shown}, caption)
+
+
+def speedups(frame: pd.DataFrame, baseline: str, caption: str) -> Markdown:
+    """Latency of every variant in each part of a run, and how many times as long the baseline takes, with quartiles.
+
+    frame  cases with ratios to the baseline; one machine and setting per part
+    """
+    columns: dict[str, list[str]] = {"variant": list(frame["variant"].unique())}
+    for part, group in frame.groupby("part", sort=False):
+        rows = group.set_index("variant").loc[columns["variant"]]
+        columns[f"{part} [ms]"] = [f"{seconds * 1e3:,.1f}" for seconds in rows["seconds"]]
+        columns[f"{baseline} / this, {part}"] = [
+            f"{1 / row.latency_ratio:.1f} ({1 / row.latency_ratio_high:.1f} – {1 / row.latency_ratio_low:.1f})"
+            for row in rows.itertuples()
+        ]
+    return table(columns, caption)
 
 
 def provenance(record, machine: str) -> str:

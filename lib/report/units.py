@@ -1,5 +1,6 @@
 """Numbers as a reader meets them: a value in base units becomes a short text with its unit."""
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -16,6 +17,14 @@ def times(ratio: float) -> str:
 def change(ratio: float) -> str:
     """A ratio as the change it makes: `+50 %`, `−27 %`."""
     return f"{ratio - 1:+.0%}".replace("%", " %").replace("-", "−")
+
+
+def tiny(value: float) -> str:
+    """`3 × 10⁻⁷` below a thousandth, `0.42` from there on."""
+    if value >= 1e-3 or value == 0:
+        return f"{value:.2g}"
+    digit, power = f"{value:.0e}".split("e")
+    return f"{digit} × 10{str(int(power)).translate(_RAISED)}"
 
 
 def share(part: float) -> str:

@@ -49,7 +49,7 @@ def test_memory_is_drawn_as_ratios(ax, frame):
 
 def test_length_has_log_axes_units_and_slopes(ax, record):
     rows = frames.gather([record], "lengths")
-    figures.latency_over_length(ax, rows, frames.slopes(rows))
+    figures.latency_over(ax, rows, frames.slopes(rows))
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert ax.get_xlabel().endswith("[tokens]")
     assert ax.get_ylabel().endswith("[ms]")

@@ -1,0 +1,1 @@
+"""Seeded tasks and the loop that trains a model on them."""

@@ -1,0 +1,61 @@
+"""Characters of text that ships with this repository: the library's own source, read in order of its file names."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lib.paths import LIB
+
+
+@dataclass(frozen=True)
+class Characters:
+    """A text as numbers, one per character, cut into a part to train on and a part to judge by.
+
+    alphabet   the characters, sorted; a character's number is its place
+    train      (S,) int64
+    held_out   (S',) int64: every tenth block of the text, none of it in `train`
+    """
+
+    alphabet: str
+    train: Tensor
+    held_out: Tensor
+
+    def decode(self, tokens: Tensor) -> str:
+        """The text of one sequence of numbers (T,)."""
+        return "".join(self.alphabet[token] for token in tokens.tolist())
+
+    def encode(self, text: str) -> Tensor:
+        """The numbers (T,) of a text.
+
+        raises   ValueError, quoting the first character that is not in the alphabet
+        """
+        for character in text:
+            if character not in self.alphabet:
+                raise ValueError(f"{character!r} is not among the {len(self.alphabet)} characters of the text")
+        return torch.tensor([self.alphabet.index(character) for character in text])
+
+    def batch(self, size: int, length: int, generator: torch.Generator, *, held_out: bool = False) -> Tensor:
+        """Windows (size, length + 1) at random places: inputs and, one further, targets.
+
+        raises   ValueError where the text is shorter than one window
+        """
+        part = self.held_out if held_out else self.train
+        if len(part) <= length:
+            raise ValueError(f"length = {length}: at most {len(part) - 1} characters are there")
+        starts = torch.randint(len(part) - length, (size, 1), generator=generator)
+        return part[starts + torch.arange(length + 1)]
+
+
+def library_source(block: int = 4096) -> Characters:
+    """The Python source of `lib`. It changes as the library does: results on it are for demonstration."""
+    text = "\n".join(path.read_text() for path in sorted(LIB.rglob("*.py")))
+    alphabet = "".join(sorted(set(text)))
+    places = {character: number for number, character in enumerate(alphabet)}
+    tokens = torch.tensor([places[character] for character in text])
+    blocks = tokens.split(block)
+    return Characters(
+        alphabet,
+        train=torch.cat([part for number, part in enumerate(blocks) if number % 10 != 9]),
+        held_out=torch.cat(blocks[9::10]),
+    )
