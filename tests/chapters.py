@@ -59,7 +59,7 @@ def parameter_cell(notebook: NotebookNode) -> list[str]:
     """Typed and commented, one a line, no `=` in a comment: papermill's parser trips on it."""
     first, *lines = tagged(notebook, "parameters")[0].source.splitlines()
     found = [] if first.startswith(MARK) else [f"the parameters cell must begin with {MARK!r}"]
-    shape = re.compile(r"^\w+: (int|float|str|bool) = [^#]+  # [^=]+$")
+    shape = re.compile(r"^\w+: (int|float|str|bool) = [^#(]+  # [^=]+$")
     return found + [f"parameter line {line!r}" for line in [first[1:], *lines] if "=" in line and not shape.match(line)]
 
 

@@ -64,7 +64,7 @@ def selective_scan_fn(
     source             Gu and Dao (2023), algorithm 2
     """
     _validate(u, delta, A, B, C, D, z, delta_bias, initial_state)
-    name = explain_backend(u.device, u.dtype, backend).backend
+    name = _choose(u.device, u.dtype, backend)
     if name == "ref":
         out, last = selective_scan_ref(u, delta, A, B, C, D, z, delta_bias, delta_softplus, True, initial_state)
         return (out, last) if return_last_state else out
@@ -137,18 +137,23 @@ def explain_backend(
 
     raises  ValueError for a backend that does not exist; RuntimeError where the one asked for cannot serve
     """
+    device = torch.device(device)
+    chosen = _choose(device, dtype, backend)
+    if backend != "auto":
+        about = "one token after another" if chosen == "ref" else KERNELS[chosen].about()
+        return Choice(chosen, {chosen: f"asked for by name; {about}"})
+    reasons = {name: kernel.unavailable(device, dtype) or kernel.about() for name, kernel in KERNELS.items()}
+    return Choice(chosen, reasons | {"ref": "one token after another, for tests"})
+
+
+def _choose(device: torch.device, dtype: torch.dtype, backend: str) -> str:
     if backend not in BACKENDS:
         raise ValueError(f"backend = {backend!r}: one of {', '.join(BACKENDS)} is needed")
-    if backend == "ref":
-        return Choice("ref", {"ref": "asked for by name"})
-    if backend != "auto":
-        if reason := KERNELS[backend].unavailable(torch.device(device), dtype):
-            raise RuntimeError(f"backend = {backend!r} cannot serve {dtype} on {device}: {reason}")
-        return Choice(backend, {backend: f"asked for by name; {KERNELS[backend].about()}"})
-    missing = {name: kernel.unavailable(torch.device(device), dtype) for name, kernel in KERNELS.items()}
-    chosen = next(name for name, reason in missing.items() if reason is None)
-    reasons = {name: reason or KERNELS[name].about() for name, reason in missing.items()}
-    return Choice(chosen, reasons | {"ref": "one token after another, for tests"})
+    if backend == "auto":
+        return next(name for name, kernel in KERNELS.items() if kernel.unavailable(device, dtype) is None)
+    if backend != "ref" and (reason := KERNELS[backend].unavailable(device, dtype)):
+        raise RuntimeError(f"backend = {backend!r} cannot serve {dtype} on {device}: {reason}")
+    return backend
 
 
 def flops(batch: int, length: int, channels: int, states: int) -> int:
