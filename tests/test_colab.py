@@ -81,7 +81,7 @@ def test_a_notebook_alone_fetches_the_rest_and_leaves_torch_alone(tmp_path, pyth
         "r",
         "4",
         "-f",
-        PRESETS / "smoke.yml",
+        PRESETS / "mrss" / "smoke.yml",
         "--no-progress-bar",
     ]
     shell(*command, cwd=content, env=environment)

@@ -15,7 +15,7 @@ from lib.paths import BOOK, PRESETS, ROOT, RUNS
 from lib.report import parameters
 
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
-MODELS = {"mrss": parameters.Mrss}
+MODELS = {"mrss": parameters.Mrss, "ssm_background": parameters.SsmBackground}
 MRSS = BOOK / "mrss.ipynb"
 
 every_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -61,10 +61,18 @@ def test_set_up_cells_are_identical_and_short():
     assert len([line for line in sources.pop().splitlines() if line]) < 15
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yml")), ids=lambda path: path.stem)
-def test_presets_set_parameters_of_chapters(preset):
-    known = set().union(*(model.model_fields for model in MODELS.values()))
-    assert set(yaml.safe_load(preset.read_text())) <= known
+@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*/*.yml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_preset_sets_parameters_of_its_chapter(preset):
+    assert set(yaml.safe_load(preset.read_text())) <= set(MODELS[preset.parent.name].model_fields)
+
+
+@every_chapter
+def test_every_chapter_has_every_preset(path):
+    assert {preset.stem for preset in (PRESETS / path.stem).iterdir()} == {"smoke", "cpu", "t4", "h200"}
+
+
+def smoke(path):
+    return yaml.safe_load((PRESETS / path.stem / "smoke.yml").read_text())
 
 
 def run(path, output, **options):
@@ -74,21 +82,24 @@ def run(path, output, **options):
 @every_chapter
 def test_a_chapter_runs_from_end_to_end(path, tmp_path):
     before = {file: file.read_bytes() for file in RUNS.rglob("*.json")}
-    smoke = yaml.safe_load((PRESETS / "smoke.yml").read_text())
-    done = run(path, tmp_path / "out.ipynb", parameters=smoke)
+    done = run(path, tmp_path / "out.ipynb", parameters=smoke(path))
     assert not [out for cell in chapters.cells(done, "code") for out in cell.outputs if out.output_type == "error"]
     assert {file: file.read_bytes() for file in RUNS.rglob("*.json")} == before
 
 
 def test_a_chapter_runs_from_its_own_folder_and_fills_its_abstract(tmp_path):
-    smoke = yaml.safe_load((PRESETS / "smoke.yml").read_text())
-    done = papermill.execute_notebook(
-        MRSS, tmp_path / "out.ipynb", cwd=BOOK, progress_bar=False, parameters={**smoke, "r": 3}
-    )
+    asked = {**smoke(MRSS), "r": 3}
+    done = papermill.execute_notebook(MRSS, tmp_path / "out.ipynb", cwd=BOOK, progress_bar=False, parameters=asked)
     shown = json.dumps(chapters.tagged(done, "abstract")[0].outputs)
     assert "The seed report" in shown
     assert "when the chapter has run" not in shown
     assert "r = 3" in json.dumps([cell.get("outputs") for cell in done.cells])
+
+
+def test_the_chapter_on_state_space_models_takes_what_its_readers_change(tmp_path):
+    asked = {**smoke(MRSS.with_stem("ssm_background")), "state": 8, "backend": "torch"}
+    done = run(MRSS.with_stem("ssm_background"), tmp_path / "out.ipynb", parameters=asked)
+    assert "asked for by name" in json.dumps([cell.get("outputs") for cell in done.cells])
 
 
 @pytest.mark.parametrize(

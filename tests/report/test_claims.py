@@ -82,3 +82,40 @@ def test_the_table_shows_every_verdict(seed):
     verdicts = [claims.fidelity_is_kept(0), claims.gate_learns({1: True})]
     text = claims.verdict_table(verdicts, "caption").data
     assert all(verdict.id in text and verdict.verdict in text for verdict in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("departure", "verdict"),
+    [
+        ({"fixed": 1e-15, "selective": 0.4}, CONTRADICTED),
+        ({"fixed": 1e-15, "selective": 1e-15}, REPRODUCED),
+        ({"fixed": 0.1, "selective": 0.4}, UNSUPPORTED),  # the control failed
+    ],
+)
+def test_a_convolution_obeys_superposition(departure, verdict):
+    assert claims.trains_as_a_convolution(departure).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("quartiles", "operations", "verdict"),
+    [
+        ((0.97, 1.0, 1.03), 1.0, CONTRADICTED),
+        ((0.3, 0.4, 0.5), 1.0, REPRODUCED),
+        ((0.97, 1.0, 1.03), 0.5, REPRODUCED),
+        ((0.9, 0.96, 1.0), 1.0, UNSUPPORTED),
+    ],
+)
+def test_selection_must_save_operations_or_time(quartiles, operations, verdict):
+    gate = pd.DataFrame(
+        [{"machine": "M", "variant": "step closed", "flops_ratio": operations}
+         | dict(zip(("latency_ratio_low", "latency_ratio", "latency_ratio_high"), quartiles, strict=True))]
+    )  # fmt: skip
+    assert claims.selection_saves_compute(gate).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("scan", "block", "verdict"), [(1.0, 1.9, CORRECTED), (2.0, 2.0, REPRODUCED), (1.0, 1.1, CONTRADICTED)]
+)
+def test_the_square_of_the_width_is_looked_for_in_scan_and_block(scan, block, verdict):
+    found = claims.cost_is_quadratic_in_width({"scan over D": scan, "scan over N": 1.0, "block over D": block})
+    assert found.verdict == verdict

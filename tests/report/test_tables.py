@@ -45,3 +45,18 @@ def test_a_caption_tells_machine_day_and_commit(record):
     assert tables.provenance(clean, "M") == f"M, {record.recorded_at:%Y-%m-%d}, commit aaaaaaa"
     assert tables.provenance(clean.model_copy(update={"dirty": True}), "M").endswith("aaaaaaa with changes")
     assert tables.provenance(clean.model_copy(update={"commit": None}), "M").endswith("unknown commit")
+
+
+def test_any_column_may_go_across(record):
+    frame = frames.gather([record], "lengths")
+    header, _, base, _ = lines(tables.compare(frame, "seconds", "caption", "{:.0f}", "length", 1e3))
+    assert [cell.strip() for cell in header.strip("|").split("|")] == ["variant", "8", "16", "32"]
+    assert [cell.strip() for cell in base.strip("|").split("|")] == ["baseline", "1000", "2000", "4000"]
+
+
+def test_speedups_turn_ratios_and_their_quartiles_round(record):
+    frame = frames.ratios(frames.gather([record], "lengths").query("length == 32"))
+    header, _, base, two = lines(tables.speedups(frame, "baseline", "caption"))
+    assert "baseline / this, lengths" in header
+    assert "1.0 (1.0 – 1.0)" in base
+    assert "2.0 (2.0 – 2.0)" in two

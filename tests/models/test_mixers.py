@@ -1,0 +1,55 @@
+"""Mixers of equal width: shape kept, no look ahead, and costs counted where a counter cannot see."""
+
+import pytest
+import torch
+
+from lib.models import mixers, scan
+from lib.profilers.flops import flops
+
+
+@pytest.fixture
+def family(generator):
+    return mixers.family(64, 4, "cpu", generator=generator)
+
+
+def test_the_family_holds_every_backend_of_this_machine(family):
+    assert list(family) == ["attention", "S4D", "scan, cpp", "scan, torch", "scan, ref"]
+
+
+def test_every_mixer_keeps_the_shape_and_sees_no_future(family, generator):
+    x = torch.randn(2, 20, 64, generator=generator)
+    later = x.clone()
+    later[:, 12:] += 1
+    for name, mixer in family.items():
+        assert mixer(x).shape == x.shape, name
+        torch.testing.assert_close(mixer(x)[:, :12], mixer(later)[:, :12], atol=1e-5, rtol=1e-5)
+
+
+def test_all_backends_compute_the_same(family, generator):
+    x = torch.randn(2, 40, 64, generator=generator)
+    wanted = family["scan, ref"](x)
+    for name in ("scan, cpp", "scan, torch"):
+        torch.testing.assert_close(family[name](x), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_a_closed_gate_lets_nothing_in(generator):
+    x = torch.rand(1, 30, 8, generator=generator)
+    assert mixers.Scan(8, 4, bias=-50.0)(x).abs().max() < 1e-12 < mixers.Scan(8, 4)(x).abs().max()
+
+
+@pytest.mark.parametrize(("dim", "heads"), [(128, 2), (48, 1), (100, 1)])
+def test_attention_counts_what_equation_six_says(dim, heads, generator):
+    x = torch.randn(2, 50, dim, generator=generator)
+    assert flops(lambda: mixers.Attention()(x)) == 4 * 2 * 50**2 * dim
+
+
+def test_what_a_counter_misses_is_the_scan(generator):
+    variants, x = mixers.scan_and_block(8, 4, generator=generator), torch.randn(1, 10, 8, generator=generator)
+    assert mixers.uncounted(variants["scan"], x) == scan.flops(1, 10, 8, 4)
+    assert mixers.uncounted(variants["block"], x) == scan.flops(1, 10, 16, 4)
+    assert mixers.uncounted(mixers.Attention(), x) == 0
+
+
+def test_more_states_than_channels_are_refused():
+    with pytest.raises(ValueError, match="states = 9.*at most dim = 8"):
+        mixers.Scan(8, 9)

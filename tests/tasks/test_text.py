@@ -1,0 +1,48 @@
+"""Text as numbers: nothing is lost, and what is judged by was never trained on."""
+
+import pytest
+import torch
+
+from lib.tasks.text import library_source
+
+
+@pytest.fixture(scope="module")
+def source():
+    return library_source(block=512)
+
+
+def test_encoding_and_decoding_are_inverse(source):
+    text = "def forward(self, x):"
+    assert source.decode(source.encode(text)) == text
+
+
+def test_every_character_of_the_text_is_in_one_part(source):
+    assert sorted(torch.cat([source.train, source.held_out]).unique().tolist()) == list(range(len(source.alphabet)))
+    assert 0.08 < len(source.held_out) / len(source.train) < 0.12
+
+
+def test_held_out_blocks_are_not_in_the_training_part(source):
+    block = source.decode(source.held_out[:512])
+    assert block not in source.decode(source.train)
+
+
+def test_a_batch_is_windows_of_its_part(source, generator):
+    batch = source.batch(3, 40, generator)
+    assert batch.shape == (3, 41)
+    whole = source.decode(source.train)
+    assert all(source.decode(window) in whole for window in batch)
+
+
+def test_a_seed_gives_the_same_batches(source):
+    one, two = (source.batch(2, 16, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(one, two)
+
+
+def test_a_foreign_character_is_quoted(source):
+    with pytest.raises(ValueError, match="'\u2603' is not among the"):
+        source.encode("a \u2603")
+
+
+def test_a_window_longer_than_the_text_is_refused(source, generator):
+    with pytest.raises(ValueError, match="length = 10000000: at most"):
+        source.batch(1, 10_000_000, generator)
