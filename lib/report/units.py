@@ -10,8 +10,8 @@ def milliseconds(seconds: float) -> str:
 
 
 def times(ratio: float) -> str:
-    """`1.52×`."""
-    return f"{ratio:.2f}×"
+    """`1.52×`; whole numbers from 10 on."""
+    return f"{ratio:.{2 if ratio < 10 else 0}f}×"
 
 
 def change(ratio: float) -> str:

@@ -2,8 +2,9 @@
 
 Protocol: inputs lie in memory as a Mamba block lays them out, (B, T, D), and come as transposed views; all peers
 compute the same problem, checked before; they take turns; each is called twice a turn, the first call after
-another peer finds cold caches and is kept apart. Memory comes from the allocator as it is, and, in a second
-series, from one that keeps what is freed: large temporary tensors then cost no page faults, which favours the peers.
+another peer finds cold caches and is kept apart. Each series has a process of its own. Memory comes from the
+allocator as it is; in a last series freed memory is kept: large temporary tensors then cost no page faults, which
+favours the peers.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import ctypes
 import importlib.util
 import statistics
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import torch
 import transformers
@@ -182,12 +185,15 @@ def main() -> None:
         if chosen.device == "cpu"
         else [(most, False)]
     )
-    cases = memory(chosen.seed, chosen.device)
-    for threads, keep in series:
-        for part in SHAPES:
-            cases += measure(part, threads, keep, chosen.rounds, chosen.seed, chosen.device)
-    if chosen.device == "cpu":
-        cases.append(floor(chosen.rounds))
+    # A process of its own for each: what one series leaves of its heap and threads would be another's start.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
+        cases = fresh.submit(memory, chosen.seed, chosen.device).result()
+        for threads, keep in series:
+            for part in SHAPES:
+                work = (part, threads, keep, chosen.rounds, chosen.seed, chosen.device)
+                cases += fresh.submit(measure, *work).result()
+        if chosen.device == "cpu":
+            cases.append(fresh.submit(floor, chosen.rounds).result())
     show(cases)
     if chosen.record:
         settings = {"rounds": chosen.rounds, "threads": most}

@@ -1,6 +1,7 @@
 """The native library: one compilation, safe for many processes, and a way on where there is no compiler."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -8,6 +9,10 @@ import pytest
 
 from lib.kernels import build
 from lib.paths import ROOT
+
+pytestmark = pytest.mark.skipif(
+    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler on PATH: install g++ or clang"
+)
 
 SCAN = """
 import sys, warnings, torch

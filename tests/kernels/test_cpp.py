@@ -7,6 +7,9 @@ from lib.kernels import build, cpp
 from lib.models.scan import selective_scan_fn, selective_scan_ref
 from lib.profilers.memory import peak_bytes
 
+MISSING = cpp.unavailable(torch.device("cpu"), torch.float32)
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
 
 def inputs(batch=2, channels=40, length=70, states=9, seed=0):
     g = torch.Generator().manual_seed(seed)

@@ -51,5 +51,5 @@ def test_what_a_counter_misses_is_the_scan(generator):
 
 
 def test_more_states_than_channels_are_refused():
-    with pytest.raises(ValueError, match="states = 9.*at most dim = 8"):
+    with pytest.raises(ValueError, match=r"states = 9.*at most dim = 8"):
         mixers.Scan(8, 9)

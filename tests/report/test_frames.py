@@ -58,7 +58,7 @@ def test_the_interval_of_a_slope_holds_the_truth_as_often_as_it_says():
 
 
 def test_two_lengths_make_no_interval():
-    with pytest.raises(ValueError, match="2 lengths"):
+    with pytest.raises(ValueError, match="2 sizes"):
         frames.slope([1, 2], [1.0, 2.0])
 
 
