@@ -1,7 +1,7 @@
 """The selective scan against its peers on this machine: `make bench`, or `make bench RECORD=1` to keep the result.
 
 Protocol: inputs lie in memory as a Mamba block lays them out, (B, T, D), and come as transposed views; all peers
-compute the same problem, checked before; they take turns; each is called twice a turn, the first call after
+compute the same problem, which is checked first; they take turns; each is called twice a turn, the first call after
 another peer finds cold caches and is kept apart. Each series has a process of its own. Memory comes from the
 allocator as it is; in a last series freed memory is kept: large temporary tensors then cost no page faults, which
 favours the peers.
@@ -71,6 +71,10 @@ def step(scan: Callable, tensors: list[torch.Tensor], part: str) -> Callable[[],
 
 
 def check(scans: dict[str, Callable], tensors: list[torch.Tensor]) -> None:
+    """Every peer gives the fallback's output.
+
+    raises  AssertionError with the largest difference
+    """
     wanted = scans[FALLBACK](*tensors)
     for scan in scans.values():
         torch.testing.assert_close(scan(*tensors), wanted, rtol=1e-4, atol=1e-4 * wanted.abs().max().item())
@@ -81,7 +85,6 @@ def measure(part: str, threads: int, keep: bool, rounds: int, seed: int, device:
     torch.set_num_threads(threads)
     batch, length, dim, states = SHAPES[part]
     tensors, scans = inputs(*SHAPES[part], seed, device), peers(device)
-    check(scans, tensors)
     calls = {}
     for name, scan in scans.items():
         calls[f"{name}, first"] = calls[name] = step(scan, tensors, part)
@@ -96,8 +99,9 @@ def measure(part: str, threads: int, keep: bool, rounds: int, seed: int, device:
 
 
 def memory(seed: int, device: str) -> list[records.Case]:
-    """Peak of a training step beyond its inputs, its output and its gradients."""
+    """Peak of a training step beyond its inputs, its output and its gradients; first, all peers are checked."""
     tensors = inputs(*MEMORY, seed, device)
+    check(peers(device), tensors)
     returned = sum(x.nbytes for x in (tensors[0], *tensors))
     at = dict(zip(("batch", "length", "dim", "states"), MEMORY, strict=True), part="memory")
     cases = []
