@@ -3,6 +3,8 @@
     paths         where things are in this repository
     requirements  what an interpreter lacks to run a chapter
     models        torch modules and pure functions
+    kernels       the selective scan's backends: C++, torch, Triton
+    tasks         seeded data, and the loop that trains on it
     profilers     latency, memory, FLOPs of any callable
     provenance    on which machine, with which versions, at which commit
     records       one measured run, written to and read from data/runs
@@ -13,6 +15,8 @@ Symbols, as in the papers; a test holds the page `book/notation.md` to this list
     B  batch
     T  sequence length, in tokens
     D  model dimension, the number of channels
+    E  channels inside a Mamba block
+    G  groups of channels that share one B and one C of a scan
     N  state size per channel
     K  taps of a convolution
     r  downsampling factor (called `factor` in code)

@@ -79,12 +79,15 @@ def gather(records: Iterable[Record], part: str) -> pd.DataFrame:
     return pd.concat(found)
 
 
-def benchmark(record: Record, fallback: str = "transformers, fallback") -> pd.DataFrame:
-    """The latencies of a benchmark of scans over the fallback's: most threads, warm caches, the allocator as it is."""
+def benchmark(record: Record, baseline: str = "transformers, fallback", *, keep_freed: bool = False) -> pd.DataFrame:
+    """The latencies of a benchmark of scans over the fallback's, at the most threads and with warm caches.
+
+    keep_freed  the series in which freed memory stayed with the process, or the one with the allocator as it is
+    """
     frame = cases(record)
     timed = frame[frame["part"].isin(["forward", "training"]) & (frame["threads"] == record.parameters["threads"])]
-    timed = timed[(timed["after"] == "itself") & ~timed["keep_freed"].astype(bool)]
-    return ratios(timed, baseline=fallback, within=("machine", "part"))
+    timed = timed[(timed["after"] == "itself") & (timed["keep_freed"].astype(bool) == keep_freed)]
+    return ratios(timed, baseline=baseline, within=("machine", "part"))
 
 
 def ratios(
