@@ -1,4 +1,4 @@
-// The selective scan and its gradient on a CPU, as a plain C library: no torch header, compiled in a second or two.
+// The selective scan and its gradient on a CPU, as a plain C library: without torch's headers it compiles in seconds.
 //
 // Channels lie in SIMD lanes, states in registers, time runs in tiles. A task owns a few blocks of LANES channels of
 // one batch entry, walks through time once, and shares the rows of B and C among its blocks. Tasks are cut without

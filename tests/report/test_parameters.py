@@ -1,7 +1,7 @@
 import pytest
 
 from lib.report import parameters
-from lib.report.parameters import MARK, Mrss, ParameterError, check, fits
+from lib.report.parameters import MARK, Mrss, ParameterError, SsmBackground, check, fits
 
 GOOD = {
     "r": 4, "batch": 2, "length": 64, "dim": 8, "taps": 5, "runs": 2, "warmup": 0,
@@ -78,3 +78,25 @@ def test_a_run_that_cannot_fit_is_refused_with_both_sizes(monkeypatch):
     fits(2**28, p, "batch", "dim")
     with pytest.raises(ParameterError, match=r"`batch` 2, `dim` 8: needs 2.00 GiB on cpu, 1.00 GiB are free"):
         fits(2**29, p, "batch", "dim")
+
+
+SSM = {
+    "batch": 1, "length": 256, "dim": 16, "state": 4, "backend": "auto", "steps": 3, "runs": 2, "warmup": 0,
+    "seed": 1, "device": "cpu", "dtype": "float32", "record": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("length", 128, "`length` is 128; allowed is the longest sequence in tokens, a whole number, at least 256"),
+        ("dim", 30, "`dim` is 30; allowed is a number of channels, a multiple of 4, at least 4"),
+        ("state", 7, "`state` is 7; allowed is states per channel, an even number, at least 2"),
+        ("backend", "cuda", "`backend` is 'cuda'; allowed is 'auto', 'cpp', 'triton', 'torch' or 'ref'"),
+        ("steps", 0, "`steps` is 0; allowed is a number of training steps, a whole number, at least 1"),
+    ],
+)
+def test_the_chapter_on_state_space_models_says_what_it_allows(name, value, allowed):
+    cell = "\n".join([MARK, *(f"{key} = {one!r}" for key, one in SSM.items())])
+    with pytest.raises(ParameterError, match=allowed):
+        check(SsmBackground, {**SSM, name: value, "In": [cell]})
