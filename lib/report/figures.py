@@ -92,8 +92,9 @@ def responses(ax: Axes, time: np.ndarray, answers: np.ndarray, name: str) -> Axe
 def mixing(ax: Axes, matrix: np.ndarray, title: str) -> Axes:
     """What each output token takes from each input token, signed, white where nothing."""
     bound = np.abs(matrix).max()
-    ax.imshow(matrix, cmap="RdBu", vmin=-bound, vmax=bound)
-    ax.set(xlabel="input token", ylabel="output token")
+    ax.pcolormesh(matrix, cmap="RdBu", vmin=-bound, vmax=bound)  # squares, where an image would be a raster in print
+    ax.set(xlabel="input token", ylabel="output token", aspect="equal")
+    ax.invert_yaxis()
     ax.grid(visible=False)
     ax.set_title(title, fontsize="medium")
     return ax
