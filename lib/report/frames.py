@@ -117,6 +117,23 @@ def ratios(
     return pd.concat(groups)
 
 
+def speedup(frame: pd.DataFrame, variant: str) -> dict[str, float]:
+    """Part of a run -> how many times a variant's latency the baseline takes, from a frame with ratios."""
+    rows = frame[frame["variant"] == variant]
+    return dict(zip(rows["part"], 1 / rows["latency_ratio"], strict=True))
+
+
+def only(frame: pd.DataFrame, **values: object) -> pd.Series:
+    """The one case whose columns have these values.
+
+    raises  ValueError, quoting them, where there is none or more than one
+    """
+    found = frame[(frame[list(values)] == pd.Series(values)).all(axis="columns")]
+    if len(found) != 1:
+        raise ValueError(f"{values}: {len(found)} cases, 1 is needed")
+    return found.iloc[0]
+
+
 def slope(sizes: Sequence[float], costs: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
     """Exponent of a cost in a size: the slope of log cost over log size, and its interval.
 

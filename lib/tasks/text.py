@@ -35,6 +35,14 @@ class Characters:
                 raise ValueError(f"{character!r} is not among the {len(self.alphabet)} characters of the text")
         return torch.tensor([self.alphabet.index(character) for character in text])
 
+    def guessing(self) -> float:
+        """Nats per held-out character of who knows only how often each one stands in `train`.
+
+        Every count is one higher than counted, so that a character that `train` lacks costs much, not everything.
+        """
+        counts = self.train.bincount(minlength=len(self.alphabet)) + 1.0
+        return -(counts / counts.sum())[self.held_out].log().mean().item()
+
     def batch(self, size: int, length: int, generator: torch.Generator, *, held_out: bool = False) -> Tensor:
         """Windows (size, length + 1) at random places: inputs and, one further, targets.
 

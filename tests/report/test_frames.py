@@ -101,3 +101,18 @@ def test_a_benchmark_is_read_at_most_threads_warm_and_with_the_allocator_as_it_i
     found = frames.benchmark(records.new("scan", cases, seed=0, parameters={"threads": 2})).set_index("variant")
     assert len(found) == 2
     assert found.loc["cpp", "latency_ratio"] == pytest.approx(0.2)
+
+
+def test_a_speedup_is_the_ratio_turned_over(record):
+    frame = frames.ratios(frames.gather([record], "factors"))
+    assert frames.speedup(frame, "r = 2") == {"factors": 0.5}
+
+
+def test_one_case_is_found_by_its_values(record):
+    assert frames.only(frames.cases(record), part="factors", variant="r = 2")["memory_bytes"] == 800
+
+
+@pytest.mark.parametrize(("values", "count"), [({"variant": "r = 9"}, "0 cases"), ({"part": "factors"}, "[2-9] cases")])
+def test_none_or_several_cases_are_told(record, values, count):
+    with pytest.raises(ValueError, match=f"{values}: {count}, 1 is needed".replace("{", r"\{")):
+        frames.only(frames.cases(record), **values)

@@ -1,9 +1,11 @@
 """Text as numbers: nothing is lost, and what is judged by was never trained on."""
 
+import math
+
 import pytest
 import torch
 
-from lib.tasks.text import library_source
+from lib.tasks.text import Characters, library_source
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +48,13 @@ def test_a_foreign_character_is_quoted(source):
 def test_a_window_longer_than_the_text_is_refused(source, generator):
     with pytest.raises(ValueError, match="length = 10000000: at most"):
         source.batch(1, 10_000_000, generator)
+
+
+def test_guessing_by_frequency_costs_the_entropy_of_a_fair_coin():
+    coin = Characters("ht", train=torch.tensor([0, 1] * 50), held_out=torch.tensor([0, 0, 1]))
+    assert coin.guessing() == pytest.approx(math.log(2))
+
+
+def test_a_character_never_seen_costs_more_than_a_frequent_one():
+    text = Characters("ab", train=torch.tensor([0] * 97 + [1]), held_out=torch.tensor([1]))
+    assert text.guessing() == pytest.approx(math.log(50))
