@@ -70,7 +70,7 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
             y = y if D is None else y.addcmul_(x, D)
             sigmoid = gate.sigmoid()
             silu = gate * sigmoid
-            _put_tokens(grad_z, now, y.mul_(dy).mul_(sigmoid + silu - silu * sigmoid))
+            _put_tokens(grad_z, now, y.mul_(dy).mul_(sigmoid * (1 + gate * (1 - sigmoid))))
             dy = dy * silu
 
         torch.mul(dy, row_C, out=g)  # dy reaches a state through C now, and through all later states

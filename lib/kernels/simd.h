@@ -24,7 +24,7 @@ namespace {
 inline vec splat(float x) { return x - vec{}; }
 
 #if defined(__AVX512F__)
-inline vec bounded(vec x, float, float) { return x; }
+inline vec bounded(vec x, float, float) { return x; }  // those below bear any finite x
 inline vec nearest(vec x) { return (vec)_mm512_roundscale_ps((__m512)x, 0); }
 inline vec scaled(vec p, vec n) { return (vec)_mm512_scalef_ps((__m512)p, (__m512)n); }
 #else
@@ -33,7 +33,16 @@ inline vec bounded(vec x, float low, float high) {  // NaN stays NaN
     return x > high ? splat(high) : x;
 }
 inline vec nearest(vec x) { return (x + 12582912.f) - 12582912.f; }  // 1.5 * 2^23
-inline vec scaled(vec p, vec n) { return (vec)((ints)p + ((ints)(n + 12582912.f) << 23)); }
+inline vec scaled(vec p, vec n) { return p * (vec)((ints)(n + 12583039.f) << 23); }  // n + 127: an exponent
+#endif
+
+// a * b + c, rounded once where the processor can: of a sum of two products, a compiler fuses now one, now the other
+#if defined(__AVX512F__)
+inline vec fma(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+#elif defined(__FMA__)
+inline vec fma(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+#else
+inline vec fma(vec a, vec b, vec c) { return a * b + c; }
 #endif
 
 inline vec exp2(vec x) {  // 1 at 0, else within 2e-7 of its value
@@ -46,15 +55,16 @@ inline vec exp2(vec x) {  // 1 at 0, else within 2e-7 of its value
     return scaled(p * f + 1.f, n);
 }
 
-inline vec exp(vec x) {  // natural, reduced by log 2 in two words: for steps and gates, once per token and channel
-    x = bounded(x, -87, 88);
+// exp(-|x|), reduced by log 2 in two words: for steps and gates, once per token and channel
+inline vec exp_minus(vec x) {
+    x = (vec)((ints)x | INT32_MIN);
     vec n = nearest(x * 1.44269504f), f = x - n * 0.693359375f + n * 2.12194440e-4f;
     vec p = f * 1.384355978e-3f + 8.374235946e-3f;
     p = p * f + 4.166800742e-2f;
     p = p * f + 1.666643034e-1f;
     p = p * f + 4.999999417e-1f;
     p = p * f + 1.f;
-    return scaled(p * f + 1.f, n);
+    return x < -87.f ? vec{} : scaled(p * f + 1.f, n);  // far below, f and p are anything; NaN stays NaN
 }
 
 #if defined(__AVX512F__)
@@ -67,13 +77,13 @@ inline vec inverse(vec x) { return 1.f / x; }
 #endif
 
 inline vec sigmoid(vec x) {
-    vec small = exp(x < 0.f ? x : -x), s = inverse(1.f + small);
+    vec small = exp_minus(x), s = inverse(1.f + small);
     return x < 0.f ? small * s : s;
 }
 
 // max(x, 0) + log1p(exp(-|x|)), the logarithm by its series in s = e / (2 + e); its slope is sigmoid(x)
 inline vec softplus(vec x, vec *slope = nullptr) {
-    vec e = exp(x < 0.f ? x : -x), s = e * inverse(2.f + e), q = s * s;
+    vec e = exp_minus(x), s = e * inverse(2.f + e), q = s * s;
     vec p = q * (1 / 13.f) + 1 / 11.f;
     p = p * q + 1 / 9.f;
     p = p * q + 1 / 7.f;

@@ -29,7 +29,7 @@ void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, v
         vec d = delta[t], input = x[t], sums[2] = {y[t], {}};
 #pragma GCC unroll 16
         for (int n = 0; n < COUNT; n++) {
-            h[n] = exp2(d * a[n]) * h[n] + input * B.at(t, n);
+            h[n] = fma(exp2(d * a[n]), h[n], input * B.at(t, n));
             sums[n & 1] += h[n] * C.at(t, n);
         }
         y[t] = sums[0] + sums[1];
@@ -48,7 +48,7 @@ void replay(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A,
 #pragma GCC unroll 16
         for (int n = 0; n < COUNT; n++) {
             vec decay = decays[t * COUNT + n] = exp2(d * A[n]);
-            before[(t + 1) * COUNT + n] = h[n] = decay * h[n] + input * B.at(t, n);
+            before[(t + 1) * COUNT + n] = h[n] = fma(decay, h[n], input * B.at(t, n));
             sums[n & 1] += h[n] * C.at(t, n);
         }
         y[t] = sums[0] + sums[1];

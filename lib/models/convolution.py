@@ -9,11 +9,21 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from lib.models.shapes import check_shape
+
 
 def causal_convolution(
     window: Float[Tensor, "B S E"], weight: Float[Tensor, "E 1 K"], bias: Float[Tensor, " E"] | None = None
 ) -> Float[Tensor, "B T E"]:
-    """Depthwise convolution of K taps over S = T + K - 1 tokens, without padding: output t sees inputs t .. t+K-1."""
+    """Depthwise convolution of K taps over S = T + K - 1 tokens, without padding: output t sees inputs t .. t+K-1.
+
+    raises   ValueError, quoting the shape, for a window of less than K tokens, and for other axes
+    """
+    check_shape("weight", weight, "E", 1, "K")
+    channels, _, taps = weight.shape
+    check_shape("window", window, "B", "S", channels, S=taps)
+    if bias is not None:
+        check_shape("bias", bias, channels)
     # Under autocast only the window comes in half precision, and backward needs one dtype.
     return _Convolution.apply(window, weight.to(window.dtype), None if bias is None else bias.to(window.dtype))
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from lib.models.accelerate import accelerate_transformers as accelerate_transformers
 from lib.models.mamba_block import MambaBlock, MambaConfig, MambaState, fresh
+from lib.models.shapes import check_shape, check_tensor
 
 POOLINGS = ("mean", "last")
 
@@ -23,7 +24,8 @@ class MambaBackbone(nn.Module):
     """Blocks with a norm before and a residual around each, and a last norm; tokens are embedded first.
 
     Takes tokens (B, T) where the config has a vocabulary, numbers (B, T, D) where it has none.
-    raises   ValueError, quoting them, for tokens outside the vocabulary (on a CPU: elsewhere it would cost a wait)
+    raises   ValueError, quoting them, for tokens outside the vocabulary (on a CPU: elsewhere it would cost a wait),
+             and for an input or a state of another shape or of another number of blocks
     """
 
     def __init__(self, config: MambaConfig, *, generator: torch.Generator | None = None):
@@ -43,21 +45,29 @@ class MambaBackbone(nn.Module):
         self, x: Float[Tensor, "B T D"] | Int[Tensor, "B T"], state: States | None = None, return_state: bool = False
     ) -> Float[Tensor, "B T D"] | tuple[Float[Tensor, "B T D"], States]:
         """Features of T tokens that follow on a state; with `return_state`, the state after them, too."""
-        out, after = self._run(partial(MambaBlock.__call__, return_state=True), x, state or (None,) * len(self.layers))
+        state = (None,) * len(self.layers) if state is None else state
+        out, after = self._run(partial(MambaBlock.__call__, return_state=True), x, ("B", "T"), state)
         return (out, after) if return_state else out
 
     def step(self, x: Float[Tensor, "B D"] | Int[Tensor, " B"], state: States) -> tuple[Float[Tensor, "B D"], States]:
         """Features of one token, by the recurrence."""
-        return self._run(MambaBlock.step, x, state)
+        return self._run(MambaBlock.step, x, ("B",), state)
 
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> States:
         return tuple(layer["mixer"].initial_state(batch, device, dtype) for layer in self.layers)
 
-    def _run(self, mix: Callable, x: Tensor, state: tuple) -> tuple[Tensor, States]:
-        if self.embedding is not None:
-            x = self.embedding(self._checked(x))
+    def _run(self, mix: Callable, x: Tensor, axes: tuple[str, ...], state: tuple) -> tuple[Tensor, States]:
+        if self.embedding is None:
+            check_shape("input", x, *axes, self.config.dim)
+        else:
+            self._check_tokens(x, axes)
+            x = self.embedding(x)
+        if not isinstance(state, tuple | list):
+            raise TypeError(f"state is of type {type(state).__name__}: a tuple of MambaState is needed")
+        if len(state) != len(self.layers):
+            raise ValueError(f"state of {len(state)} blocks: one of {len(self.layers)} is needed")
         after = []
         for layer, before in zip(self.layers, state, strict=True):
             y, new = mix(layer["mixer"], layer["norm"](x), before)
@@ -65,14 +75,15 @@ class MambaBackbone(nn.Module):
             after.append(new)
         return self.norm(x), tuple(after)
 
-    def _checked(self, tokens: Tensor) -> Tensor:
+    def _check_tokens(self, tokens: Tensor, axes: tuple[str, ...]) -> None:
+        check_tensor("tokens", tokens)
         if tokens.device.type == "cpu" and tokens.numel():
             least, most, size = tokens.min().item(), tokens.max().item(), self.config.vocabulary
             if tokens.is_floating_point() or least < 0 or most >= size:
                 raise ValueError(
                     f"tokens {least} to {most} of {tokens.dtype}: integers from 0 to {size - 1} are needed"
                 )
-        return tokens
+        check_shape("tokens", tokens, *axes)
 
 
 class MambaLM(nn.Module):
@@ -140,7 +151,8 @@ class MambaClassifier(nn.Module):
 
     inputs   features per token, projected to D; None for tokens of the config's vocabulary
     pooling  "mean" over all tokens, or the "last" one, which has seen all of them
-    raises   ValueError, quoting what was given, where inputs and vocabulary, or input and `inputs`, do not fit
+    raises   ValueError, quoting what was given, for a size below 1, and where inputs and vocabulary, or input and
+             `inputs`, do not fit
     """
 
     def __init__(
@@ -155,6 +167,9 @@ class MambaClassifier(nn.Module):
         super().__init__()
         if (inputs is None) == (config.vocabulary is None):
             raise ValueError(f"inputs = {inputs}, vocabulary = {config.vocabulary}: exactly one of them is needed")
+        for name, size in {"classes": classes, **({} if inputs is None else {"inputs": inputs})}.items():
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(f"{name} = {size!r}: an integer of at least 1 is needed")
         if pooling not in POOLINGS:
             raise ValueError(f"pooling = {pooling!r}: one of {', '.join(POOLINGS)} is needed")
         self.inputs, self.pooling = inputs, pooling
@@ -164,8 +179,7 @@ class MambaClassifier(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T F"] | Int[Tensor, "B T"]) -> Float[Tensor, "B classes"]:
         if self.project is not None:
-            if x.ndim != 3 or x.shape[2] != self.inputs:
-                raise ValueError(f"input of shape {tuple(x.shape)}: (B, T, {self.inputs}) is needed")
+            check_shape("input", x, "B", "T", self.inputs)
             x = self.project(x)
         features = self.backbone(x)
         return self.head(features.mean(1) if self.pooling == "mean" else features[:, -1])

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from lib.models.convolution import causal_convolution
 from lib.models.scan import BACKENDS, selective_scan_fn, selective_scan_step
+from lib.models.shapes import check_shape
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class MambaState(NamedTuple):
 class MambaBlock(nn.Module):
     """The mixer of tokens, without norm and residual; its parameters are named as in transformers' MambaMixer.
 
-    raises   ValueError, quoting the shape, for an input that is not (B, T, D) with T >= 1
+    raises   ValueError, quoting its shape, for an input or a state of another; TypeError for what is no MambaState
     source   Gu and Dao (2023), section 3.4; initial A (S4D-Real) and step sizes, section 3.6
     """
 
@@ -108,8 +109,9 @@ class MambaBlock(nn.Module):
         self, x: Float[Tensor, "B T D"], state: MambaState | None = None, return_state: bool = False
     ) -> Float[Tensor, "B T D"] | tuple[Float[Tensor, "B T D"], MambaState]:
         """Mix T tokens that follow on a state; with `return_state`, return the state after them, too."""
-        if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != self.config.dim:
-            raise ValueError(f"input of shape {tuple(x.shape)}: (B, T, {self.config.dim}) with T >= 1 is needed")
+        check_shape("input", x, "B", "T", self.config.dim)
+        if state is not None:
+            self._check_state(state, len(x))
         batch, length, _ = x.shape
         x, gate = self.in_proj(x).chunk(2, dim=-1)
         if state is None:
@@ -129,8 +131,10 @@ class MambaBlock(nn.Module):
 
     def step(self, x: Float[Tensor, "B D"], state: MambaState) -> tuple[Float[Tensor, "B D"], MambaState]:
         """Mix one token, by the recurrence; the state given is left as it is."""
+        check_shape("input", x, "B", self.config.dim)
+        self._check_state(state, len(x))
         x, gate = self.in_proj(x).chunk(2, dim=-1)
-        window = torch.cat([state.convolution, x.unsqueeze(1)], dim=1)
+        window = torch.cat([state.convolution.to(x.dtype), x.unsqueeze(1)], dim=1)
         x = torch.einsum("bke,ek->be", window, self.conv1d.weight[:, 0])
         x = F.silu(x if self.conv1d.bias is None else x + self.conv1d.bias)
         delta, B, C = self._select(x)
@@ -145,6 +149,13 @@ class MambaBlock(nn.Module):
         config, precise = self.config, torch.promote_types(like.dtype, torch.float32)
         past = like.new_zeros(batch, config.kernel - 1, config.channels)
         return MambaState(past, like.new_zeros(batch, config.channels, config.states, dtype=precise))
+
+    def _check_state(self, state: MambaState, batch: int) -> None:
+        if not isinstance(state, MambaState):
+            raise TypeError(f"state is of type {type(state).__name__}: the MambaState of a block is needed")
+        config = self.config
+        check_shape("state.convolution", state.convolution, batch, config.kernel - 1, config.channels)
+        check_shape("state.scan", state.scan, batch, config.channels, config.states)
 
     def _A(self) -> Float[Tensor, "E N"]:
         return -self.A_log.to(torch.promote_types(self.A_log.dtype, torch.float32)).exp()

@@ -12,14 +12,19 @@ from torch.nn import functional as F
 from lib.models import scan
 from lib.models.mamba_block import MambaBlock, MambaConfig
 from lib.models.s4d import S4D
+from lib.models.shapes import check_shape
 
 HEAD = 64  # channels of an attention head, as in GPT-2 and ViT-B
 
 
 class Attention(nn.Module):
-    """Causal self-attention by torch's fused kernel: heads of 64 channels, or one where D is no multiple of 64."""
+    """Causal self-attention by torch's fused kernel: heads of 64 channels, or one where D is no multiple of 64.
+
+    raises   ValueError, quoting its shape, for an input that is not (B, T, D)
+    """
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        check_shape("input", x, "B", "T", "D")
         heads = max(1, x.shape[2] // HEAD) if x.shape[2] % HEAD == 0 else 1
         heads_first = x.unflatten(2, (heads, -1)).transpose(1, 2)
         mixed = F.scaled_dot_product_attention(heads_first, heads_first, heads_first, is_causal=True)
@@ -31,7 +36,7 @@ class Scan(nn.Module):
 
     states   N <= D
     bias     added to every step size before softplus: far below zero, nothing enters the state
-    raises   ValueError, naming both, for more states than channels
+    raises   ValueError, naming both, for more states than channels; quoting its shape, for an input of another
     """
 
     def __init__(self, dim: int, states: int, backend: str = "auto", bias: float = -4.6):
@@ -43,6 +48,7 @@ class Scan(nn.Module):
         self.register_buffer("bias", torch.full((dim,), bias))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        check_shape("input", x, "B", "T", len(self.A))
         u, B, C = (part.transpose(1, 2) for part in (x, x[..., : self.states], x[..., -self.states :]))
         out = scan.selective_scan_fn(
             u, u, self.A, B, C, z=u, delta_bias=self.bias, delta_softplus=True, backend=self.backend

@@ -16,10 +16,12 @@ from torch.nn import functional as F
 
 from lib.kernels import chunked, cpp, fused
 from lib.kernels.function import SelectiveScan
+from lib.models.shapes import check_tensor
 
 KERNELS: dict[str, ModuleType] = {"cpp": cpp, "triton": fused, "torch": chunked}  # the fastest first
 BACKENDS = ("auto", *KERNELS, "ref")
 FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+OPTIONAL = ("D", "z", "delta_bias", "initial_state")
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,10 @@ def selective_scan_fn(
     backend            "auto", "cpp", "triton", "torch" or "ref"; `explain_backend` tells what auto takes
     returns            (B, D, T) in u's dtype; the last state (B, D, N) in float32, in float64 for float64 inputs
     raises             ValueError, quoting what was given, for shapes, dtypes or devices that do not fit together;
-                       RuntimeError where a backend asked for by name cannot serve them
+                       TypeError for what is no tensor; RuntimeError where a backend asked for by name cannot serve them
     source             Gu and Dao (2023), algorithm 2
     """
-    _validate(u, delta, A, B, C, D, z, delta_bias, initial_state)
+    _validate(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
     name = _choose(u.device, u.dtype, backend)
     if name == "ref":
         out, last = selective_scan_ref(u, delta, A, B, C, D, z, delta_bias, delta_softplus, True, initial_state)
@@ -91,7 +93,7 @@ def selective_scan_ref(
     initial_state: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The same by its definition, token after token: slow, obvious, in any dtype, the oracle of every backend."""
-    _validate(u, delta, A, B, C, D, z, delta_bias, initial_state)
+    _validate(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
     batch, channels, length = u.shape
     B, C = (x.expand(batch, length, -1, -1) if x.ndim == 2 else _by_token(x, channels) for x in (B, C))
     state = u.new_zeros(batch, *A.shape, dtype=_state_dtype(u)) if initial_state is None else initial_state
@@ -122,11 +124,11 @@ def selective_scan_step(
     u, delta, z  (B, D)
     B, C         (B, N), or (B, G, N) with G groups of D / G channels
     returns      the output (B, D) in u's dtype, and the new state (B, D, N)
-    raises       ValueError, quoting what was given, for shapes, dtypes or devices that do not fit together
+    raises       ValueError, quoting what was given, for shapes, dtypes or devices that do not fit together;
+                 TypeError for what is no tensor
     """
-    u_, delta_, B_, C_, z_ = (x if x is None else x.unsqueeze(-1) for x in (u, delta, B, C, z))
-    _validate(u_, delta_, A, B_, C_, D, z_, delta_bias, state)
-    B, C = (_by_token(x, u.shape[1])[:, 0] for x in (B_, C_))
+    _validate(u, delta, A, B, C, D, z, delta_bias, state=state)
+    B, C = (_by_token(x.unsqueeze(-1), u.shape[1])[:, 0] for x in (B, C))
     return _step(state, u, delta, A, B, C, D, z, delta_bias, delta_softplus)
 
 
@@ -193,40 +195,47 @@ def _state_dtype(u: Tensor) -> torch.dtype:
     return torch.float64 if u.dtype == torch.float64 else torch.float32
 
 
-def _validate(u, delta, A, B, C, D, z, delta_bias, initial_state) -> None:
-    given = dict(u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias, initial_state=initial_state)
-    given = {name: tensor for name, tensor in given.items() if tensor is not None}
+def _validate(u, delta, A, B, C, D, z, delta_bias, **state) -> None:
+    """Inputs of the scan, with an `initial_state`, or of one step, with a `state` and without an axis T."""
+    given = dict(u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias, **state)
+    given = {name: tensor for name, tensor in given.items() if tensor is not None or name not in OPTIONAL}
+    for name, tensor in given.items():
+        check_tensor(name, tensor)
     if wrong := {name: tensor.dtype for name, tensor in given.items() if tensor.dtype not in FLOATS}:
         names = ", ".join(f"{name} is {dtype}" for name, dtype in wrong.items())
         raise ValueError(f"{names}: real floating-point tensors are needed")
     if len({tensor.device for tensor in given.values()}) > 1:
         names = ", ".join(f"{name} on {tensor.device}" for name, tensor in given.items())
         raise ValueError(f"all tensors must be on one device, not {names}")
+    _validate_shapes(given, axes="BD" if "state" in given else "BDT")
 
-    shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in given.items())
-    if u.ndim != 3 or A.ndim != 2:
-        raise ValueError(f"u must be (B, D, T) and A (D, N), not {shapes}")
-    (batch, channels, length), states = u.shape, A.shape[1]
+
+def _validate_shapes(given: dict[str, Tensor], axes: str) -> None:
+    u, A = given["u"], given["A"]
+    if u.ndim != len(axes) or A.ndim != 2:
+        raise ValueError(f"u must be ({', '.join(axes)}) and A (D, N), not {_shapes(given)}")
+    (batch, channels, *time), states = u.shape, A.shape[1]
     if 0 in (*u.shape, states):
-        raise ValueError(f"no axis may be empty: {shapes}")
-    expected = {
-        "delta": (batch, channels, length),
-        "A": (channels, states),
-        "D": (channels,),
-        "z": (batch, channels, length),
-        "delta_bias": (channels,),
-        "initial_state": (batch, channels, states),
-    }
-    for name, shape in expected.items():
+        raise ValueError(f"no axis may be empty: {_shapes(given)}")
+    sequence, state = (batch, channels, *time), (batch, channels, states)
+    expected = {"delta": sequence, "A": (channels, states), "D": (channels,), "z": sequence, "delta_bias": (channels,)}
+    for name, shape in (expected | {"initial_state": state, "state": state}).items():
         if name in given and given[name].shape != shape:
-            raise ValueError(f"{name} must be {shape}, not {tuple(given[name].shape)}, beside {shapes}")
+            raise ValueError(f"{name} must be {shape}, not {tuple(given[name].shape)}, beside {_shapes(given)}")
     for name in ("B", "C"):
         shape = tuple(given[name].shape)
-        groups = shape[1] if len(shape) == 4 else 1
-        if shape not in ((channels, states), (batch, states, length), (batch, groups, states, length)):
-            raise ValueError(
-                f"{name} must be {(channels, states)}, {(batch, states, length)} or "
-                f"({batch}, G, {states}, {length}), not {shape}, beside {shapes}"
-            )
+        groups = shape[1] if len(shape) == len(axes) + 1 else 1
+        allowed = [(channels, states)] if time else []  # in a step, there is no telling what does not vary
+        allowed.append((batch, states, *time))
+        if shape not in (*allowed, (batch, groups, states, *time)):
+            grouped = str((batch, "G", states, *time)).replace("'", "")
+            needed = f"{', '.join(map(str, allowed))} or {grouped}"
+            raise ValueError(f"{name} must be {needed}, not {shape}, beside {_shapes(given)}")
         if groups < 1 or channels % groups:
-            raise ValueError(f"{name} has {groups} groups, which do not divide the {channels} channels of {shapes}")
+            raise ValueError(
+                f"{name} has {groups} groups, which do not divide the {channels} channels of {_shapes(given)}"
+            )
+
+
+def _shapes(given: dict[str, Tensor]) -> str:
+    return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in given.items())

@@ -46,8 +46,11 @@ class Characters:
     def batch(self, size: int, length: int, generator: torch.Generator, *, held_out: bool = False) -> Tensor:
         """Windows (size, length + 1) at random places: inputs and, one further, targets.
 
-        raises   ValueError where the text is shorter than one window
+        raises   ValueError for a size or length below 1, and where the text is shorter than one window
         """
+        for name, value in (("size", size), ("length", length)):
+            if value < 1:
+                raise ValueError(f"{name} = {value}: at least 1 is needed")
         part = self.held_out if held_out else self.train
         if len(part) <= length:
             raise ValueError(f"length = {length}: at most {len(part) - 1} characters are there")
@@ -56,9 +59,16 @@ class Characters:
 
 
 def library_source(block: int = 4096) -> Characters:
-    """The Python source of `lib`. It changes as the library does: results on it are for demonstration."""
+    """The Python source of `lib`. It changes as the library does: results on it are for demonstration.
+
+    block    characters in a row that go to the same part
+    raises   ValueError for a block below 1, or so long that none would be held out
+    """
     text = "\n".join(path.read_text() for path in sorted(LIB.rglob("*.py")))
     alphabet = "".join(sorted(set(text)))
+    most = (len(text) - 1) // 9  # in ten blocks, of which the last is held out
+    if not 1 <= block <= most:
+        raise ValueError(f"block = {block}: 1 to {most} characters are needed")
     places = {character: number for number, character in enumerate(alphabet)}
     tokens = torch.tensor([places[character] for character in text])
     blocks = tokens.split(block)

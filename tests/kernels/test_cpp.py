@@ -56,21 +56,46 @@ def test_results_do_not_depend_on_the_number_of_threads(channels):
 WIDTHS = {"baseline": ((), None), "avx2": (("-mavx2", "-mfma"), 8), "avx512": (("-mavx512f",), 16)}
 
 
-@pytest.mark.parametrize("name", WIDTHS)
-def test_every_register_width_gives_the_same(name, rebuilt):
+@pytest.fixture(params=WIDTHS)
+def width(request, rebuilt):
+    """Compile for one register width, where this processor has it."""
+    name, able = request.param, torch.backends.cpu.get_cpu_capability()
+    if name != "baseline" and name not in able.lower() and not (name == "avx2" and able == "AVX512"):
+        pytest.skip(f"this processor has {able}, not {name}")
     flags, lanes = WIDTHS[name]
-    if name != "baseline" and name not in torch.backends.cpu.get_cpu_capability().lower():
-        able = torch.backends.cpu.get_cpu_capability()
-        if not (name == "avx2" and able == "AVX512"):
-            pytest.skip(f"this processor has {able}, not {name}")
+    assert rebuilt(*flags).lanes() in ((lanes,) if lanes else (4, 8, 16))
+
+
+@pytest.mark.usefixtures("width")
+def test_every_register_width_gives_the_same():
     tensors = inputs()
-    library = rebuilt(*flags)
-    assert library.lanes() in ((lanes,) if lanes else (4, 8, 16))
     leaves = [x.double().requires_grad_() for x in tensors]
     out = selective_scan_ref(*leaves, delta_softplus=True)
     wanted = [out.detach(), *torch.autograd.grad(out.square().sum(), leaves)]
     for found, exact in zip(run(tensors), wanted, strict=True):
         assert (found - exact).abs().max() <= 1e-5 * exact.abs().max()
+
+
+@pytest.mark.usefixtures("width")
+def test_every_register_width_bears_huge_steps_and_gates():
+    tensors = [x.abs() for x in inputs()]  # no sum cancels: each element is compared by itself
+    tensors[2].neg_()
+    for t, value in enumerate((1e30, -1e30, 1e4, -1e4, 100.0, -100.0, 88.0, -88.0)):
+        tensors[1][:, ::2, 8 * t] = tensors[6][:, 1::2, 8 * t] = value
+    exact = selective_scan_ref(*(x.double() for x in tensors), delta_softplus=True)
+    found = selective_scan_fn(*tensors, delta_softplus=True, backend="cpp")
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("width")
+@pytest.mark.parametrize("bits", [0x7FC00000, 0x7FFFFFFF, -1], ids=["usual", "of a GPU", "all set"])
+def test_every_register_width_keeps_what_is_not_a_number(bits):
+    for place, index in enumerate([(0, 3, 5), (0, 3, 5), (3, 2), (0, 2, 5), (0, 2, 5), 3, (0, 3, 5), 3]):
+        tensors = inputs()
+        tensors[place][index] = torch.tensor(bits, dtype=torch.int32).view(torch.float32)
+        wanted = selective_scan_ref(*tensors, delta_softplus=True).isnan()
+        assert wanted.any()
+        assert torch.equal(selective_scan_fn(*tensors, delta_softplus=True, backend="cpp").isnan(), wanted), place
 
 
 def test_without_openmp_one_thread_does_all(rebuilt):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from refusals import refused
 
 from lib.models import mixers, scan
 from lib.profilers.flops import flops
@@ -53,3 +54,11 @@ def test_what_a_counter_misses_is_the_scan(generator):
 def test_more_states_than_channels_are_refused():
     with pytest.raises(ValueError, match=r"states = 9.*at most dim = 8"):
         mixers.Scan(8, 9)
+
+
+@pytest.mark.parametrize("shape", [(5, 64), (2, 5), (2, 3, 5, 64), (2, 0, 64)])
+def test_an_input_of_other_axes_is_quoted(shape):
+    with refused(f"input of shape {shape}: (B, T, D) with B >= 1 and T >= 1 and D >= 1 is needed"):
+        mixers.Attention()(torch.zeros(shape))
+    with refused(f"input of shape {shape}: (B, T, 64) with B >= 1 and T >= 1 is needed"):
+        mixers.Scan(64, 4)(torch.zeros(shape))

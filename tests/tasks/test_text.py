@@ -1,6 +1,7 @@
 """Text as numbers: nothing is lost, and what is judged by was never trained on."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -58,3 +59,32 @@ def test_guessing_by_frequency_costs_the_entropy_of_a_fair_coin():
 def test_a_character_never_seen_costs_more_than_a_frequent_one():
     text = Characters("ab", train=torch.tensor([0] * 97 + [1]), held_out=torch.tensor([1]))
     assert text.guessing() == pytest.approx(math.log(50))
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_the_longest_window_is_the_whole_part(source, generator, held_out):
+    part = source.held_out if held_out else source.train
+    assert torch.equal(source.batch(1, len(part) - 1, generator, held_out=held_out)[0], part)
+    with pytest.raises(ValueError, match=f"^length = {len(part)}: at most {len(part) - 1} characters are there$"):
+        source.batch(1, len(part), generator, held_out=held_out)
+
+
+@pytest.mark.parametrize(("size", "length", "named"), [(0, 4, "size = 0"), (-2, 4, "size = -2"), (2, 0, "length = 0")])
+def test_an_empty_batch_is_refused(source, generator, size, length, named):
+    with pytest.raises(ValueError, match=f"^{named}: at least 1 is needed$"):
+        source.batch(size, length, generator)
+
+
+@pytest.mark.parametrize("block", [0, -1, 10**9])
+def test_a_block_that_leaves_a_part_empty_is_refused(block):
+    with pytest.raises(ValueError, match=rf"^block = {block}: 1 to \d+ characters are needed$"):
+        library_source(block)
+
+
+def test_the_longest_block_leaves_something_held_out():
+    with pytest.raises(ValueError, match="1 to") as caught:
+        library_source(0)
+    most = int(re.search(r"1 to (\d+)", str(caught.value))[1])
+    assert len(library_source(most).held_out) > 0
+    with pytest.raises(ValueError, match=f"block = {most + 1}"):
+        library_source(most + 1)

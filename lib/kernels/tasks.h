@@ -1,0 +1,172 @@
+// What a scan is cut into: tasks, their blocks of channels, their workspace, and how it is filled and emptied.
+
+#pragma once
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "rows.h"
+
+constexpr int TILE = 32;                      // steps between checkpoints
+constexpr int REVERSE = LANES == 16 ? 8 : 4;  // states that the backward pass holds in registers at once
+
+extern "C" {
+struct Problem {
+    int64_t batch, channels, length, states;
+    int64_t groups, groups_B, groups_C;  // zero where B or C is one (D, N) matrix for all times
+    int64_t blocks;                      // per task
+    int64_t softplus, threads;
+    View u, delta, z, B, C, out;
+    const float *A, *D, *bias, *initial;
+    float *last, *saved, *work;
+    View grad_out, grad_u, grad_delta, grad_z;
+    const float *grad_last;
+    float *grad_A, *grad_B, *grad_C, *grad_D, *grad_bias, *grad_initial;
+};
+}
+
+namespace {
+
+struct Work {  // hands out pieces of one thread's workspace; with a null base it only counts
+    char *base;
+    int64_t used = 0;
+    template <class T> T *take(int64_t count) {
+        T *piece = (T *)(base + used);
+        used += (count * (int64_t)sizeof(T) + 63) / 64 * 64;
+        return piece;
+    }
+};
+
+// What a task needs: its channels' constants, the rows of one tile, and, for the backward pass, what is kept per step.
+struct Buffers {
+    vec *A2, *A, *state, *grad_state, *grad_A;                                // per block: N vectors of channels
+    vec *u, *delta, *x, *z, *y, *slope = nullptr, *dy, *grad_x, *grad_delta;  // per step of a tile
+    vec *static_B, *static_C, *grad_B, *grad_C;  // N vectors per block if static, else N per step
+    float *B, *C;                                // N floats per step
+    vec *before, *decays;
+
+    Buffers(const Problem &p, Work &work, bool backward) {
+        int64_t N = p.states, all = p.blocks * N;
+        for (vec **one : {&A2, &A, &state}) *one = work.take<vec>(all);
+        for (vec **one : {&u, &delta, &x, &z, &y}) *one = work.take<vec>(TILE);
+        static_B = work.take<vec>(p.groups_B ? 0 : all), static_C = work.take<vec>(p.groups_C ? 0 : all);
+        B = work.take<float>(p.groups_B ? TILE * N : 0), C = work.take<float>(p.groups_C ? TILE * N : 0);
+        if (!backward) return;
+        for (vec **one : {&grad_state, &grad_A}) *one = work.take<vec>(all);
+        for (vec **one : {&slope, &dy, &grad_x, &grad_delta}) *one = work.take<vec>(TILE);
+        grad_B = work.take<vec>(p.groups_B ? TILE * N : all), grad_C = work.take<vec>(p.groups_C ? TILE * N : all);
+        before = work.take<vec>((TILE + 1) * REVERSE), decays = work.take<vec>(TILE * REVERSE);
+    }
+};
+
+// One batch entry, and some blocks of one group: the unit of parallel work.
+struct Task {
+    int64_t batch, group, part, width, first, last;  // width: channels of a group; first, last: blocks within it
+
+    Task(const Problem &p, int64_t number) {
+        width = p.channels / p.groups;
+        int64_t blocks = (width + LANES - 1) / LANES, parts = (blocks + p.blocks - 1) / p.blocks;
+        part = number % parts, group = number / parts % p.groups, batch = number / parts / p.groups;
+        first = part * p.blocks, last = std::min(blocks, first + p.blocks);
+    }
+    static int64_t count(const Problem &p) {
+        int64_t blocks = (p.channels / p.groups + LANES - 1) / LANES;
+        return p.batch * p.groups * ((blocks + p.blocks - 1) / p.blocks);
+    }
+    int64_t blocks() const { return last - first; }
+    Block block(int64_t k, int64_t start, int64_t length) const {
+        int lanes = (int)std::min<int64_t>(LANES, width - (first + k) * LANES);
+        return {batch, group * width + (first + k) * LANES, start, lanes, (int)std::min<int64_t>(TILE, length - start)};
+    }
+    vec *saved(const Problem &p, int64_t tile, int64_t k) const {
+        int64_t blocks = (width + LANES - 1) / LANES, tiles = (p.length + TILE - 1) / TILE;
+        return (vec *)p.saved + (((batch * tiles + tile) * p.groups + group) * blocks + first + k) * p.states;
+    }
+};
+
+// The channels of all of a task's blocks as N vectors each: a (D, N) matrix, one of (B, D, N), or zeros; and back.
+void load_states(const Problem &p, const Task &task, const float *from, int64_t batch, vec *to) {
+    int64_t N = p.states;
+    for (int64_t k = 0; k < task.blocks(); k++, to += N) {
+        Block at = task.block(k, 0, p.length);
+        std::fill_n(to, N, vec{});
+        if (!from) continue;
+        const float *first = from + (batch * p.channels + at.channel) * N;
+        for (int64_t n = 0; n < N; n++)
+            for (int i = 0; i < at.lanes; i++) to[n][i] = first[i * N + n];
+    }
+}
+
+void store_states(const Problem &p, const Task &task, const vec *from, float *to) {
+    int64_t N = p.states;
+    for (int64_t k = 0; k < task.blocks(); k++, from += N) {
+        Block at = task.block(k, 0, p.length);
+        float *first = to + (task.batch * p.channels + at.channel) * N;
+        for (int64_t n = 0; n < N; n++)
+            for (int i = 0; i < at.lanes; i++) first[i * N + n] = from[n][i];
+    }
+}
+
+vec load_channels(const float *from, const Block &at) {
+    vec row = {};
+    if (from)
+        for (int i = 0; i < at.lanes; i++) row[i] = from[at.channel + i];
+    return row;
+}
+
+void add_channels(vec row, const Problem &p, const Block &at, float *to) {  // to (B, D), zeroed by the caller
+    for (int i = 0; i < at.lanes; i++) to[at.batch * p.channels + at.channel + i] += row[i];
+}
+
+void load_constants(const Problem &p, const Task &task, const Buffers &my) {
+    load_states(p, task, p.A, 0, my.A);
+    for (int64_t i = 0; i < task.blocks() * p.states; i++) my.A2[i] = my.A[i] * 1.44269504f;
+    if (!p.groups_B) load_states(p, task, (const float *)p.B.data, 0, my.static_B);
+    if (!p.groups_C) load_states(p, task, (const float *)p.C.data, 0, my.static_C);
+}
+
+// Rows of a varying B or C for one tile: N floats per step.
+void load_rows(const View &view, int64_t groups, const Problem &p, const Task &task, int64_t start, int steps,
+               float *rows) {
+    int64_t group = task.group * groups / p.groups;
+    int64_t at = task.batch * view.strides[0] + group * view.strides[1] + start * view.strides[3];
+    for (int t = 0; t < steps; t++)
+        for (int64_t n = 0; n < p.states; n++)
+            rows[t * p.states + n] = read(view, at + n * view.strides[2] + t * view.strides[3]);
+}
+
+// Gradient of a varying B or C: lanes are summed into this task's own row of partial sums, (part, batch, group, T, N).
+void store_rows(const Problem &p, const Task &task, int64_t groups, int64_t start, int steps, const vec *rows,
+                float *to) {
+    int64_t N = p.states, within = p.groups / groups, parts = Task::count(p) / p.batch / p.groups;
+    int64_t part = task.group % within * parts + task.part;
+    to += (((part * p.batch + task.batch) * groups + task.group / within) * p.length + start) * N;
+    for (int64_t i = 0; i < steps * N; i++) to[i] = sum<LANES>(rows[i]);
+}
+
+// Inputs of one block over one tile: u, the step size and its slope over delta, their product.
+void load_inputs(const Problem &p, const Block &at, const Buffers &my) {
+    vec bias = load_channels(p.bias, at);
+    load(p.u, at, my.u);
+    load(p.delta, at, my.delta);
+    for (int t = 0; t < at.steps; t++) {
+        my.delta[t] += bias;
+        if (p.softplus) my.delta[t] = softplus(my.delta[t], my.slope ? my.slope + t : nullptr);
+        my.x[t] = my.delta[t] * my.u[t];
+        my.y[t] = vec{};
+    }
+    if (p.z.data) load(p.z, at, my.z);
+}
+
+// Rows of the block that comes after block k at `start`: the task's next one, or its first, `step` later.
+Ahead next(const Problem &p, const Task &task, int64_t k, int64_t start, int64_t step,
+           std::initializer_list<const View *> views) {
+    bool more = k + 1 < task.blocks();
+    Block at = task.block(more ? k + 1 : 0, more ? start : start + step, p.length);
+    Ahead ahead;
+    if (at.start >= 0 && at.start < p.length)
+        for (const View *view : views) ahead.add(*view, at);
+    return ahead;
+}
+
+}  // namespace

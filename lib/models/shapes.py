@@ -1,0 +1,26 @@
+"""The check of a tensor's shape that every Mamba input goes through, so that all refusals read alike."""
+
+from torch import Tensor
+
+
+def check_tensor(name: str, x: Tensor) -> None:
+    """raises   TypeError, naming it, for what is no tensor"""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} is of type {type(x).__name__}: a tensor is needed")
+
+
+def check_shape(name: str, x: Tensor, *axes: int | str, **least: int) -> None:
+    """Accept x of these axes: each a size, or the name of one of at least 1, or of at least what `least` says.
+
+    raises   TypeError for what is no tensor; ValueError, quoting its shape and the axes, for another shape
+    """
+    check_tensor(name, x)
+    if x.ndim == len(axes) and all(
+        size >= least.get(axis, 1) if isinstance(axis, str) else size == axis
+        for size, axis in zip(x.shape, axes, strict=True)
+    ):
+        return
+    needed = str(axes).replace("'", "")
+    if bounds := " and ".join(f"{axis} >= {least.get(axis, 1)}" for axis in axes if isinstance(axis, str)):
+        needed += f" with {bounds}"
+    raise ValueError(f"{name} of shape {tuple(x.shape)}: {needed} is needed")
