@@ -19,7 +19,9 @@ LACKING = "tabulate"  # small, needed by a chapter, and not among what Colab bri
 
 
 def shell(*command, **options):
-    return subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True, **options).stdout
+    run = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def python(tmp_path):
     (own / "borrowed.pth").write_text(str(borrowed))
     (own / "google/colab").mkdir(parents=True)
     (own / "google/colab/__init__.py").touch()
-    (own / "sitecustomize.py").write_text("import google.colab")
+    (own / "colab.pth").write_text("import google.colab")  # Debian has a sitecustomize of its own
     return tmp_path / "env/bin/python"
 
 
