@@ -52,6 +52,17 @@ def test_a_page_does_not_scroll_sideways(visit, path, width):
 
 
 @every_page
+def test_a_wide_equation_can_be_read_from_its_beginning(visit, path):
+    cut = visit(path, 390).page.evaluate(
+        """[...document.querySelectorAll('div.math')]
+        .filter(e => e.firstElementChild.getBoundingClientRect().left < e.getBoundingClientRect().left - 1
+                     || e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX != 'auto')
+        .map(e => e.id)"""
+    )
+    assert cut == []
+
+
+@every_page
 def test_code_fits_the_text(visit, path):
     wide = visit(path, 1280).page.evaluate(
         """[...document.querySelectorAll('article pre')]
