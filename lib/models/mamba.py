@@ -3,7 +3,7 @@
 Symbols: `lib/__init__.py`. Source: Gu and Dao (2023). Weights of transformers: `lib.models.mamba_weights`.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import partial
 
 import torch
@@ -12,78 +12,72 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.models.accelerate import accelerate_transformers as accelerate_transformers
-from lib.models.mamba_block import MambaBlock, MambaConfig, MambaState, fresh
-from lib.models.shapes import check_shape, check_tensor
+from lib.models.mamba_block import MambaBlock, MambaConfig, fresh
+from lib.models.mamba_block import MambaState as MambaState
+from lib.models.residual import Residual
+from lib.models.shapes import check_shape, check_tokens
 
-POOLINGS = ("mean", "last")
+POOLINGS = ("mean", "last", "none")
 
-States = tuple[MambaState, ...]  # of a backbone: one per block
+States = tuple  # of a backbone: what its mixers carry, one each; of a Mamba, MambaState
 
 
 class MambaBackbone(nn.Module):
     """Blocks with a norm before and a residual around each, and a last norm; tokens are embedded first.
 
     Takes tokens (B, T) where the config has a vocabulary, numbers (B, T, D) where it has none.
+
+    mixers   in place of the config's blocks: modules with `forward`, `step` and `initial_state`. Only MambaBlock can
+             go on from a state in `forward`
     raises   ValueError, quoting them, for tokens outside the vocabulary (on a CPU: elsewhere it would cost a wait),
              and for an input or a state of another shape or of another number of blocks
     """
 
-    def __init__(self, config: MambaConfig, *, generator: torch.Generator | None = None):
+    def __init__(
+        self,
+        config: MambaConfig,
+        mixers: Iterable[nn.Module] | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ):
         super().__init__()
         self.config = config
         self.embedding = None
         if config.vocabulary is not None:
             weight = torch.empty(config.vocabulary, config.dim).normal_(std=0.02, generator=generator)
             self.embedding = nn.Embedding(config.vocabulary, config.dim, _weight=weight)
-        self.layers = nn.ModuleList()
-        for _ in range(config.layers):
-            norm, mixer = nn.RMSNorm(config.dim, config.norm_eps), MambaBlock(config, generator=generator)
-            self.layers.append(nn.ModuleDict({"norm": norm, "mixer": mixer}))
+        if mixers is None:
+            mixers = (MambaBlock(config, generator=generator) for _ in range(config.layers))
+        self.layers = Residual(config.dim, mixers, config.norm_eps)
         self.norm = nn.RMSNorm(config.dim, config.norm_eps)
 
     def forward(
         self, x: Float[Tensor, "B T D"] | Int[Tensor, "B T"], state: States | None = None, return_state: bool = False
     ) -> Float[Tensor, "B T D"] | tuple[Float[Tensor, "B T D"], States]:
         """Features of T tokens that follow on a state; with `return_state`, the state after them, too."""
+        x = self._embedded(x, "B", "T")
+        if state is None and not return_state:
+            return self.norm(self.layers(x))
         state = (None,) * len(self.layers) if state is None else state
-        out, after = self._run(partial(MambaBlock.__call__, return_state=True), x, ("B", "T"), state)
-        return (out, after) if return_state else out
+        x, after = self.layers.run(partial(MambaBlock.__call__, return_state=True), x, state)
+        return (self.norm(x), after) if return_state else self.norm(x)
 
     def step(self, x: Float[Tensor, "B D"] | Int[Tensor, " B"], state: States) -> tuple[Float[Tensor, "B D"], States]:
         """Features of one token, by the recurrence."""
-        return self._run(MambaBlock.step, x, ("B",), state)
+        x, after = self.layers.step(self._embedded(x, "B"), state)
+        return self.norm(x), after
 
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> States:
-        return tuple(layer["mixer"].initial_state(batch, device, dtype) for layer in self.layers)
+        return self.layers.initial_state(batch, device, dtype)
 
-    def _run(self, mix: Callable, x: Tensor, axes: tuple[str, ...], state: tuple) -> tuple[Tensor, States]:
+    def _embedded(self, x: Tensor, *axes: str) -> Tensor:
         if self.embedding is None:
             check_shape("input", x, *axes, self.config.dim)
-        else:
-            self._check_tokens(x, axes)
-            x = self.embedding(x)
-        if not isinstance(state, tuple | list):
-            raise TypeError(f"state is of type {type(state).__name__}: a tuple of MambaState is needed")
-        if len(state) != len(self.layers):
-            raise ValueError(f"state of {len(state)} blocks: one of {len(self.layers)} is needed")
-        after = []
-        for layer, before in zip(self.layers, state, strict=True):
-            y, new = mix(layer["mixer"], layer["norm"](x), before)
-            x = x + y
-            after.append(new)
-        return self.norm(x), tuple(after)
-
-    def _check_tokens(self, tokens: Tensor, axes: tuple[str, ...]) -> None:
-        check_tensor("tokens", tokens)
-        if tokens.device.type == "cpu" and tokens.numel():
-            least, most, size = tokens.min().item(), tokens.max().item(), self.config.vocabulary
-            if tokens.is_floating_point() or least < 0 or most >= size:
-                raise ValueError(
-                    f"tokens {least} to {most} of {tokens.dtype}: integers from 0 to {size - 1} are needed"
-                )
-        check_shape("tokens", tokens, *axes)
+            return x
+        check_tokens(x, self.config.vocabulary, *axes)
+        return self.embedding(x)
 
 
 class MambaLM(nn.Module):
@@ -103,6 +97,8 @@ class MambaLM(nn.Module):
         self, tokens: Int[Tensor, "B T"], state: States | None = None, return_state: bool = False
     ) -> Float[Tensor, "B T V"] | tuple[Float[Tensor, "B T V"], States]:
         """Logits of the token after each of T tokens that follow on a state; the state after them, if asked for."""
+        if state is None and not return_state:
+            return self._head(self.backbone(tokens))
         out, after = self.backbone(tokens, state, return_state=True)
         return (self._head(out), after) if return_state else self._head(out)
 
@@ -147,10 +143,11 @@ class MambaLM(nn.Module):
 
 
 class MambaClassifier(nn.Module):
-    """One class per sequence: a backbone, pooled over time, and a linear head.
+    """Classes of a sequence, or of each token: a backbone and a linear head.
 
     inputs   features per token, projected to D; None for tokens of the config's vocabulary
-    pooling  "mean" over all tokens, or the "last" one, which has seen all of them
+    pooling  "mean" over all tokens, or the "last" one, which has seen all of them, or "none": an answer per token
+    mixers   of the backbone, in place of the config's blocks
     raises   ValueError, quoting what was given, for a size below 1, and where inputs and vocabulary, or input and
              `inputs`, do not fit
     """
@@ -162,6 +159,7 @@ class MambaClassifier(nn.Module):
         classes: int,
         *,
         pooling: str = "mean",
+        mixers: Iterable[nn.Module] | None = None,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
@@ -174,12 +172,29 @@ class MambaClassifier(nn.Module):
             raise ValueError(f"pooling = {pooling!r}: one of {', '.join(POOLINGS)} is needed")
         self.inputs, self.pooling = inputs, pooling
         self.project = None if inputs is None else fresh(nn.Linear, inputs, config.dim, generator=generator)
-        self.backbone = MambaBackbone(config, generator=generator)
+        self.backbone = MambaBackbone(config, mixers, generator=generator)
         self.head = fresh(nn.Linear, config.dim, classes, generator=generator)
 
-    def forward(self, x: Float[Tensor, "B T F"] | Int[Tensor, "B T"]) -> Float[Tensor, "B classes"]:
-        if self.project is not None:
-            check_shape("input", x, "B", "T", self.inputs)
-            x = self.project(x)
-        features = self.backbone(x)
-        return self.head(features.mean(1) if self.pooling == "mean" else features[:, -1])
+    def forward(self, x: Float[Tensor, "B T F"] | Int[Tensor, "B T"]) -> Float[Tensor, "B *T classes"]:
+        features = self.backbone(self._projected(x, "B", "T"))
+        if self.pooling == "mean":
+            features = features.mean(1)
+        return self.head(features[:, -1] if self.pooling == "last" else features)
+
+    def step(
+        self, x: Float[Tensor, "B F"] | Int[Tensor, " B"], state: tuple
+    ) -> tuple[Float[Tensor, "B classes"], tuple]:
+        """The answer at one token, before any pooling, and the state after it; the one given is left as it is."""
+        features, state = self.backbone.step(self._projected(x, "B"), state)
+        return self.head(features), state
+
+    def initial_state(
+        self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> tuple:
+        return self.backbone.initial_state(batch, device, dtype)
+
+    def _projected(self, x: Tensor, *axes: str) -> Tensor:
+        if self.project is None:
+            return x
+        check_shape("input", x, *axes, self.inputs)
+        return self.project(x)

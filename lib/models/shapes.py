@@ -1,4 +1,4 @@
-"""The check of a tensor's shape that every Mamba input goes through, so that all refusals read alike."""
+"""The checks that every Mamba input goes through, so that all refusals read alike."""
 
 from torch import Tensor
 
@@ -24,3 +24,18 @@ def check_shape(name: str, x: Tensor, *axes: int | str, **least: int) -> None:
     if bounds := " and ".join(f"{axis} >= {least.get(axis, 1)}" for axis in axes if isinstance(axis, str)):
         needed += f" with {bounds}"
     raise ValueError(f"{name} of shape {tuple(x.shape)}: {needed} is needed")
+
+
+def check_tokens(tokens: Tensor, vocabulary: int, *axes: int | str) -> None:
+    """Accept tokens of these axes from 0 to vocabulary - 1; values are looked at on a CPU: elsewhere it costs a wait.
+
+    raises   TypeError for what is no tensor; ValueError, quoting values or shape, for others
+    """
+    check_tensor("tokens", tokens)
+    if tokens.device.type == "cpu" and tokens.numel():
+        least, most = tokens.min().item(), tokens.max().item()
+        if tokens.is_floating_point() or least < 0 or most >= vocabulary:
+            raise ValueError(
+                f"tokens {least} to {most} of {tokens.dtype}: integers from 0 to {vocabulary - 1} are needed"
+            )
+    check_shape("tokens", tokens, *axes)

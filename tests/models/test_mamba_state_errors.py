@@ -57,9 +57,9 @@ def test_a_step_takes_one_row_of_numbers_per_sequence(shape):
 def test_a_state_of_another_kind_is_refused_by_its_type(generator):
     model, x = seeded(MambaLM), tokens(generator)
     block, row = model.backbone.layers[0]["mixer"], torch.zeros(2, 6)
-    with refused("state is of type NoneType: a tuple of MambaState is needed", TypeError):
+    with refused("state is of type NoneType: a tuple of one state per block is needed", TypeError):
         model.step(x[:, 0], None)
-    with refused("state is of type Tensor: a tuple of MambaState is needed", TypeError):
+    with refused("state is of type Tensor: a tuple of one state per block is needed", TypeError):
         model(x, torch.zeros(2))
     with refused("state is of type Tensor: the MambaState of a block is needed", TypeError):
         model(x, model.initial_state(2)[0])

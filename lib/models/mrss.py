@@ -1,0 +1,126 @@
+"""Multi-resolution selective scanning: Mamba models of which a part runs on a slower clock.
+
+One configuration names a variant and its factor r. With a factor of 1, every variant is the baseline: a Mamba of
+one resolution. All variants are causal, and each runs token by token, too (`step`).
+Symbols: `lib/__init__.py`. Equations: the chapter on multi-resolution scanning.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from lib.models.dual_branch import DualBranch as DualBranch
+from lib.models.dynamic import Dynamic as Dynamic
+from lib.models.dynamic import balance as balance
+from lib.models.low_rate import LowRate as LowRate
+from lib.models.mamba import MambaBlock, MambaClassifier, MambaConfig
+
+VARIANTS = ("single", "dual", "low", "hybrid", "dynamic")
+NEAR = 0.03  # of the baseline's number of parameters, up or down, is as many
+
+
+@dataclass(frozen=True)
+class MrssConfig:
+    """A variant, and the sizes of its Mamba blocks.
+
+    mamba     sizes; `layers` is the number of blocks in all, whatever their rates
+    variant   "single": the baseline. "dual": every block has a slower one beside it, or several (`DualBranch`).
+              "low": all blocks at T / r (`LowRate`). "hybrid": `full` blocks at full rate before those at T / r.
+              "dynamic": `full` blocks at full rate on chunks that a router chooses (`Dynamic`)
+    factor    r >= 1; for "dual" also several, as (2, 4, 8)
+    full      blocks at full rate, below `layers`; None for half of them
+    budget    largest share of chunks that "dynamic" computes at full rate
+    raises    ValueError, quoting the value and what is allowed
+    """
+
+    mamba: MambaConfig
+    variant: str = "single"
+    factor: int | tuple[int, ...] = 1
+    full: int | None = None
+    budget: float = 0.5
+
+    def __post_init__(self):
+        if self.variant not in VARIANTS:
+            raise ValueError(f"variant = {self.variant!r}: one of {', '.join(VARIANTS)} is needed")
+        if not self.factors or any(not isinstance(factor, int) or factor < 1 for factor in self.factors):
+            raise ValueError(f"factor = {self.factor!r}: an integer of at least 1 is needed")
+        if isinstance(self.factor, tuple) and self.variant != "dual":
+            raise ValueError(f"factor = {self.factor}: {self.variant!r} takes one integer, only 'dual' takes several")
+        if self.variant in ("hybrid", "dynamic") and self.factors != (1,) and not 1 <= self.at_full < self.mamba.layers:
+            raise ValueError(
+                f"full = {self.full}, layers = {self.mamba.layers}: {self.variant!r} needs one block of each rate"
+            )
+        if not 0 < self.budget <= 1:
+            raise ValueError(f"budget = {self.budget}: more than 0 and at most 1 is needed")
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        return self.factor if isinstance(self.factor, tuple) else (self.factor,)
+
+    @property
+    def at_full(self) -> int:
+        """Blocks of "hybrid" and "dynamic" at the full rate."""
+        return self.mamba.layers // 2 if self.full is None else self.full
+
+
+def model(
+    config: MrssConfig,
+    inputs: int | None,
+    classes: int,
+    *,
+    pooling: str = "mean",
+    generator: torch.Generator | None = None,
+) -> MambaClassifier:
+    """A Mamba from tokens or features to classes, with the mixers of a variant; arguments as `MambaClassifier`'s."""
+    blocks = mixers(config, generator=generator)
+    return MambaClassifier(config.mamba, inputs, classes, pooling=pooling, mixers=blocks, generator=generator)
+
+
+def mixers(config: MrssConfig, *, generator: torch.Generator | None = None) -> Iterator[nn.Module]:
+    """The mixers of a variant, first to last; with a factor of 1, those of the baseline."""
+    sizes, (factor, *_) = config.mamba, config.factors
+    if set(config.factors) == {1} or config.variant == "single":
+        yield from (MambaBlock(sizes, generator=generator) for _ in range(sizes.layers))
+    elif config.variant == "dual":
+        yield from (DualBranch(sizes, config.factors, generator=generator) for _ in range(sizes.layers))
+    elif config.variant == "low":
+        yield LowRate(sizes, factor, sizes.layers, generator=generator)
+    elif config.variant == "hybrid":
+        yield from (MambaBlock(sizes, generator=generator) for _ in range(config.at_full))
+        yield LowRate(sizes, factor, sizes.layers - config.at_full, generator=generator)
+    else:
+        slow = sizes.layers - config.at_full
+        yield Dynamic(sizes, factor, slow, config.at_full, config.budget, generator=generator)
+
+
+def parameters(config: MrssConfig) -> int:
+    """Number of weights of a variant's mixers."""
+    made = mixers(config, generator=torch.Generator())
+    return sum(weight.numel() for mixer in made for weight in mixer.parameters())
+
+
+def matched(config: MrssConfig) -> MrssConfig:
+    """The config with the width at which its mixers have as many parameters as the baseline's, within 3 %.
+
+    raises   ValueError, naming the nearest, where no width comes that close
+    """
+    wanted = parameters(replace(config, variant="single"))
+    widths = range(1, 2 * config.mamba.dim)
+    low, high = 0, len(widths) - 1
+    while low < high:  # the number grows with the width
+        middle = (low + high) // 2
+        low, high = (low, middle) if parameters(_as_wide(config, widths[middle])) >= wanted else (middle + 1, high)
+    near = min(widths[max(0, low - 1) : low + 1], key=lambda dim: abs(parameters(_as_wide(config, dim)) - wanted))
+    found = _as_wide(config, near)
+    if abs(parameters(found) / wanted - 1) > NEAR:
+        raise ValueError(
+            f"{config.variant!r}: dim {near} comes nearest to {wanted} weights, with {parameters(found)}; "
+            f"within {NEAR:.0%} is needed"
+        )
+    return found
+
+
+def _as_wide(config: MrssConfig, dim: int) -> MrssConfig:
+    return replace(config, mamba=replace(config.mamba, dim=dim))

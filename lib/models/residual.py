@@ -1,0 +1,46 @@
+"""Mixers of tokens on one another: a norm before and a residual around each.
+
+A mixer is a module with `forward` over a sequence (B, T, D), `step` over one token (B, D) with a state, and
+`initial_state`. Forward and steps agree, and both are causal.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Residual(nn.ModuleList):
+    """x + mixer(norm(x)), mixer after mixer; nothing at all where there is none."""
+
+    def __init__(self, dim: int, mixers: Iterable[nn.Module], norm_eps: float = 1e-5):
+        super().__init__(nn.ModuleDict({"norm": nn.RMSNorm(dim, norm_eps), "mixer": mixer}) for mixer in mixers)
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        return self.run(lambda mixer, y, _: (mixer(y), None), x, [None] * len(self))[0]
+
+    def step(self, x: Float[Tensor, "B D"], state: Sequence) -> tuple[Float[Tensor, "B D"], tuple]:
+        """One token, and the states after it; those given are left as they are."""
+        return self.run(lambda mixer, y, before: mixer.step(y, before), x, state)
+
+    def initial_state(
+        self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> tuple:
+        return tuple(layer["mixer"].initial_state(batch, device, dtype) for layer in self)
+
+    def run(self, mix: Callable, x: Tensor, state: Sequence) -> tuple[Tensor, tuple]:
+        """Apply `mix(mixer, x, state) -> x, state` to every mixer.
+
+        raises   TypeError, ValueError for what is no sequence of as many states as there are mixers
+        """
+        if not isinstance(state, tuple | list):
+            raise TypeError(f"state is of type {type(state).__name__}: a tuple of one state per block is needed")
+        if len(state) != len(self):
+            raise ValueError(f"state of {len(state)} blocks: one of {len(self)} is needed")
+        after = []
+        for layer, before in zip(self, state, strict=True):
+            y, new = mix(layer["mixer"], layer["norm"](x), before)
+            x = x + y
+            after.append(new)
+        return x, tuple(after)
