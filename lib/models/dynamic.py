@@ -111,6 +111,15 @@ def balance(model: nn.Module) -> Float[Tensor, ""]:
     return sum((router.balance() for router in routers), torch.zeros(()))
 
 
+def spend(model: nn.Module) -> nn.Module:
+    """The same model, whose routers want every chunk from now on: what it costs when the budget is used up."""
+    for module in model.modules():
+        if isinstance(module, Dynamic):
+            nn.init.zeros_(module.router.weight)
+            nn.init.ones_(module.router.bias)
+    return model
+
+
 def quota(budget: float, chunks: int) -> int:
     """Most of the first so many chunks that a budget allows: their share, rounded up."""
     return math.ceil(budget * chunks - 1e-9)

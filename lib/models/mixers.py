@@ -72,8 +72,20 @@ def scan_and_block(dim: int, states: int, *, generator: torch.Generator) -> dict
     return {"scan": Scan(dim, states), "block": MambaBlock(config, generator=generator)}
 
 
-def uncounted(mixer: nn.Module, x: Float[Tensor, "B T D"]) -> int:
-    """Operations of a mixer that a counter of matrix products does not see: those of its scan."""
-    if isinstance(mixer, MambaBlock):
-        return scan.flops(*x.shape[:2], mixer.config.channels, mixer.config.states)
-    return scan.flops(*x.shape, mixer.states) if isinstance(mixer, Scan) else 0
+def uncounted(model: nn.Module, x: Tensor) -> int:
+    """Operations of a forward pass that a counter of matrix products does not see: those of all its scans."""
+    counts = []
+
+    def count(mixer: nn.Module, inputs: tuple[Tensor, ...], _) -> None:
+        (batch, length, dim), block = inputs[0].shape, isinstance(mixer, MambaBlock)
+        channels, states = (mixer.config.channels, mixer.config.states) if block else (dim, mixer.states)
+        counts.append(scan.flops(batch, length, channels, states))
+
+    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, MambaBlock | Scan)]
+    try:
+        with torch.no_grad():
+            model(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(counts)

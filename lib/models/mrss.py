@@ -14,6 +14,7 @@ from torch import nn
 from lib.models.dual_branch import DualBranch as DualBranch
 from lib.models.dynamic import Dynamic as Dynamic
 from lib.models.dynamic import balance as balance
+from lib.models.dynamic import spend as spend
 from lib.models.low_rate import LowRate as LowRate
 from lib.models.mamba import MambaBlock, MambaClassifier, MambaConfig
 
@@ -65,6 +66,14 @@ class MrssConfig:
         return self.mamba.layers // 2 if self.full is None else self.full
 
 
+def family(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
+    """The baseline and every variant at one factor, as wide as makes their weights as many, by the names of figures."""
+    named = {"baseline": MrssConfig(sizes)}
+    for variant in VARIANTS[1:]:
+        named[f"{variant}, r = {factor}"] = matched(MrssConfig(sizes, variant, factor))
+    return named
+
+
 def model(
     config: MrssConfig,
     inputs: int | None,
@@ -102,25 +111,28 @@ def parameters(config: MrssConfig) -> int:
 
 
 def matched(config: MrssConfig) -> MrssConfig:
-    """The config with the width at which its mixers have as many parameters as the baseline's, within 3 %.
+    """The config at a width where its mixers have as many parameters as the baseline's, within 3 %.
 
-    raises   ValueError, naming the nearest, where no width comes that close
+    Where one channel more or less is too coarse, up to three states N more or less, too.
+    raises   ValueError, naming the nearest, where nothing comes that close
     """
     wanted = parameters(replace(config, variant="single"))
-    widths = range(1, 2 * config.mamba.dim)
-    low, high = 0, len(widths) - 1
-    while low < high:  # the number grows with the width
+    low, high = 1, 2 * config.mamba.dim
+    while low < high:  # the first width with as many: their number grows with it
         middle = (low + high) // 2
-        low, high = (low, middle) if parameters(_as_wide(config, widths[middle])) >= wanted else (middle + 1, high)
-    near = min(widths[max(0, low - 1) : low + 1], key=lambda dim: abs(parameters(_as_wide(config, dim)) - wanted))
-    found = _as_wide(config, near)
-    if abs(parameters(found) / wanted - 1) > NEAR:
-        raise ValueError(
-            f"{config.variant!r}: dim {near} comes nearest to {wanted} weights, with {parameters(found)}; "
-            f"within {NEAR:.0%} is needed"
-        )
-    return found
+        low, high = (low, middle) if parameters(_sized(config, middle)) >= wanted else (middle + 1, high)
+    near = []
+    for more in (0, 1, -1, 2, -2, 3, -3):
+        states = config.mamba.states + more
+        near += [_sized(config, dim, states) for dim in (low, low - 1) if min(dim, states) >= 1]
+        found = min(near, key=lambda sized: abs(parameters(sized) - wanted))
+        if abs(parameters(found) / wanted - 1) <= NEAR:
+            return found
+    raise ValueError(
+        f"{config.variant!r}: dim {found.mamba.dim} comes nearest to {wanted} weights, with {parameters(found)}; "
+        f"within {NEAR:.0%} is needed"
+    )
 
 
-def _as_wide(config: MrssConfig, dim: int) -> MrssConfig:
-    return replace(config, mamba=replace(config.mamba, dim=dim))
+def _sized(config: MrssConfig, dim: int, states: int | None = None) -> MrssConfig:
+    return replace(config, mamba=replace(config.mamba, dim=dim, states=states or config.mamba.states))

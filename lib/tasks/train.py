@@ -1,42 +1,74 @@
 """One loop that trains any model."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from lib.tasks import checkpoint
+
 
 def train(
-    model: nn.Module, batch_losses: Iterable[Tensor], steps: int, *, rate: float = 6e-3, progress: bool = True
+    model: nn.Module,
+    batch_losses: Iterable[Tensor],
+    steps: int,
+    *,
+    rate: float = 6e-3,
+    judge: Callable[[], float] | None = None,
+    enough: float = math.inf,
+    every: int = 100,
+    kept: Path | None = None,
+    generator: torch.Generator | None = None,
+    progress: bool = True,
 ) -> list[float]:
     """Take AdamW steps with a warm-up over the first tenth, a cosine to zero, and gradients clipped to norm one.
 
     batch_losses  yields each step's loss, a scalar with a graph, when asked: a generator over batches
     rate          highest learning rate
+    judge         how good the model is, asked after `every` steps: training stops early once it is `enough`
+    kept          a .safetensors file, renewed after `every` steps: where it is, training goes on from there. Delete it
+                  to begin anew. The finished model's stays
+    generator     what draws the batches; its state is kept, too, so that an interruption changes nothing
     returns       the loss at every step, in the loss's unit
-    raises        ValueError for steps < 1, or for fewer losses than steps; FloatingPointError, naming the step, where
-                  a loss is not finite
+    raises        ValueError for steps < 1, for fewer losses than steps, or for a file of another model or plan;
+                  FloatingPointError, naming the step, where a loss is not finite
     """
     if steps < 1:
         raise ValueError(f"steps = {steps}: at least 1 is needed")
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps + 1, pct_start=0.1)
+    losses = [] if kept is None else checkpoint.resume(kept, steps, model, optimiser, generator)
+    if losses and judge is not None and judge() >= enough:
+        return losses
     model.train()
-    losses = []
-    with tqdm(total=steps, desc="training", unit="step", leave=False, disable=not progress) as bar:
-        for step, loss in zip(range(steps), batch_losses, strict=False):
+    with tqdm(total=steps, initial=len(losses), desc="training", unit="step", leave=False, disable=not progress) as bar:
+        for step, loss in zip(range(len(losses), steps), batch_losses, strict=False):
             if not loss.isfinite():
                 raise FloatingPointError(f"step {step}: the loss is {loss.item()}; a lower rate than {rate} may help")
+            for group in optimiser.param_groups:
+                group["lr"] = rate * _share(step, steps)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
-            schedule.step()
             losses.append(loss.item())
             bar.set_postfix(loss=f"{losses[-1]:.2f}", refresh=False)
             bar.update()
+            if len(losses) % every == 0 or len(losses) == steps:
+                if kept is not None:
+                    checkpoint.keep(kept, steps, model, optimiser, generator, losses)
+                if judge is not None and len(losses) < steps and judge() >= enough:
+                    break
+        else:
+            if len(losses) < steps:
+                raise ValueError(f"steps = {steps}: there were losses for {len(losses)} only")
     model.eval()
-    if len(losses) < steps:
-        raise ValueError(f"steps = {steps}: there were losses for {len(losses)} only")
     return losses
+
+
+def _share(step: int, steps: int) -> float:
+    """Of the highest rate: a line up to it over the first tenth, half a cosine down to zero after that."""
+    up = max(1, steps // 10)
+    return (step + 1) / up if step < up else (1 + math.cos(math.pi * (step - up) / (steps - up))) / 2

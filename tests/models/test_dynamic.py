@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from resolutions import mixer, sequence
 from torch.testing import assert_close
 
-from lib.models.dynamic import Dynamic, balance, quota, within_budget
+from lib.models.dynamic import Dynamic, balance, quota, spend, within_budget
 from lib.models.mamba import MambaBlock, MambaConfig
 
 walks = st.lists(st.booleans(), min_size=1, max_size=40)
@@ -44,8 +44,7 @@ def test_a_quota_does_not_suffer_from_rounding():
 
 @pytest.mark.parametrize("budget", [0.25, 0.5, 1.0])
 def test_only_chosen_chunks_reach_the_full_rate(budget, monkeypatch):
-    module, x = mixer("dynamic", 4, 5, 0, budget=budget), sequence(64, 5, 0, batch=1)
-    module.router.bias.data.fill_(100)  # every chunk is wanted
+    module, x = spend(mixer("dynamic", 4, 5, 0, budget=budget)), sequence(64, 5, 0, batch=1)
     lengths = []
     monkeypatch.setattr(module.full, "forward", lambda y: lengths.append(y.shape[1]) or y)
     module(x)

@@ -4,7 +4,9 @@ import pytest
 import torch
 from refusals import refused
 
-from lib.models import mixers, scan
+from lib.models import mixers, mrss, scan
+from lib.models.mamba import MambaConfig
+from lib.models.mrss import MrssConfig
 from lib.profilers.flops import flops
 
 
@@ -49,6 +51,12 @@ def test_what_a_counter_misses_is_the_scan(generator):
     assert mixers.uncounted(variants["scan"], x) == scan.flops(1, 10, 8, 4)
     assert mixers.uncounted(variants["block"], x) == scan.flops(1, 10, 16, 4)
     assert mixers.uncounted(mixers.Attention(), x) == 0
+
+
+def test_the_scans_of_a_model_count_for_the_tokens_that_they_see(generator):
+    model = mrss.model(MrssConfig(MambaConfig(dim=8, layers=2, states=4), "hybrid", 4), 3, 5, generator=generator)
+    x = torch.randn(2, 21, 3, generator=generator)
+    assert mixers.uncounted(model, x) == scan.flops(2, 21, 16, 4) + scan.flops(2, 5, 16, 4)
 
 
 def test_more_states_than_channels_are_refused():

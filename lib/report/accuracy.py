@@ -1,0 +1,63 @@
+"""Accuracies over seeds: their means, and the differences to a baseline, with intervals.
+
+A seed decides data, weights and batches alike, so a variant and the baseline are compared seed by seed.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from lib.records import Record, machine_title
+
+
+def accuracies(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per case and seed: machine, variant, the case's parameters, seed, accuracy (a share)."""
+    return pd.DataFrame(
+        [
+            {
+                "machine": machine_title(record),
+                "variant": case.variant,
+                **case.parameters,
+                "seed": seed,
+                "accuracy": share,
+            }
+            for record in records
+            for case in record.cases
+            for seed, share in case.accuracies.items()
+        ]
+    )
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+    """Mean, and Student's interval of it, low and high.
+
+    raises  ValueError for fewer than two values
+    """
+    if len(values) < 2:
+        raise ValueError(f"{len(values)} values: an interval needs at least 2")
+    mean, error = np.mean(values), stats.sem(values)
+    margin = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * error
+    return float(mean), float(mean - margin), float(mean + margin)
+
+
+def compared(frame: pd.DataFrame, baseline: str = "baseline") -> pd.DataFrame:
+    """Accuracy per machine, task, variant and budget, and its difference to the baseline's, each with its interval.
+
+    frame    of `accuracies`, with columns `task` and `budget`; the baseline has one budget, which counts for all
+    returns  machine, task, variant, budget, seeds; accuracy, difference, each with _low and _high, as shares
+    raises   ValueError, naming the task, where the baseline lacks a seed that a variant has
+    """
+    rows = []
+    for (machine, task), group in frame.groupby(["machine", "task"], sort=False):
+        base = group[group["variant"] == baseline].set_index("seed")["accuracy"]
+        for (variant, budget), cases in group.groupby(["variant", "budget"], sort=False):
+            if missing := sorted(set(cases["seed"]) - set(base.index)):
+                raise ValueError(f"{task}: {variant} has seed {missing[0]}, {baseline} has not")
+            found = cases["accuracy"].to_numpy()
+            row = {"machine": machine, "task": task, "variant": variant, "budget": budget, "seeds": len(cases)}
+            for name, values in (("accuracy", found), ("difference", found - base.loc[cases["seed"]].to_numpy())):
+                row |= dict(zip((name, f"{name}_low", f"{name}_high"), interval(values), strict=True))
+            rows.append(row)
+    return pd.DataFrame(rows)

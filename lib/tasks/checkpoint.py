@@ -1,0 +1,57 @@
+"""A training that was interrupted goes on: model, optimiser, random numbers and losses in one .safetensors file."""
+
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+
+def keep(
+    path: Path,
+    steps: int,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    generator: torch.Generator | None,
+    losses: list[float],
+) -> None:
+    """Write the state of a training to a file, atomically."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
+    tensors |= {"losses": torch.tensor(losses, dtype=torch.float64), "steps": torch.tensor(steps)}
+    if generator is not None:
+        tensors["generator"] = generator.get_state()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        pass
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, file.name)
+    Path(file.name).replace(path)
+
+
+def resume(
+    path: Path, steps: int, model: nn.Module, optimiser: torch.optim.Optimizer, generator: torch.Generator | None
+) -> list[float]:
+    """Put the state of a training back, and return its losses; none where there is no file.
+
+    raises   ValueError, naming the file, where it is of another model or of another number of steps
+    """
+    if not path.exists():
+        return []
+    tensors = load_file(path)
+    if tensors["steps"].item() != steps:
+        raise ValueError(f"{path}: a training of {tensors['steps'].item()} steps, not {steps}; delete it to begin anew")
+    try:
+        model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    except RuntimeError as error:
+        raise ValueError(f"{path}: of another model ({str(error).splitlines()[1].strip()})") from None
+    state: dict[int, dict] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimiser."):
+            _, number, name = key.split(".")
+            state.setdefault(int(number), {})[name] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    if generator is not None:
+        generator.set_state(tensors["generator"])
+    return tensors["losses"].tolist()

@@ -1,0 +1,127 @@
+"""Many small trainings, each on one thread, several at once; what is finished is kept."""
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from tqdm.auto import tqdm
+
+from lib.models import mrss
+from lib.models.mrss import MrssConfig
+from lib.paths import LIB
+from lib.tasks.sequences import TASKS
+from lib.tasks.train import train
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a task is trained: by so many steps of the baseline, with batches of a size, at a highest rate."""
+
+    steps: int
+    batch: int
+    rate: float
+
+
+PLANS = {  # the baseline has converged, or, on collections, has stopped to improve
+    "digits": Plan(300, 32, 4e-3),
+    "clocks": Plan(300, 32, 4e-3),
+    "plugs": Plan(300, 32, 4e-3),
+    "copying": Plan(500, 64, 6e-3),
+    "induction": Plan(500, 64, 6e-3),
+}
+ROUTING = 1.0  # weight of a router's distance from its budget in the loss
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. The seed decides the test set, the weights and the batches."""
+
+    task: str
+    variant: str  # by the name that tables and figures use
+    config: MrssConfig  # without a vocabulary: the task brings it
+    budget: str  # what all variants have in common: "steps" or "compute"
+    steps: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out: share of right answers on the test set, last loss [nats], seconds on one thread."""
+
+    accuracy: float
+    loss: float
+    seconds: float
+
+
+def sweep(runs: Iterable[Run], folder: Path, *, workers: int | None = None, progress: bool = True) -> dict[Run, Result]:
+    """Train all runs, `workers` at once (one per core), and return their results in the order given.
+
+    folder   a result is written there as soon as it is known, and not computed again while run and code are the same:
+             call again after an interruption
+    raises   ValueError for a task that is not in TASKS; what a training raises
+    """
+    runs = list(runs)
+    if unknown := sorted({run.task for run in runs} - set(TASKS)):
+        raise ValueError(f"task {unknown[0]!r}: one of {', '.join(TASKS)} is needed")
+    files = {run: folder / f"{_digest(run)}.json" for run in runs}
+    waiting = [run for run in runs if not files[run].exists()]
+    workers = min(workers or len(os.sched_getaffinity(0)), max(1, len(waiting)))
+    # Longest first: at the end no core waits for another.
+    waiting.sort(key=lambda run: run.steps, reverse=True)
+    context = multiprocessing.get_context("spawn")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tqdm(total=len(runs), initial=len(runs) - len(waiting), desc="trainings", disable=not progress) as bar,
+        ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        futures = {pool.submit(train_one, run): run for run in waiting}
+        try:
+            for future in as_completed(futures):
+                run = futures[future]
+                _write(files[run], future.result())
+                bar.set_postfix_str(f"{run.task}, {run.variant}", refresh=False)
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {run: Result(**json.loads(files[run].read_text())) for run in runs}
+
+
+def train_one(run: Run) -> Result:
+    """Train one run on this process's threads."""
+    generator = torch.Generator().manual_seed(run.seed)
+    task, plan = TASKS[run.task](generator), PLANS[run.task]
+    config = replace(run.config, mamba=replace(run.config.mamba, vocabulary=task.vocabulary))
+    model = mrss.model(config, task.inputs, task.classes, pooling=task.pooling, generator=generator)
+    start = perf_counter()
+
+    def losses():
+        while True:
+            x, answers = task.draw(plan.batch, generator)
+            yield task.loss(model(x), answers) + ROUTING * mrss.balance(model)
+
+    taken = train(model, losses(), run.steps, rate=plan.rate, progress=False)
+    return Result(task.accuracy(model), taken[-1], perf_counter() - start)
+
+
+def _digest(run: Run) -> str:
+    """Of a run and of the code that it depends on."""
+    content = sha256(json.dumps(asdict(run), sort_keys=True).encode())
+    for layer in ("kernels", "models", "tasks"):
+        for path in sorted((LIB / layer).glob("*.[cph]*")):
+            content.update(path.read_bytes())
+    content.update(torch.__version__.encode())
+    return content.hexdigest()[:24]
+
+
+def _write(path: Path, result: Result) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(asdict(result)))
+    part.replace(path)

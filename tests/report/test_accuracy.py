@@ -1,0 +1,58 @@
+"""Accuracies over seeds: intervals that one can check by hand, differences seed by seed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.report import accuracy
+
+
+def frame(**accuracies):
+    rows = [
+        {"machine": "m", "task": "t", "variant": variant, "budget": budget, "seed": seed, "accuracy": share}
+        for variant, (budget, shares) in accuracies.items()
+        for seed, share in shares.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_an_interval_of_two_values_is_students():
+    mean, low, high = accuracy.interval([0.4, 0.6])
+    assert mean == pytest.approx(0.5)
+    assert (high - mean, mean - low) == pytest.approx((12.706 * 0.1,) * 2, rel=1e-4)
+
+
+def test_an_interval_holds_the_truth_as_often_as_it_says():
+    draws = np.random.default_rng(0).normal(size=(2000, 5))
+    inside = [low <= 0 <= high for _, low, high in map(accuracy.interval, draws)]
+    assert 0.935 < np.mean(inside) < 0.965
+
+
+def test_one_value_makes_no_interval():
+    with pytest.raises(ValueError, match="1 values: an interval needs at least 2"):
+        accuracy.interval([0.5])
+
+
+def test_differences_are_taken_seed_by_seed():
+    found = accuracy.compared(frame(baseline=("steps", {0: 0.5, 1: 0.9}), low=("steps", {1: 0.91, 0: 0.51}))).set_index(
+        "variant"
+    )
+    assert found.loc["low", "difference"] == pytest.approx(0.01)
+    assert found.loc["low", "difference_high"] == pytest.approx(0.01)
+    assert found.loc["low", "accuracy"] == pytest.approx(0.71)
+    assert found.loc["baseline", "difference"] == 0
+    assert found.loc["low", "seeds"] == 2
+
+
+def test_a_seed_that_the_baseline_lacks_is_named():
+    with pytest.raises(ValueError, match="t: low has seed 2, baseline has not"):
+        accuracy.compared(frame(baseline=("steps", {0: 0.5, 1: 0.9}), low=("steps", {1: 0.9, 2: 0.5})))
+
+
+def test_accuracies_come_from_the_cases_of_records(record):
+    trained = record.model_copy(
+        update={"cases": [record.cases[0].model_copy(update={"accuracies": {0: 0.5, 1: 0.75}, "error": None})]}
+    )
+    rows = accuracy.accuracies([trained])
+    assert list(zip(rows["seed"], rows["accuracy"], strict=True)) == [(0, 0.5), (1, 0.75)]
+    assert set(rows["variant"]) == {record.cases[0].variant}

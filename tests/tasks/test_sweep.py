@@ -1,0 +1,57 @@
+"""Sweeps: what is finished is not computed again, and a seed decides everything."""
+
+from dataclasses import replace
+
+import pytest
+
+from lib.models.mamba import MambaConfig
+from lib.models.mrss import MrssConfig, family
+from lib.tasks import sweep
+from lib.tasks.sequences import TASKS
+from lib.tasks.sweep import PLANS, Run, train_one
+
+SMALL = family(MambaConfig(dim=40, layers=2, states=4), 8)
+
+
+def run(seed=0, variant="low, r = 8", task="induction", steps=3):
+    return Run(task, variant, SMALL[variant], "steps", steps, seed)
+
+
+def test_a_seed_decides_everything():
+    one, two, other = (train_one(run(seed)) for seed in (0, 0, 1))
+    assert (one.accuracy, one.loss) == (two.accuracy, two.loss)
+    assert one.loss != other.loss
+
+
+def test_finished_trainings_are_not_repeated(tmp_path):
+    runs = [run(seed) for seed in (0, 1)]
+    first = sweep.sweep(runs[:1], tmp_path, workers=1, progress=False)
+    kept = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+    both = sweep.sweep(runs, tmp_path, workers=1, progress=False)
+    assert list(both) == runs
+    assert both[runs[0]] == first[runs[0]]
+    assert all(file.stat().st_mtime_ns == time for file, time in kept.items())
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_result_belongs_to_its_run_and_code(monkeypatch, tmp_path):
+    known = {
+        sweep._digest(one)
+        for one in (run(), run(seed=1), run(steps=4), replace(run(), config=MrssConfig(MambaConfig(dim=40, layers=2))))
+    }
+    assert len(known) == 4
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "other.py").write_text("changed = True")
+    monkeypatch.setattr(sweep, "LIB", tmp_path)
+    assert sweep._digest(run()) not in known
+
+
+def test_a_training_that_fails_says_why(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"task 'digit': one of digits, clocks, plugs, copying, induction is needed"):
+        sweep.sweep([run(task="digit")], tmp_path, progress=False)
+    with pytest.raises(ValueError, match="steps = 0: at least 1 is needed"):
+        sweep.sweep([run(steps=0)], tmp_path, progress=False)
+
+
+def test_every_task_has_a_plan():
+    assert set(PLANS) == set(TASKS)
