@@ -11,3 +11,5 @@ DATA = ROOT / "data"
 SEED = DATA / "seed"
 PRESETS = DATA / "presets"
 RUNS = DATA / "runs"
+
+SWEEPS = ROOT / ".sweeps"  # results of single trainings, until a record holds them

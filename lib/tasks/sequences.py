@@ -27,6 +27,7 @@ class Task:
     pooling     "mean": one answer per sequence; "none": one per token, IGNORE where there is none
     draw        (size, generator) -> a training batch: (size, T, F) or (size, T), answers (size,) or (size, T)
     test        sequences and answers that `draw` never gives
+    endless     whether every batch is new, or comes from a collection
     """
 
     name: str
@@ -38,18 +39,19 @@ class Task:
     pooling: str
     draw: Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
     test: tuple[Tensor, Tensor]
+    endless: bool
 
     def loss(self, logits: Tensor, answers: Tensor) -> Tensor:
         """Mean cross-entropy [nats] over all answers asked for."""
         return F.cross_entropy(logits.flatten(0, -2), answers.flatten(), ignore_index=IGNORE)
 
     @torch.no_grad()
-    def accuracy(self, model: nn.Module, size: int = 128) -> float:
-        """Share of the test's answers that a model gets right, in evaluation mode; its mode is restored."""
+    def accuracy(self, model: nn.Module, data: tuple[Tensor, Tensor] | None = None, size: int = 128) -> float:
+        """Share of the answers, the test's or those of other data, that a model gets right; its mode is restored."""
         training, device = model.training, next(model.parameters()).device
         model.eval()
         right = asked = 0
-        for x, answers in zip(*(part.split(size) for part in self.test), strict=True):
+        for x, answers in zip(*(part.split(size) for part in data or self.test), strict=True):
             found, known = model(x.to(device)).argmax(-1).cpu(), answers != IGNORE
             right += (found == answers)[known].sum().item()
             asked += known.sum().item()
@@ -146,7 +148,7 @@ def _drawn(
 ) -> Task:
     """A task without end; 1,024 of its sequences are the test."""
     pooling = "mean" if vocabulary is None else "none"
-    return Task(name, kind, length, inputs, vocabulary, classes, pooling, draw, draw(1024, generator))
+    return Task(name, kind, length, inputs, vocabulary, classes, pooling, draw, draw(1024, generator), endless=True)
 
 
 def _from_collection(name: str, x: Tensor, answers: Tensor, share: float, generator: torch.Generator) -> Task:
@@ -159,4 +161,5 @@ def _from_collection(name: str, x: Tensor, answers: Tensor, share: float, genera
         return x[rows], answers[rows]
 
     sizes = {"length": x.shape[1], "inputs": x.shape[2], "vocabulary": None, "classes": int(answers.max()) + 1}
-    return Task(name, "smooth", **sizes, pooling="mean", draw=partial(draw, train), test=(x[test], answers[test]))
+    held_out = x[test], answers[test]
+    return Task(name, "smooth", **sizes, pooling="mean", draw=partial(draw, train), test=held_out, endless=False)

@@ -3,9 +3,10 @@
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -22,19 +23,22 @@ from lib.tasks.train import train
 
 @dataclass(frozen=True)
 class Plan:
-    """How a task is trained: by so many steps of the baseline, with batches of a size, at a highest rate."""
+    """How a task is trained: so many steps of the baseline, batches of a size, a highest rate.
+
+    The rate is the best of several for the baseline, and the steps are enough for it; variants take both as they are.
+    """
 
     steps: int
     batch: int
     rate: float
 
 
-PLANS = {  # the baseline has converged, or, on collections, has stopped to improve
-    "digits": Plan(300, 32, 4e-3),
-    "clocks": Plan(300, 32, 4e-3),
-    "plugs": Plan(300, 32, 4e-3),
-    "copying": Plan(500, 64, 6e-3),
-    "induction": Plan(500, 64, 6e-3),
+PLANS = {
+    "digits": Plan(600, 32, 8e-3),
+    "clocks": Plan(400, 32, 8e-3),
+    "plugs": Plan(600, 32, 8e-3),
+    "copying": Plan(1000, 64, 8e-3),
+    "induction": Plan(500, 64, 8e-3),
 }
 ROUTING = 1.0  # weight of a router's distance from its budget in the loss
 
@@ -46,18 +50,37 @@ class Run:
     task: str
     variant: str  # by the name that tables and figures use
     config: MrssConfig  # without a vocabulary: the task brings it
-    budget: str  # what all variants have in common: "steps" or "compute"
+    budget: str  # what the variant has as many of as the baseline: "steps" or "operations"
     steps: int
     seed: int
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came out: share of right answers on the test set, last loss [nats], seconds on one thread."""
+    """What came out: share of right answers on the test set, last loss [nats], steps taken, seconds on one thread."""
 
     accuracy: float
     loss: float
+    steps: int
     seconds: float
+
+
+def planned(
+    task: str, variants: Mapping[str, MrssConfig], operations: Mapping[str, int], seeds: Iterable[int]
+) -> list[Run]:
+    """Every variant from every seed, once for as many steps as the baseline, once for as many operations.
+
+    operations  of one step or forward pass, by variant; a variant with no fewer than the baseline has equal steps only
+    raises      ValueError for a task that is not in TASKS
+    """
+    if task not in TASKS:
+        raise ValueError(f"task {task!r}: one of {', '.join(TASKS)} is needed")
+    steps, runs = PLANS[task].steps, []
+    for name, config in variants.items():
+        more = round(steps * operations["baseline"] / operations[name])
+        budgets = {"steps": steps} | ({"operations": more} if more > steps else {})
+        runs += [Run(task, name, config, budget, budgets[budget], seed) for budget in budgets for seed in seeds]
+    return runs
 
 
 def sweep(runs: Iterable[Run], folder: Path, *, workers: int | None = None, progress: bool = True) -> dict[Run, Result]:
@@ -65,11 +88,9 @@ def sweep(runs: Iterable[Run], folder: Path, *, workers: int | None = None, prog
 
     folder   a result is written there as soon as it is known, and not computed again while run and code are the same:
              call again after an interruption
-    raises   ValueError for a task that is not in TASKS; what a training raises
+    raises   what a training raises
     """
     runs = list(runs)
-    if unknown := sorted({run.task for run in runs} - set(TASKS)):
-        raise ValueError(f"task {unknown[0]!r}: one of {', '.join(TASKS)} is needed")
     files = {run: folder / f"{_digest(run)}.json" for run in runs}
     waiting = [run for run in runs if not files[run].exists()]
     workers = min(workers or len(os.sched_getaffinity(0)), max(1, len(waiting)))
@@ -95,20 +116,22 @@ def sweep(runs: Iterable[Run], folder: Path, *, workers: int | None = None, prog
 
 
 def train_one(run: Run) -> Result:
-    """Train one run on this process's threads."""
+    """Train one run on this process's threads; where every batch is new, until 1,024 new sequences are all right."""
     generator = torch.Generator().manual_seed(run.seed)
     task, plan = TASKS[run.task](generator), PLANS[run.task]
     config = replace(run.config, mamba=replace(run.config.mamba, vocabulary=task.vocabulary))
     model = mrss.model(config, task.inputs, task.classes, pooling=task.pooling, generator=generator)
-    start = perf_counter()
+    judge, start = None, perf_counter()
+    if task.endless:
+        judge = partial(task.accuracy, model, task.draw(1024, torch.Generator().manual_seed(run.seed + 2**32)))
 
     def losses():
         while True:
             x, answers = task.draw(plan.batch, generator)
             yield task.loss(model(x), answers) + ROUTING * mrss.balance(model)
 
-    taken = train(model, losses(), run.steps, rate=plan.rate, progress=False)
-    return Result(task.accuracy(model), taken[-1], perf_counter() - start)
+    taken = train(model, losses(), run.steps, rate=plan.rate, judge=judge, enough=1, progress=False)
+    return Result(task.accuracy(model), taken[-1], len(taken), perf_counter() - start)
 
 
 def _digest(run: Run) -> str:

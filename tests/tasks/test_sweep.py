@@ -7,8 +7,8 @@ import pytest
 from lib.models.mamba import MambaConfig
 from lib.models.mrss import MrssConfig, family
 from lib.tasks import sweep
-from lib.tasks.sequences import TASKS
-from lib.tasks.sweep import PLANS, Run, train_one
+from lib.tasks.sequences import TASKS, Task
+from lib.tasks.sweep import PLANS, Run, planned, train_one
 
 SMALL = family(MambaConfig(dim=40, layers=2, states=4), 8)
 
@@ -48,9 +48,28 @@ def test_a_result_belongs_to_its_run_and_code(monkeypatch, tmp_path):
 
 def test_a_training_that_fails_says_why(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"task 'digit': one of digits, clocks, plugs, copying, induction is needed"):
-        sweep.sweep([run(task="digit")], tmp_path, progress=False)
+        planned("digit", SMALL, {"baseline": 1}, [0])
     with pytest.raises(ValueError, match="steps = 0: at least 1 is needed"):
         sweep.sweep([run(steps=0)], tmp_path, progress=False)
+
+
+def test_equal_operations_are_more_steps_for_a_cheaper_variant():
+    variants = {name: SMALL[name] for name in ("baseline", "dual, r = 8", "low, r = 8")}
+    runs = planned("clocks", variants, {"baseline": 100, "dual, r = 8": 120, "low, r = 8": 25}, [0, 1])
+    steps = PLANS["clocks"].steps
+    found = {(run.variant, run.budget, run.steps) for run in runs}
+    assert found == {
+        ("baseline", "steps", steps),
+        ("dual, r = 8", "steps", steps),
+        ("low, r = 8", "steps", steps),
+        ("low, r = 8", "operations", 4 * steps),
+    }
+    assert len(runs) == 2 * len(found)
+
+
+def test_an_endless_task_ends_once_it_is_solved(monkeypatch):
+    monkeypatch.setattr(Task, "accuracy", lambda *_: 1.0)
+    assert train_one(run(steps=250)).steps == 100
 
 
 def test_every_task_has_a_plan():
