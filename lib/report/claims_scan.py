@@ -1,0 +1,111 @@
+"""Verdicts on the seed report's claims A1 to A7 where its proxy is replaced by the real selective scan.
+
+The branches are Mamba blocks of the baseline's width, as in the seed; "as wide" names them in tables. What the seed
+did not propose, blocks at a low rate alone, is judged in the chapter, not here.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lib.report import units
+from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict
+from lib.report.prose import extent
+from lib.report.tradeoffs import POINT
+
+
+def latency_falls(dual: pd.DataFrame) -> Verdict:
+    """A1: at any length, width or pass, do the dual branch's quartiles lie below the baseline, or all above?"""
+    holds, fails = (dual["latency_ratio_high"] < 1).any(), (dual["latency_ratio_low"] >= 1).all()
+    return Verdict(
+        "A1",
+        "MRSS lowers latency",
+        f"The dual branch takes {extent(dual['latency_ratio'])} the baseline's time, over all lengths and widths.",
+        REPRODUCED if holds else CONTRADICTED if fails else UNSUPPORTED,
+    )
+
+
+def runtime_is_sublinear(slopes: pd.DataFrame) -> Verdict:
+    """A2: does the whole interval of the dual branch's log-log slope lie below 1, or above it?"""
+    holds, fails = (slopes["high"] < 1).all(), (slopes["low"] >= 1).all()
+    found = [f"{row.slope:.2f} {units.interval(row.low, row.high)} on {row.machine}" for row in slopes.itertuples()]
+    return Verdict(
+        "A2",
+        "Runtime grows sublinearly with length",
+        f"Its forward pass grows with length to the power {units.listed(found)}. One is linear.",
+        REPRODUCED if holds else CONTRADICTED if fails else UNSUPPORTED,
+    )
+
+
+def cost_below_twice(dual: pd.DataFrame) -> Verdict:
+    """A3: are latency and operations of the dual branch below twice the baseline's, everywhere?"""
+    worst = max(dual["latency_ratio"].max(), dual["flops_ratio"].max())
+    return Verdict(
+        "A3",
+        "The dual branch costs less than twice the baseline",
+        f"Latency {extent(dual['latency_ratio'])}, operations {extent(dual['flops_ratio'].dropna())} the baseline's.",
+        REPRODUCED if worst < 2 else CONTRADICTED,
+    )
+
+
+def memory_falls(factors: pd.DataFrame) -> Verdict:
+    """A4: does peak memory fall with every larger factor, or only from r = 2 on, on every machine?"""
+    found = []
+    for _, group in factors.dropna(subset=["factor"]).groupby("machine"):
+        steps = group.sort_values("factor")["memory_ratio"].diff().dropna()
+        found.append(REPRODUCED if (steps < 0).all() else CORRECTED if (steps.iloc[1:] < 0).all() else CONTRADICTED)
+    named = factors.dropna(subset=["factor"]).sort_values("factor")
+    path = ", ".join(f"r = {row.factor}: {units.times(row.memory_ratio)}" for row in named.itertuples())
+    return Verdict(
+        "A4",
+        "Peak memory falls as the factor grows",
+        f"Forward pass, over the baseline's: {path}.",
+        max(found, key=[REPRODUCED, CORRECTED, CONTRADICTED].index),
+    )
+
+
+def operations_match(predicted: Mapping[str, float], counted: Mapping[str, float]) -> Verdict:
+    """A5: does the seed's form of count, (1 + 1/r) of the baseline and the gate, hold for the real blocks?
+
+    predicted, counted  operations by variant
+    """
+    off = max(abs(counted[name] / predicted[name] - 1) for name in predicted)
+    return Verdict(
+        "A5",
+        "Operations follow (1 + 1/r) and the gate",
+        f"Predicted from the baseline's count, counted on the real blocks: at most {units.share(off)} apart.",
+        REPRODUCED if off < 0.01 else CORRECTED if off < 0.1 else CONTRADICTED,
+    )
+
+
+def gate_learns(blind: list[str]) -> Verdict:
+    """A6: does a gradient reach every weight of both branches and of the gate?
+
+    blind  names of weights that no gradient reaches
+    """
+    return Verdict(
+        "A6",
+        "A learned gate fuses two learned branches",
+        f"No gradient reaches {', '.join(blind)}." if blind else "A gradient reaches every weight of both branches.",
+        CONTRADICTED if blind else REPRODUCED,
+    )
+
+
+def fidelity_is_kept(compared: pd.DataFrame) -> Verdict:
+    """A7: is the dual branch's accuracy at most a point below the baseline's on every task, or more on any?
+
+    compared  of `lib.report.accuracy.compared`, the dual branch alone, trained for as many steps
+    """
+    holds = (compared["difference_low"] >= -POINT).all()
+    fails = (compared["difference_high"] < -POINT).any()
+    found = [
+        f"{row.task} {100 * row.difference:+.1f} [{100 * row.difference_low:+.1f}, {100 * row.difference_high:+.1f}]"
+        for row in compared.itertuples()
+    ]
+    return Verdict(
+        "A7",
+        "Representational fidelity is maintained",
+        f"Points of accuracy over the baseline's, {compared['seeds'].min()} seeds, 95 % intervals: "
+        f"{'; '.join(found)}.".replace("-", "−"),
+        REPRODUCED if holds else CONTRADICTED if fails else UNSUPPORTED,
+    )

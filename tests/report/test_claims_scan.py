@@ -1,0 +1,83 @@
+"""Verdicts on the real scan follow the numbers: each is made to come out every way."""
+
+import pandas as pd
+import pytest
+
+from lib.report import claims_scan
+from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
+
+
+def dual(low=1.1, middle=1.2, high=1.3, flops=1.7):
+    return pd.DataFrame(
+        {
+            "machine": ["M"],
+            "latency_ratio": [middle],
+            "latency_ratio_low": [low],
+            "latency_ratio_high": [high],
+            "flops_ratio": [flops],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("quartiles", "verdict"),
+    [((0.8, 0.9, 0.95), REPRODUCED), ((1.4, 1.5, 1.6), CONTRADICTED), ((0.9, 1.0, 1.1), UNSUPPORTED)],
+)
+def test_latency_is_judged_by_quartiles(quartiles, verdict):
+    assert claims_scan.latency_falls(dual(*quartiles)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"), [(0.8, 0.9, REPRODUCED), (1.0, 1.1, CONTRADICTED), (0.9, 1.1, UNSUPPORTED)]
+)
+def test_growth_is_judged_by_its_interval(low, high, verdict):
+    slopes = pd.DataFrame({"machine": ["M"], "slope": [1.0], "low": [low], "high": [high]})
+    found = claims_scan.runtime_is_sublinear(slopes)
+    assert found.verdict == verdict
+    assert f"1.00 [{low:.2f}, {high:.2f}] on M" in found.evidence
+
+
+@pytest.mark.parametrize(("latency", "flops", "verdict"), [(1.9, 1.8, REPRODUCED), (1.5, 2.1, CONTRADICTED)])
+def test_twice_is_judged_by_latency_and_operations(latency, flops, verdict):
+    assert claims_scan.cost_below_twice(dual(1, latency, 2, flops)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdict"),
+    [([1.9, 1.6, 1.5], REPRODUCED), ([1.5, 1.9, 1.6], CORRECTED), ([1.5, 1.6, 1.7], CONTRADICTED)],
+)
+def test_memory_is_judged_over_factors(ratios, verdict):
+    factors = pd.DataFrame({"machine": "M", "factor": pd.array([2, 4, 8], dtype="Int64"), "memory_ratio": ratios})
+    baseline = pd.DataFrame({"machine": ["M"], "factor": pd.array([None], dtype="Int64"), "memory_ratio": [1.0]})
+    found = claims_scan.memory_falls(pd.concat([baseline, factors]))
+    assert found.verdict == verdict
+    assert f"r = 4: {ratios[1]:.2f}×" in found.evidence
+
+
+@pytest.mark.parametrize(("counted", "verdict"), [(100.5, REPRODUCED), (105, CORRECTED), (150, CONTRADICTED)])
+def test_a_count_is_judged_by_its_distance(counted, verdict):
+    assert claims_scan.operations_match({"a": 100, "b": 10}, {"a": counted, "b": 10}).verdict == verdict
+
+
+def test_a_weight_without_a_gradient_is_named():
+    assert claims_scan.gate_learns([]).verdict == REPRODUCED
+    found = claims_scan.gate_learns(["low.0.A_log"])
+    assert (found.verdict, "low.0.A_log" in found.evidence) == (CONTRADICTED, True)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"), [(-0.009, 0.01, REPRODUCED), (-0.05, -0.02, CONTRADICTED), (-0.02, 0.0, UNSUPPORTED)]
+)
+def test_accuracy_may_fall_by_a_point(low, high, verdict):
+    compared = pd.DataFrame(
+        {
+            "task": ["t"],
+            "seeds": [5],
+            "difference": [(low + high) / 2],
+            "difference_low": [low],
+            "difference_high": [high],
+        }
+    )
+    found = claims_scan.fidelity_is_kept(compared)
+    assert found.verdict == verdict
+    assert "5 seeds" in found.evidence

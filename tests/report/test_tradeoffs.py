@@ -1,0 +1,80 @@
+import matplotlib as mpl
+import pandas as pd
+import pytest
+
+mpl.use("agg")
+import matplotlib.pyplot as plt
+
+from lib.report import tradeoffs
+
+
+@pytest.fixture
+def ax():
+    yield plt.subplots()[1]
+    plt.close("all")
+
+
+def row(variant, **values):
+    return {"machine": "M", "task": "t", "budget": "steps", "variant": variant, "length": 8, **values}
+
+
+@pytest.fixture
+def costs():
+    rows = [
+        row(variant, length=length, latency_ratio=ratio, latency_ratio_low=ratio - 0.1, latency_ratio_high=ratio + 0.2)
+        for variant, ratio in (("baseline", 1.0), ("low", 0.4), ("dual", 1.5))
+        for length in (8, 16)
+    ]
+    return pd.DataFrame(rows).assign(memory_ratio=0.5)
+
+
+@pytest.fixture
+def quality():
+    rows = [row("baseline", accuracy=0.9, difference=0.0, difference_low=0.0, difference_high=0.0)]
+    for budget, difference in (("steps", -0.02), ("operations", 0.01)):
+        found = {"difference": difference, "difference_low": difference - 0.005, "difference_high": difference + 0.01}
+        rows.append(row("low", accuracy=0.9 + difference, **found) | {"budget": budget})
+    return pd.DataFrame(rows)
+
+
+def drawn(ax):
+    return {bars.get_label(): bars.lines[0] for bars in ax.containers}
+
+
+def test_ratios_are_drawn_per_variant_without_the_baselines_own(ax, costs):
+    assert tradeoffs.ratio_over_length(ax, costs) is ax
+    assert {name: list(line.get_ydata()) for name, line in drawn(ax).items()} == {"low": [0.4, 0.4], "dual": [1.5, 1.5]}
+    low, high = ax.get_ylim()
+    assert low == 0
+    assert high > 1.5
+    assert ax.get_ylabel() == "latency / baseline"
+
+
+def test_a_ratio_without_quartiles_has_no_bars(ax, costs):
+    tradeoffs.ratio_over_length(ax, costs, "memory_ratio")
+    assert all(bars.lines[2] == () for bars in ax.containers)
+    assert ax.get_ylabel() == "peak memory / baseline"
+
+
+def test_differences_are_in_points_by_budget(ax, quality):
+    tradeoffs.accuracy_differences(ax, quality)
+    found = {name: list(line.get_xdata()) for name, line in drawn(ax).items()}
+    assert found == {"as many steps": [-2], "as many operations": [1]}
+    assert ax.get_title() == "t: baseline 90.0 %"
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["low"]
+
+
+def test_bars_end_where_the_interval_does(ax, quality):
+    tradeoffs.accuracy_differences(ax, quality)
+    (_, _, (segments,)) = ax.containers[0]
+    (start, _), (end, _) = segments.get_segments()[0]
+    assert (start, end) == pytest.approx((-2.5, -1.0))
+
+
+def test_the_chosen_task_is_set_off(ax, quality):
+    both = pd.concat([quality, quality.assign(task="u")]).query("variant == 'low' and budget == 'steps'")
+    tradeoffs.pareto(ax, both.assign(latency_ratio=0.4), "u")
+    (line,) = drawn(ax).values()
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([0.4], [-2])
+    assert len(ax.collections[0].get_offsets()) == 2
+    assert ax.get_title() == "u: left is faster, up is better"
