@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.models.mamba_block import MambaBlock, MambaConfig, MambaState, fresh
-from lib.models.shapes import check_shape
+from lib.models.shapes import check_shape, check_state
 
 
 class DualBranchState(NamedTuple):
@@ -55,6 +55,9 @@ class DualBranch(nn.Module):
     def step(self, x: Float[Tensor, "B D"], state: DualBranchState) -> tuple[Float[Tensor, "B D"], DualBranchState]:
         """Mix one token; a slow branch runs at every r-th step only. The state given is left as it is."""
         check_shape("input", x, "B", self.config.dim)
+        check_state(state, DualBranchState)
+        if len(state.low) != len(self.low):
+            raise ValueError(f"state of {len(state.low)} slow branches: one of {len(self.low)} is needed")
         y, high = self.high.step(x, state.high)
         lows, helds = list(state.low), list(state.held)
         for i, factor in enumerate(self.factors):

@@ -16,7 +16,7 @@ from lib.models.convolution import causal_convolution
 from lib.models.mamba_block import MambaBlock, MambaConfig, fresh
 from lib.models.resample import Downsample, Upsample, chunks, delayed
 from lib.models.residual import Residual
-from lib.models.shapes import check_shape
+from lib.models.shapes import check_shape, check_state
 
 
 class LowRateState(NamedTuple):
@@ -68,6 +68,8 @@ class LowRate(nn.Module):
     def step(self, x: Float[Tensor, "B D"], state: LowRateState) -> tuple[Float[Tensor, "B D"], LowRateState]:
         """Mix one token; the slow blocks run at every r-th step only. The state given is left as it is."""
         check_shape("input", x, "B", self.config.dim)
+        check_state(state, LowRateState)
+        check_shape("state.convolution", state.convolution, len(x), self.config.kernel - 1, self.config.dim)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution, fast.unsqueeze(1)], dim=1)
         fast = torch.einsum("bkd,dk->bd", window, self.conv1d.weight[:, 0])

@@ -129,3 +129,17 @@ def test_mixers_quote_what_they_cannot_use():
             module(torch.zeros(2, 3))
         with refused("input of shape (2, 3): (B, 8) with B >= 1 is needed"):
             module.step(torch.zeros(2, 3), module.initial_state(2))
+
+
+def test_a_state_that_does_not_fit_is_refused():
+    low, dual, x = LowRate(SMALL, 2, 1), DualBranch(SMALL, (2,)), torch.zeros(2, 8)
+    with refused("state is of type NoneType: a LowRateState is needed", TypeError):
+        low.step(x, None)
+    with refused("state is of type LowRateState: a DualBranchState is needed", TypeError):
+        dual.step(x, low.initial_state(2))
+    with refused("state.convolution of shape (3, 3, 8): (2, 3, 8) is needed"):
+        low.step(x, low.initial_state(3))
+    with refused("state.convolution of shape (3, 3, 16): (2, 3, 16) is needed"):
+        dual.step(x, dual.initial_state(3))
+    with refused("state of 2 slow branches: one of 1 is needed"):
+        dual.step(x, DualBranch(SMALL, (2, 4)).initial_state(2))
