@@ -57,6 +57,9 @@ class Dynamic(LowRate):
         self.pool = Downsample(config.dim, factor, generator=generator)
         self.chance = None  # of being wanted, per chunk of the last forward pass; for `balance`
 
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"chance": None}  # copies of a model leave behind what belongs to a graph
+
     def balance(self) -> Float[Tensor, ""]:
         """What to add to a loss: the square of how far the last forward pass's mean chance is from the budget."""
         if self.chance is None:

@@ -115,6 +115,14 @@ def sweep(runs: Iterable[Run], folder: Path, *, workers: int | None = None, prog
     return {run: Result(**json.loads(files[run].read_text())) for run in runs}
 
 
+def by_seed(results: Mapping[Run, Result]) -> dict[Run, dict[int, Result]]:
+    """Results of runs that differ in nothing but their seed, by seed; the keys have seed 0."""
+    groups: dict[Run, dict[int, Result]] = {}
+    for run, result in results.items():
+        groups.setdefault(replace(run, seed=0), {})[run.seed] = result
+    return groups
+
+
 def train_one(run: Run) -> Result:
     """Train one run on this process's threads; where every batch is new, until 1,024 new sequences are all right."""
     generator = torch.Generator().manual_seed(run.seed)

@@ -72,5 +72,13 @@ def test_an_endless_task_ends_once_it_is_solved(monkeypatch):
     assert train_one(run(steps=250)).steps == 100
 
 
+def test_results_are_grouped_by_all_but_the_seed():
+    results = {run(seed, steps=steps): (seed, steps) for steps in (3, 4) for seed in (5, 6)}
+    assert sweep.by_seed(results) == {
+        run(0, steps=3): {5: (5, 3), 6: (6, 3)},
+        run(0, steps=4): {5: (5, 4), 6: (6, 4)},
+    }
+
+
 def test_every_task_has_a_plan():
     assert set(PLANS) == set(TASKS)
