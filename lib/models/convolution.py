@@ -28,6 +28,14 @@ def causal_convolution(
     return _Convolution.apply(window, weight.to(window.dtype), None if bias is None else bias.to(window.dtype))
 
 
+def causal_convolution_step(
+    window: Float[Tensor, "B K E"], weight: Float[Tensor, "E 1 K"], bias: Float[Tensor, " E"] | None = None
+) -> Float[Tensor, "B E"]:
+    """The output at the last of K tokens."""
+    out = torch.einsum("bke,ek->be", window, weight[:, 0])
+    return out if bias is None else out + bias
+
+
 class _Convolution(torch.autograd.Function):
     """conv1d wants (B, E, T) and would copy; a channels-last image of height 1 is (B, T, E) in memory as it is.
 

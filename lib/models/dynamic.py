@@ -16,6 +16,7 @@ from lib.models.low_rate import LowRate, LowRateState
 from lib.models.mamba_block import MambaBlock, MambaConfig, fresh
 from lib.models.resample import Downsample
 from lib.models.residual import Residual
+from lib.models.shapes import check_state
 
 
 class RoutedState(NamedTuple):
@@ -83,6 +84,7 @@ class Dynamic(LowRate):
 
     def slow_step(self, state: LowRateState) -> tuple[Float[Tensor, "B D"], LowRateState]:
         slow, state = super().slow_step(state)
+        check_state(state.routed, RoutedState)
         full, used, seen = state.routed
         scores = self.router(slow)[..., 0]
         rows = ((scores > 0) & (used < quota(self.budget, seen + 1))).nonzero()[:, 0]

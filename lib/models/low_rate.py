@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.convolution import causal_convolution
+from lib.models.convolution import causal_convolution, causal_convolution_step
 from lib.models.mamba_block import MambaBlock, MambaConfig, fresh
 from lib.models.resample import Downsample, Upsample, chunks, delayed
 from lib.models.residual import Residual
@@ -72,8 +72,7 @@ class LowRate(nn.Module):
         check_shape("state.convolution", state.convolution, len(x), self.config.kernel - 1, self.config.dim)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution, fast.unsqueeze(1)], dim=1)
-        fast = torch.einsum("bkd,dk->bd", window, self.conv1d.weight[:, 0])
-        fast = F.silu(fast if self.conv1d.bias is None else fast + self.conv1d.bias)
+        fast = F.silu(causal_convolution_step(window, self.conv1d.weight, self.conv1d.bias))
         state = state._replace(convolution=window[:, 1:], chunk=torch.cat([state.chunk, fast.unsqueeze(1)], dim=1))
         if state.chunk.shape[1] < self.factor:
             state = state._replace(phases=state.phases[:, 1:])

@@ -58,6 +58,8 @@ class MambaBackbone(nn.Module):
         x = self._embedded(x, "B", "T")
         if state is None and not return_state:
             return self.norm(self.layers(x))
+        if other := [type(layer["mixer"]).__name__ for layer in self.layers if type(layer["mixer"]) is not MambaBlock]:
+            raise ValueError(f"{other[0]}: only MambaBlock takes or returns a state in forward; use step")
         state = (None,) * len(self.layers) if state is None else state
         x, after = self.layers.run(partial(MambaBlock.__call__, return_state=True), x, state)
         return (self.norm(x), after) if return_state else self.norm(x)

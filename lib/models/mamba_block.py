@@ -15,9 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.convolution import causal_convolution
+from lib.models.convolution import causal_convolution, causal_convolution_step
 from lib.models.scan import BACKENDS, selective_scan_fn, selective_scan_step
-from lib.models.shapes import check_shape
+from lib.models.shapes import check_shape, check_state
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,7 @@ class MambaBlock(nn.Module):
         self._check_state(state, len(x))
         x, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution.to(x.dtype), x.unsqueeze(1)], dim=1)
-        x = torch.einsum("bke,ek->be", window, self.conv1d.weight[:, 0])
-        x = F.silu(x if self.conv1d.bias is None else x + self.conv1d.bias)
+        x = F.silu(causal_convolution_step(window, self.conv1d.weight, self.conv1d.bias))
         delta, B, C = self._select(x)
         y, scan = selective_scan_step(state.scan, x, delta, self._A(), B, C, self.D, gate, self.dt_proj.bias, True)
         return self.out_proj(y), MambaState(window[:, 1:], scan)
@@ -151,8 +150,7 @@ class MambaBlock(nn.Module):
         return MambaState(past, like.new_zeros(batch, config.channels, config.states, dtype=precise))
 
     def _check_state(self, state: MambaState, batch: int) -> None:
-        if not isinstance(state, MambaState):
-            raise TypeError(f"state is of type {type(state).__name__}: the MambaState of a block is needed")
+        check_state(state, MambaState)
         config = self.config
         check_shape("state.convolution", state.convolution, batch, config.kernel - 1, config.channels)
         check_shape("state.scan", state.scan, batch, config.channels, config.states)

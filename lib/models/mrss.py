@@ -49,6 +49,8 @@ class MrssConfig:
             raise ValueError(f"factor = {self.factor!r}: an integer of at least 1 is needed")
         if isinstance(self.factor, tuple) and self.variant != "dual":
             raise ValueError(f"factor = {self.factor}: {self.variant!r} takes one integer, only 'dual' takes several")
+        if self.full is not None and not isinstance(self.full, int):
+            raise ValueError(f"full = {self.full!r}: an integer, or None, is needed")
         if self.variant in ("hybrid", "dynamic") and self.factors != (1,) and not 1 <= self.at_full < self.mamba.layers:
             raise ValueError(
                 f"full = {self.full}, layers = {self.mamba.layers}: {self.variant!r} needs one block of each rate"

@@ -41,7 +41,7 @@ def latency_falls(seed: pd.DataFrame, recorded: pd.DataFrame) -> Verdict:
         f"The seed's own table: r = {last.factor} is {units.change(last.seconds / first.seconds)} against MRSS r = 1, "
         f"but {units.change(last.latency_ratio)} against the baseline. "
         f"Recorded: {extent(dual['latency_ratio'])} the baseline.",
-        _decide(holds, fails),
+        decide(holds, fails),
     )
 
 
@@ -57,7 +57,7 @@ def runtime_is_sublinear(slopes: pd.DataFrame) -> Verdict:
         "A2",
         "Runtime grows sublinearly with length (abstract)",
         f"The seed measured one length. Recorded exponents with 95 % intervals: {'; '.join(found)}. One is linear.",
-        _decide(holds, fails),
+        decide(holds, fails),
     )
 
 
@@ -79,7 +79,7 @@ def memory_falls(seed: pd.DataFrame, recorded: pd.DataFrame) -> Verdict:
     verdicts = []
     for _, group in pd.concat([seed, recorded]).dropna(subset=["factor", "memory_ratio"]).groupby("machine"):
         ratios = group.sort_values("factor")["memory_ratio"]
-        verdicts.append(REPRODUCED if _falls(ratios) else CORRECTED if _falls(ratios.iloc[1:]) else CONTRADICTED)
+        verdicts.append(REPRODUCED if falls(ratios) else CORRECTED if falls(ratios.iloc[1:]) else CONTRADICTED)
     path = " → ".join(units.times(ratio) for ratio in seed.dropna(subset="factor")["memory_ratio"])
     return Verdict(
         "A4",
@@ -147,7 +147,7 @@ def trains_as_a_convolution(departure: Mapping[str, float]) -> Verdict:
         f"A convolution is linear in its input. The scan with fixed parameters is, to {units.tiny(departure['fixed'])} "
         f"of its largest output; the selective scan departs by {units.tiny(departure['selective'])}: "
         "it has no kernel to transform.",
-        _decide(control and selective, control and not selective),
+        decide(control and selective, control and not selective),
     )
 
 
@@ -169,7 +169,7 @@ def selection_saves_compute(gate: pd.DataFrame) -> Verdict:
         "Selective scanning skips tokens and saves compute (3)",
         f"With step sizes near zero nothing enters the state. It still takes {extent(closed['flops_ratio'])} the "
         f"operations and {units.listed(found)}: every token is computed, whatever the gate says.",
-        _decide(holds, fails),
+        decide(holds, fails),
     )
 
 
@@ -201,7 +201,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Markdown:
     )
 
 
-def _decide(holds: bool, fails: bool) -> str:
+def decide(holds: bool, fails: bool) -> str:
     """What is neither shown nor refuted is unsupported."""
     return REPRODUCED if holds else CONTRADICTED if fails else UNSUPPORTED
 
@@ -210,5 +210,6 @@ def _at(frame: pd.DataFrame, factor: int):
     return next(frame[frame["factor"] == factor].itertuples())
 
 
-def _falls(values: pd.Series) -> bool:
+def falls(values: pd.Series) -> bool:
+    """Does every value lie below the one before?"""
     return bool((values.diff().dropna() < 0).all())

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lib.report import units
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict
+from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, falls
 from lib.report.prose import extent
 from lib.report.tradeoffs import POINT
 
@@ -21,7 +21,7 @@ def latency_falls(dual: pd.DataFrame) -> Verdict:
         "A1",
         "MRSS lowers latency",
         f"The dual branch takes {extent(dual['latency_ratio'])} the baseline's time, over all lengths and widths.",
-        REPRODUCED if holds else CONTRADICTED if fails else UNSUPPORTED,
+        decide(holds, fails),
     )
 
 
@@ -33,7 +33,7 @@ def runtime_is_sublinear(slopes: pd.DataFrame) -> Verdict:
         "A2",
         "Runtime grows sublinearly with length",
         f"Its forward pass grows with length to the power {units.listed(found)}. One is linear.",
-        REPRODUCED if holds else CONTRADICTED if fails else UNSUPPORTED,
+        decide(holds, fails),
     )
 
 
@@ -52,8 +52,8 @@ def memory_falls(factors: pd.DataFrame) -> Verdict:
     """A4: does peak memory fall with every larger factor, or only from r = 2 on, on every machine?"""
     found = []
     for _, group in factors.dropna(subset=["factor"]).groupby("machine"):
-        steps = group.sort_values("factor")["memory_ratio"].diff().dropna()
-        found.append(REPRODUCED if (steps < 0).all() else CORRECTED if (steps.iloc[1:] < 0).all() else CONTRADICTED)
+        ratios = group.sort_values("factor")["memory_ratio"]
+        found.append(REPRODUCED if falls(ratios) else CORRECTED if falls(ratios.iloc[1:]) else CONTRADICTED)
     named = factors.dropna(subset=["factor"]).sort_values("factor")
     path = ", ".join(f"r = {row.factor}: {units.times(row.memory_ratio)}" for row in named.itertuples())
     return Verdict(
@@ -107,5 +107,5 @@ def fidelity_is_kept(compared: pd.DataFrame) -> Verdict:
         "Representational fidelity is maintained",
         f"Points of accuracy over the baseline's, {compared['seeds'].min()} seeds, 95 % intervals: "
         f"{'; '.join(found)}.".replace("-", "−"),
-        REPRODUCED if holds else CONTRADICTED if fails else UNSUPPORTED,
+        decide(holds, fails),
     )

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -35,11 +36,16 @@ def resume(
 ) -> list[float]:
     """Put the state of a training back, and return its losses; none where there is no file.
 
-    raises   ValueError, naming the file, where it is of another model or of another number of steps
+    raises   ValueError, naming the file, where it is broken, of another model or of another number of steps
     """
     if not path.exists():
         return []
-    tensors = load_file(path)
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not readable ({error}); delete it to begin anew") from None
+    if not {"steps", "losses"} <= set(tensors):
+        raise ValueError(f"{path}: holds no training; name another file")
     if tensors["steps"].item() != steps:
         raise ValueError(f"{path}: a training of {tensors['steps'].item()} steps, not {steps}; delete it to begin anew")
     try:

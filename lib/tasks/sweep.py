@@ -71,10 +71,12 @@ def planned(
     """Every variant from every seed, once for as many steps as the baseline, once for as many operations.
 
     operations  of one step or forward pass, by variant; a variant with no fewer than the baseline has equal steps only
-    raises      ValueError for a task that is not in TASKS
+    raises      ValueError for a task that is not in TASKS, and for a variant whose operations are not given
     """
     if task not in TASKS:
         raise ValueError(f"task {task!r}: one of {', '.join(TASKS)} is needed")
+    if lacking := {"baseline", *variants} - set(operations):
+        raise ValueError(f"operations of {', '.join(sorted(lacking))}: not given")
     steps, runs = PLANS[task].steps, []
     for name, config in variants.items():
         more = round(steps * operations["baseline"] / operations[name])

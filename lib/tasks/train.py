@@ -33,11 +33,13 @@ def train(
                   to begin anew. The finished model's stays
     generator     what draws the batches; its state is kept, too, so that an interruption changes nothing
     returns       the loss at every step, in the loss's unit
-    raises        ValueError for steps < 1, for fewer losses than steps, or for a file of another model or plan;
+    raises        ValueError for steps or every < 1, for fewer losses than steps, for a file of another model or plan;
                   FloatingPointError, naming the step, where a loss is not finite
     """
     if steps < 1:
         raise ValueError(f"steps = {steps}: at least 1 is needed")
+    if every < 1:
+        raise ValueError(f"every = {every}: at least 1 is needed")
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate)
     losses = [] if kept is None else checkpoint.resume(kept, steps, model, optimiser, generator)
     if losses and judge is not None and judge() >= enough:

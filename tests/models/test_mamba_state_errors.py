@@ -61,9 +61,9 @@ def test_a_state_of_another_kind_is_refused_by_its_type(generator):
         model.step(x[:, 0], None)
     with refused("state is of type Tensor: a tuple of one state per block is needed", TypeError):
         model(x, torch.zeros(2))
-    with refused("state is of type Tensor: the MambaState of a block is needed", TypeError):
+    with refused("state is of type Tensor: a MambaState is needed", TypeError):
         model(x, model.initial_state(2)[0])
-    with refused("state is of type tuple: the MambaState of a block is needed", TypeError):
+    with refused("state is of type tuple: a MambaState is needed", TypeError):
         block.step(row, model.initial_state(2))
     with refused("state.scan is of type NoneType: a tensor is needed", TypeError):
         block.step(row, MambaState(block.initial_state(2).convolution, None))

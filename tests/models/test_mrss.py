@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from lib.models import mrss
 from lib.models.mamba import MambaClassifier, MambaConfig
-from lib.models.mrss import DualBranch, LowRate, MrssConfig, matched, parameters
+from lib.models.mrss import DualBranch, Dynamic, LowRate, MrssConfig, matched, parameters
 
 SMALL = MambaConfig(dim=8, layers=2, states=4)
 RATES = [(variant, 4) for variant in mrss.VARIANTS[1:]] + [("dual", (2, 4, 8))]
@@ -107,6 +107,7 @@ WRONG = [
     ({"factor": (2, 4), "variant": "low"}, "factor = (2, 4): 'low' takes one integer, only 'dual' takes several"),
     ({"factor": (), "variant": "dual"}, "factor = (): an integer of at least 1 is needed"),
     ({"factor": 4, "variant": "hybrid", "full": 2}, "full = 2, layers = 2: 'hybrid' needs one block of each rate"),
+    ({"factor": 4, "variant": "hybrid", "full": 1.5}, "full = 1.5: an integer, or None, is needed"),
     ({"factor": 4, "variant": "dynamic", "budget": 0}, "budget = 0: more than 0 and at most 1 is needed"),
 ]
 
@@ -141,5 +142,11 @@ def test_a_state_that_does_not_fit_is_refused():
         low.step(x, low.initial_state(3))
     with refused("state.convolution of shape (3, 3, 16): (2, 3, 16) is needed"):
         dual.step(x, dual.initial_state(3))
+    dynamic = Dynamic(SMALL, 1, 1, 1)
+    with refused("state is of type tuple: a RoutedState is needed", TypeError):
+        dynamic.step(x, LowRate(SMALL, 1, 1).initial_state(2))
+    backbone = seeded(MrssConfig(SMALL, "low", 4)).backbone
+    with refused("LowRate: only MambaBlock takes or returns a state in forward; use step"):
+        backbone(torch.zeros(2, 3, 8), return_state=True)
     with refused("state of 2 slow branches: one of 1 is needed"):
         dual.step(x, DualBranch(SMALL, (2, 4)).initial_state(2))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from lib.tasks.train import train
@@ -74,6 +75,22 @@ def test_what_was_kept_of_another_training_is_refused(change, tmp_path):
     expected = "of another model" if change == "model" else "of 20 steps, not 30; delete it"
     with pytest.raises(ValueError, match=f"run.safetensors: .*{expected}"):
         train(other, losses(other, generator), 30 if change == "steps" else 20, kept=kept, progress=False)
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"xx", "not readable"), (None, "holds no training")])
+def test_a_file_that_holds_no_training_is_refused(content, message, tmp_path):
+    kept = tmp_path / "run.safetensors"
+    if content is None:
+        save_file({"other": torch.zeros(1)}, kept)
+    else:
+        kept.write_bytes(content)
+    with pytest.raises(ValueError, match=f"run.safetensors: {message}"):
+        train(nn.Linear(1, 1), iter([]), 20, kept=kept, progress=False)
+
+
+def test_a_file_is_renewed_after_a_number_of_steps():
+    with pytest.raises(ValueError, match="every = 0: at least 1 is needed"):
+        train(nn.Linear(1, 1), iter([]), 20, every=0, progress=False)
 
 
 def test_training_stops_once_it_is_good_enough():

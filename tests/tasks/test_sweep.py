@@ -49,6 +49,8 @@ def test_a_result_belongs_to_its_run_and_code(monkeypatch, tmp_path):
 def test_a_training_that_fails_says_why(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"task 'digit': one of digits, clocks, plugs, copying, induction is needed"):
         planned("digit", SMALL, {"baseline": 1}, [0])
+    with pytest.raises(ValueError, match="operations of baseline, low, r = 8: not given"):
+        planned("digits", {"low, r = 8": SMALL["low, r = 8"]}, {}, [0])
     with pytest.raises(ValueError, match="steps = 0: at least 1 is needed"):
         sweep.sweep([run(steps=0)], tmp_path, progress=False)
 
