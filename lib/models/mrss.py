@@ -76,6 +76,14 @@ def family(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
     return named
 
 
+def proposed(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
+    """What the seed report proposes, as wide as the baseline, and so with more weights: one slow branch, and three."""
+    return {
+        f"dual as wide, r = {factor}": MrssConfig(sizes, "dual", factor),
+        "hierarchy as wide": MrssConfig(sizes, "dual", (2, 4, 8)),
+    }
+
+
 def model(
     config: MrssConfig,
     inputs: int | None,

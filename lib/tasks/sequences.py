@@ -1,7 +1,9 @@
-"""Five sequence tasks for minutes on a CPU: three smooth ones, two of recall.
+"""Six sequence tasks for minutes on a CPU: three smooth ones, a fast one, two of recall.
 
 smooth   `digits`: images read pixel by pixel. `clocks`: two frequencies, one of which no short window shows.
-         `plugs`: the current that an appliance draws, from PLAID (Gao et al., 2014), as sktime ships it.
+         `motions`: what a wrist does, from BasicMotions (Clements, 2016), as sktime ships it.
+fast     `plugs`: the current that an appliance draws, from PLAID (Gao et al., 2014), as sktime ships it: of its
+         samples every second is taken, and a period has about three of those.
 recall   `copying`: repeat the items hidden in noise, in order (selective copying, Gu and Dao, 2023).
          `induction`: repeat what once followed a token (induction heads, Olsson et al., 2022).
 """
@@ -21,7 +23,7 @@ IGNORE = -100  # a token without an answer
 class Task:
     """What a model is trained on and judged by.
 
-    kind        "smooth" or "recall"
+    kind        "smooth", "fast" or "recall"
     length      T
     inputs      features F of a token; None where tokens are numbers below `vocabulary`
     pooling     "mean": one answer per sequence; "none": one per token, IGNORE where there is none
@@ -67,7 +69,7 @@ def digits(generator: torch.Generator, side: int = 16) -> Task:
     data = load_digits()
     images = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 8 - 1
     x = F.interpolate(images, size=(side, side), mode="bilinear").flatten(1).unsqueeze(-1)
-    return _from_collection("digits", x, torch.tensor(data.target), 0.25, generator)
+    return _from_collection("digits", "smooth", x, torch.tensor(data.target), 0.25, generator)
 
 
 def plugs(generator: torch.Generator, length: int = 256) -> Task:
@@ -84,7 +86,21 @@ def plugs(generator: torch.Generator, length: int = 256) -> Task:
         current = torch.tensor(series.to_numpy(), dtype=torch.float32)[-2 * length :: 2]
         rows[tuple(series)] = F.pad(current / current.abs().max(), (length - len(current), 0)), int(appliance)
     currents, answers = zip(*rows.values(), strict=True)
-    return _from_collection("plugs", torch.stack(currents).unsqueeze(-1), torch.tensor(answers), 0.5, generator)
+    return _from_collection("plugs", "fast", torch.stack(currents).unsqueeze(-1), torch.tensor(answers), 0.5, generator)
+
+
+def motions(generator: torch.Generator) -> Task:
+    """Standing, walking, running or badminton? 80 recordings of a wrist, 10 s each; half of them the test.
+
+    A token is three axes of an accelerometer and three of a gyroscope, ten times a second, over their deviations.
+    """
+    from sktime.datasets import load_basic_motions
+
+    recordings, activities = load_basic_motions(return_type="numpy3d")
+    names = {name: number for number, name in enumerate(sorted(set(activities)))}
+    x = torch.tensor(recordings, dtype=torch.float32).mT
+    x = x / x.std((0, 1))
+    return _from_collection("motions", "smooth", x, torch.tensor([names[name] for name in activities]), 0.5, generator)
 
 
 def clocks(generator: torch.Generator, length: int = 256) -> Task:
@@ -140,7 +156,7 @@ def induction(generator: torch.Generator, length: int = 64, vocabulary: int = 10
     return _drawn("induction", "recall", length, vocabulary, draw, generator, vocabulary=vocabulary)
 
 
-TASKS = {task.__name__: task for task in (digits, clocks, plugs, copying, induction)}
+TASKS = {task.__name__: task for task in (digits, clocks, motions, plugs, copying, induction)}
 
 
 def _check(**bounds: tuple[int, int, int | None]) -> None:
@@ -166,8 +182,10 @@ def _drawn(
     return Task(name, kind, length, inputs, vocabulary, classes, pooling, draw, draw(1024, generator), endless=True)
 
 
-def _from_collection(name: str, x: Tensor, answers: Tensor, share: float, generator: torch.Generator) -> Task:
-    """A smooth task of so many sequences; a random share of them is the test."""
+def _from_collection(
+    name: str, kind: str, x: Tensor, answers: Tensor, share: float, generator: torch.Generator
+) -> Task:
+    """A task of so many sequences; a random share of them is the test."""
     order = torch.randperm(len(x), generator=generator)
     test, train = order.split([round(share * len(x)), len(x) - round(share * len(x))])
 
@@ -177,4 +195,4 @@ def _from_collection(name: str, x: Tensor, answers: Tensor, share: float, genera
 
     sizes = {"length": x.shape[1], "inputs": x.shape[2], "vocabulary": None, "classes": int(answers.max()) + 1}
     held_out = x[test], answers[test]
-    return Task(name, "smooth", **sizes, pooling="mean", draw=partial(draw, train), test=held_out, endless=False)
+    return Task(name, kind, **sizes, pooling="mean", draw=partial(draw, train), test=held_out, endless=False)

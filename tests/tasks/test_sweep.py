@@ -19,8 +19,8 @@ def run(seed=0, variant="low, r = 8", task="induction", steps=3):
 
 def test_a_seed_decides_everything():
     one, two, other = (train_one(run(seed)) for seed in (0, 0, 1))
-    assert (one.accuracy, one.loss) == (two.accuracy, two.loss)
-    assert one.loss != other.loss
+    assert (one.accuracy, one.losses) == (two.accuracy, two.losses)
+    assert one.losses != other.losses
 
 
 def test_finished_trainings_are_not_repeated(tmp_path):
@@ -47,7 +47,9 @@ def test_a_result_belongs_to_its_run_and_code(monkeypatch, tmp_path):
 
 
 def test_a_training_that_fails_says_why(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"task 'digit': one of digits, clocks, plugs, copying, induction is needed"):
+    with pytest.raises(
+        ValueError, match=r"task 'digit': one of digits, clocks, motions, plugs, copying, induction is needed"
+    ):
         planned("digit", SMALL, {"baseline": 1}, [0])
     with pytest.raises(ValueError, match="operations of baseline, low, r = 8: not given"):
         planned("digits", {"low, r = 8": SMALL["low, r = 8"]}, {}, [0])
