@@ -39,7 +39,7 @@ PLANS = {
     "digits": Plan(400, 32, 8e-3),
     "clocks": Plan(300, 32, 8e-3),
     "motions": Plan(200, 32, 8e-3),
-    "plugs": Plan(500, 32, 8e-3),
+    "plugs": Plan(400, 32, 8e-3),
     "copying": Plan(1000, 64, 6e-3),  # at 8e-3 one of five baselines diverges
     "induction": Plan(500, 64, 6e-3),
 }
