@@ -29,7 +29,11 @@ class RecordError(ValueError):
 
 
 class Case(BaseModel):
-    """One variant at one setting. `seconds` are raw, one per timed run; `accuracies` map a seed to a share in 0..1."""
+    """One variant at one setting. `seconds` are raw, one per timed run.
+
+    accuracies  seed -> share in 0..1
+    losses      [nats] seed -> means over every twentieth of the steps planned; fewer where training ended early
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,6 +43,7 @@ class Case(BaseModel):
     peak_bytes: int | None = Field(default=None, ge=0)
     flops: int | None = Field(default=None, ge=0)
     accuracies: dict[int, float] = {}
+    losses: dict[int, list[float]] = {}
     error: str | None = None
 
     @model_validator(mode="after")

@@ -39,6 +39,12 @@ def test_a_record_tells_where_it_comes_from(path):
     assert record.environment.threads >= 1
 
 
+def test_what_trainings_left_is_read_back_by_seed(tmp_path):
+    case = Case(variant="low", parameters={"steps": 40}, accuracies={0: 0.5, 3: 0.75}, losses={0: [2.0, 1.0], 3: [2.5]})
+    record = records.new("trained", [case], seed=0, parameters={})
+    assert records.read(records.write(record, tmp_path)).cases == [case]
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

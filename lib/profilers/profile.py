@@ -66,8 +66,3 @@ def describe(error: Exception) -> str:
     first = (str(error).strip().splitlines() or [""])[0]
     memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in first
     return f"{'out of memory' if memory else type(error).__name__}: {first}"
-
-
-def training_step(model: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """What a training step computes: a forward pass, and the gradients of all weights, of the output's mean square."""
-    return torch.autograd.grad(model(x).square().mean(), list(model.parameters()), allow_unused=True)

@@ -30,6 +30,26 @@ def accuracies(records: Iterable[Record]) -> pd.DataFrame:
     )
 
 
+def losses(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per case, seed and twentieth of its training: the case's parameters, seed, step, loss [nats]."""
+    return pd.DataFrame(
+        [
+            {
+                "machine": machine_title(record),
+                "variant": case.variant,
+                **case.parameters,
+                "seed": seed,
+                "step": (number + 1) * max(1, case.parameters["steps"] // 20),
+                "loss": loss,
+            }
+            for record in records
+            for case in record.cases
+            for seed, means in case.losses.items()
+            for number, loss in enumerate(means)
+        ]
+    )
+
+
 def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
     """Mean, and Student's interval of it, low and high.
 
@@ -61,3 +81,19 @@ def compared(frame: pd.DataFrame, baseline: str = "baseline") -> pd.DataFrame:
                 row |= dict(zip((name, f"{name}_low", f"{name}_high"), interval(values), strict=True))
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def judged(frame: pd.DataFrame, point: float = 0.01) -> pd.DataFrame:
+    """Add `verdict`: is a variant at most a point below the baseline? By mean, and by the whole interval.
+
+    frame  of `compared`
+    point  what may be lost, as a share
+    """
+    words = [
+        "kept" if row.difference_low >= -point
+        else "lost" if row.difference_high < -point
+        else "kept on average" if row.difference >= -point
+        else "lost on average"
+        for row in frame.itertuples()
+    ]  # fmt: skip
+    return frame.assign(verdict=words)

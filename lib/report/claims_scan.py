@@ -10,7 +10,7 @@ import pandas as pd
 
 from lib.report import units
 from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, falls
-from lib.report.prose import extent
+from lib.report.prose import extent, points
 from lib.report.tradeoffs import POINT
 
 
@@ -99,13 +99,11 @@ def fidelity_is_kept(compared: pd.DataFrame) -> Verdict:
     holds = (compared["difference_low"] >= -POINT).all()
     fails = (compared["difference_high"] < -POINT).any()
     found = [
-        f"{row.task} {100 * row.difference:+.1f} [{100 * row.difference_low:+.1f}, {100 * row.difference_high:+.1f}]"
-        for row in compared.itertuples()
+        f"{row.task} {points(row.difference, row.difference_low, row.difference_high)}" for row in compared.itertuples()
     ]
     return Verdict(
         "A7",
         "Representational fidelity is maintained",
-        f"Points of accuracy over the baseline's, {compared['seeds'].min()} seeds, 95 % intervals: "
-        f"{'; '.join(found)}.".replace("-", "−"),
+        f"Points of accuracy over the baseline's, {compared['seeds'].min()} seeds, 95 % intervals: {'; '.join(found)}.",
         decide(holds, fails),
     )

@@ -44,25 +44,6 @@ def memory_by_factor(ax: Axes, frame: pd.DataFrame) -> Axes:
     return _finish(ax)
 
 
-def latency_against_memory(ax: Axes, frame: pd.DataFrame, chosen: str | None = None) -> Axes:
-    """Both costs over the baseline's, one point per machine and factor; `chosen` variant's points are set off."""
-    shown = frame.dropna(subset=["latency_ratio", "memory_ratio"])
-    machines = shown.groupby("machine", sort=False)
-    for (machine, group), marker, colour in zip(machines, MARKERS, sns.color_palette(), strict=False):
-        picked = group["variant"].eq(chosen) if chosen else group["variant"].notna()
-        rest = group[~picked]
-        ax.scatter(rest["memory_ratio"], rest["latency_ratio"], marker=marker, color="0.8")
-        group = group[picked]
-        ax.scatter(group["memory_ratio"], group["latency_ratio"], s=60, marker=marker, color=colour, label=machine)
-        for row in group.itertuples():
-            ax.annotate(row.variant, (row.memory_ratio, row.latency_ratio), (6, 4), textcoords="offset points")
-    ax.set(xlabel="peak memory / baseline", ylabel="latency / baseline")
-    ax.set(xlim=(0.9, 1.1 * shown["memory_ratio"].max()), ylim=(0.8, 1.1 * shown["latency_ratio"].max()))
-    ax.set_title(f"{chosen or 'Every variant'}: latency against memory", fontsize="medium")
-    ax.legend(frameon=False, fontsize="small", loc="upper left")
-    return ax
-
-
 def latency_over(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str = "length") -> Axes:
     """Median latency [ms] over a size on log axes, one machine, a fitted slope with its interval per variant."""
     _growth(ax, frame, slopes, over, "seconds", 1e3)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from lib.profilers.memory import available_bytes
 from lib.report.units import binary
 
+TASKS = ("digits", "clocks", "motions", "plugs", "copying", "induction")  # those of lib.tasks.sequences
 MARK = "# Parameters"  # the first line of a parameters cell, ours and papermill's
 
 
@@ -66,6 +67,17 @@ class Mrss(Parameters):
     length: int = Field(ge=16, description="a sequence length in tokens, a whole number, at least 16")
     dim: int = Field(ge=1, description="a number of channels, a whole number, at least 1")
     taps: int = Field(ge=1, description="a length of the convolution, a whole number, at least 1")
+    longest: int = Field(ge=256, description="the longest sequence of the models, a whole number, at least 256")
+    width: int = Field(ge=64, multiple_of=4, description="channels of the wider models, a multiple of 4, at least 64")
+    layers: int = Field(ge=2, description="a number of blocks, a whole number, at least 2")
+    retrain: bool = Field(description="True or False")
+    task: Literal[*TASKS, "all"] = Field(description=f"{', '.join(map(repr, TASKS))} or 'all'")
+    seeds: int = Field(ge=2, description="a number of trainings of each kind, a whole number, at least 2")
+    steps: int = Field(ge=0, description="training steps of the baseline, a whole number; 0 for the task's own")
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return TASKS if self.task == "all" else (self.task,)
 
 
 class SsmBackground(Parameters):

@@ -34,3 +34,8 @@ def per_machine(frame: pd.DataFrame, column: str) -> str:
 def out_of(count: int, total: int) -> str:
     """`none of 3`, `1 of 3`, `all 3`."""
     return f"none of {total}" if count == 0 else f"all {total}" if count == total else f"{count} of {total}"
+
+
+def points(difference: float, low: float, high: float) -> str:
+    """A difference of shares and its interval, in points: `−0.4 [−1.0, +0.2]`."""
+    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−")

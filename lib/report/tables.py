@@ -62,6 +62,48 @@ def speedups(frame: pd.DataFrame, baseline: str, caption: str) -> Markdown:
     return table(columns, caption)
 
 
+def models_table(forward: pd.DataFrame, training: pd.DataFrame, caption: str) -> Markdown:
+    """Weights, operations, latency and memory of models over the baseline's, in both passes; quartiles in brackets.
+
+    forward, training  cases with ratios to the baseline, of the same variants; one machine and setting
+    """
+    columns: dict[str, list[str]] = {
+        "variant": list(forward["variant"]),
+        "weights": [f"{count / 1e6:.2f} M" for count in forward["parameters"]],
+        "operations": [_or_error(row.flops_ratio, row, "{:.2f}") for row in forward.itertuples()],
+    }
+    for name, part in (("forward", forward), ("training", training)):
+        rows = part.set_index("variant").loc[columns["variant"]]
+        columns[f"latency, {name}"] = [
+            _or_error(row.latency_ratio, row, f"{{:.2f}} ({row.latency_ratio_low:.2f} – {row.latency_ratio_high:.2f})")
+            for row in rows.itertuples()
+        ]
+        columns[f"memory, {name}"] = [_or_error(row.memory_ratio, row, "{:.2f}") for row in rows.itertuples()]
+    return table(columns, f"{caption}; all but weights over the baseline's, quartiles in brackets")
+
+
+def accuracy_table(frame: pd.DataFrame, caption: str) -> Markdown:
+    """Accuracy [%] of the baseline and difference [points] of every variant, with intervals and verdicts; one machine.
+
+    frame  of `lib.report.accuracy.judged`
+    """
+    base = frame[frame["variant"] == "baseline"].set_index("task")
+    rows = frame[frame["variant"] != "baseline"]
+    return table(
+        {
+            "task": list(rows["task"]),
+            "baseline [%]": [f"{100 * base['accuracy'][task]:.1f}" for task in rows["task"]],
+            "variant": list(rows["variant"]),
+            "equal": list(rows["budget"]),
+            "difference [points]": [
+                prose.points(row.difference, row.difference_low, row.difference_high) for row in rows.itertuples()
+            ],
+            "verdict": list(rows["verdict"]),
+        },
+        caption,
+    )
+
+
 def provenance(record, machine: str) -> str:
     """Machine, day and commit of a record, for a caption."""
     code = "unknown commit" if record.commit is None else f"commit {record.commit[:7]}"

@@ -8,6 +8,7 @@ from matplotlib.ticker import NullLocator
 from lib.report.figures import BASELINE, MARKERS
 
 POINT = 0.01  # of accuracy: what a variant may lose
+DASHES = ("--", ":", "-.", "-", (0, (3, 1, 1, 1, 1, 1)))
 LABELS = {"steps": "as many steps", "operations": "as many operations"}
 
 
@@ -53,6 +54,19 @@ def accuracy_differences(ax: Axes, frame: pd.DataFrame) -> Axes:
     base = frame.loc[frame["variant"] == "baseline", "accuracy"].iloc[0]
     ax.set_title(f"{frame['task'].iloc[0]}: baseline {base:.1%}".replace("%", " %"), fontsize="medium")
     ax.set_xlabel("accuracy − baseline's [points]")
+    return ax
+
+
+def loss_curves(ax: Axes, frame: pd.DataFrame) -> Axes:
+    """Training loss [nats] over steps, a line per seed, a colour and a dash per variant; one task and machine."""
+    colours = dict(zip(frame["variant"].unique(), sns.color_palette("colorblind"), strict=False))
+    for (variant, _), group in frame.groupby(["variant", "seed"], sort=False):
+        dash = DASHES[list(colours).index(variant)]
+        ax.plot(group["step"], group["loss"], linestyle=dash, color=colours[variant], linewidth=0.9, label=variant)
+    handles = {line.get_label(): line for line in ax.lines}
+    ax.legend(handles.values(), handles.keys(), frameon=False, fontsize="small")
+    ax.set(xlabel="training step", ylabel="loss [nats]", yscale="log")
+    ax.set_title(frame["task"].iloc[0], fontsize="medium")
     return ax
 
 

@@ -89,6 +89,13 @@ def test_a_matched_model_has_as_many_weights(variant, dim, layers, factor):
     assert abs(parameters(found) / wanted - 1) <= mrss.NEAR
 
 
+def test_what_the_seed_proposes_is_as_wide_as_the_baseline():
+    made = mrss.proposed(SMALL, 4)
+    assert list(made) == ["dual as wide, r = 4", "hierarchy as wide"]
+    assert [config.factors for config in made.values()] == [(4,), (2, 4, 8)]
+    assert all((config.variant, config.mamba) == ("dual", SMALL) for config in made.values())
+
+
 def test_counting_weights_draws_no_number_that_others_would_get():
     before = torch.get_rng_state()
     parameters(MrssConfig(SMALL, "hybrid", 4))

@@ -56,3 +56,23 @@ def test_accuracies_come_from_the_cases_of_records(record):
     rows = accuracy.accuracies([trained])
     assert list(zip(rows["seed"], rows["accuracy"], strict=True)) == [(0, 0.5), (1, 0.75)]
     assert set(rows["variant"]) == {record.cases[0].variant}
+
+
+def test_losses_stand_at_the_steps_they_were_taken_at(record):
+    case = record.cases[0].model_copy(update={"losses": {3: [2.0, 1.0]}, "parameters": {"task": "t", "steps": 400}})
+    rows = accuracy.losses([record.model_copy(update={"cases": [case]})])
+    assert list(zip(rows["seed"], rows["step"], rows["loss"], strict=True)) == [(3, 20, 2.0), (3, 40, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("low", "middle", "high", "verdict"),
+    [
+        (-0.009, 0.0, 0.01, "kept"),
+        (-0.02, -0.009, 0.01, "kept on average"),
+        (-0.04, -0.02, 0.0, "lost on average"),
+        (-0.04, -0.03, -0.011, "lost"),
+    ],
+)
+def test_a_variant_is_judged_by_its_mean_and_its_interval(low, middle, high, verdict):
+    rows = pd.DataFrame([{"difference_low": low, "difference": middle, "difference_high": high}])
+    assert list(accuracy.judged(rows)["verdict"]) == [verdict]

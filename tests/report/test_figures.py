@@ -64,23 +64,6 @@ def test_series_differ_in_more_than_colour(ax, frame):
     assert len(set(markers)) == 2
 
 
-def points(ax):
-    return {tuple(point) for one in ax.collections for point in one.get_offsets().tolist()}
-
-
-def test_both_costs_are_drawn_for_every_variant(ax, frame):
-    figures.latency_against_memory(ax, frame)
-    assert points(ax) == {(1, 1), (2.5, 3), (2, 2)}
-    assert {text.get_text() for text in ax.texts} == {"baseline", "r = 1", "r = 2"}
-
-
-def test_a_chosen_variant_is_set_off_and_the_others_stay(ax, frame):
-    figures.latency_against_memory(ax, frame, "r = 2")
-    assert points(ax) == {(1, 1), (2.5, 3), (2, 2)}
-    assert [text.get_text() for text in ax.texts] == ["r = 2"]
-    assert ax.get_title().startswith("r = 2")
-
-
 def test_memory_is_drawn_over_any_size_in_mebibytes(ax, record):
     rows = frames.gather([record], "lengths").assign(memory_bytes=2**20)
     figures.memory_over(ax, rows, frames.slopes(rows, "memory_bytes"))

@@ -2,9 +2,11 @@ import pytest
 
 from lib.report import parameters
 from lib.report.parameters import MARK, Mrss, ParameterError, SsmBackground, check, fits
+from lib.tasks.sequences import TASKS
 
 GOOD = {
     "r": 4, "batch": 2, "length": 64, "dim": 8, "taps": 5, "runs": 2, "warmup": 0,
+    "longest": 256, "width": 64, "layers": 2, "retrain": False, "task": "digits", "seeds": 2, "steps": 0,
     "seed": 1, "device": "cpu", "dtype": "float32", "record": False,
 }  # fmt: skip
 CELL = (
@@ -34,12 +36,21 @@ def test_good_parameters_pass():
         ("device", "tpu", "`device` is 'tpu'; allowed is 'auto', 'cpu'.*this machine has cpu"),
         ("record", 1, "`record` is 1; allowed is True or False"),
         ("seed", -1, "`seed` is -1; allowed is"),
+        ("task", "digit", "`task` is 'digit'; allowed is 'digits', 'clocks'.* or 'all'"),
+        ("seeds", 1, "`seeds` is 1; allowed is a number of trainings of each kind, a whole number, at least 2"),
+        ("width", 66, "`width` is 66; allowed is .* a multiple of 4"),
     ],
 )
 def test_a_bad_value_gets_one_line_with_what_is_allowed(name, value, allowed):
     with pytest.raises(ParameterError, match=allowed) as caught:
         check(Mrss, notebook(**{name: value}))
     assert "\n" not in str(caught.value)
+
+
+def test_tasks_are_those_that_exist():
+    assert tuple(TASKS) == parameters.TASKS
+    assert check(Mrss, notebook(task="all")).tasks == parameters.TASKS
+    assert check(Mrss, notebook(task="clocks")).tasks == ("clocks",)
 
 
 @pytest.mark.parametrize(("typo", "near"), [("rr", "r"), ("lenght", "length"), ("bach", "batch")])

@@ -19,3 +19,7 @@ def test_machines_are_named_beside_their_figures():
 
 def test_counts_read_as_words():
     assert [prose.out_of(count, 3) for count in (0, 1, 3)] == ["none of 3", "1 of 3", "all 3"]
+
+
+def test_a_difference_stands_with_its_interval_in_points():
+    assert prose.points(-0.004, -0.0101, 0.002) == "−0.4 [−1.0, +0.2]"

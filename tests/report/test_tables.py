@@ -60,3 +60,27 @@ def test_speedups_turn_ratios_and_their_quartiles_round(record):
     assert "baseline / this, lengths" in header
     assert "1.0 (1.0 – 1.0)" in base
     assert "2.0 (2.0 – 2.0)" in two
+
+
+def test_models_stand_with_both_passes(record):
+    forward = frames.ratios(frames.gather([record], "factors")).assign(parameters=2_500_000)
+    training = forward.assign(latency_ratio=7.0)
+    header, _, base, _, two, failed = lines(tables.models_table(forward, training, "caption"))
+    assert [cell.strip() for cell in header.strip("|").split("|")] == [
+        "variant", "weights", "operations", "latency, forward", "memory, forward", "latency, training",
+        "memory, training",
+    ]  # fmt: skip
+    assert "2.50 M" in base
+    assert "2.00 (2.00 – 2.00)" in two
+    assert "7.00 (2.00 – 2.00)" in two
+    assert "out of memory" in failed
+
+
+def test_differences_stand_in_points_with_their_verdict():
+    row = {"task": "t", "variant": "baseline", "budget": "steps", "accuracy": 0.9, "difference": 0.0}
+    other = row | {"variant": "low", "difference": -0.021, "verdict": "lost"}
+    frame = frames.pd.DataFrame([row, other]).assign(difference_low=-0.03, difference_high=0.01)
+    (*_, shown) = lines(tables.accuracy_table(frame, "caption"))
+    assert [cell.strip() for cell in shown.strip("|").split("|")] == [
+        "t", "90.0", "low", "steps", "−2.1 [−3.0, +1.0]", "lost",
+    ]  # fmt: skip

@@ -78,3 +78,16 @@ def test_the_chosen_task_is_set_off(ax, quality):
     assert (list(line.get_xdata()), list(line.get_ydata())) == ([0.4], [-2])
     assert len(ax.collections[0].get_offsets()) == 2
     assert ax.get_title() == "u: left is faster, up is better"
+
+
+def test_every_seed_has_its_line_and_every_variant_one_name(ax):
+    rows = [
+        {"task": "t", "variant": variant, "seed": seed, "step": step, "loss": 1 / step}
+        for variant in ("baseline", "low")
+        for seed in (0, 1)
+        for step in (20, 40)
+    ]
+    assert tradeoffs.loss_curves(ax, pd.DataFrame(rows)) is ax
+    assert len(ax.lines) == 4
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["baseline", "low"]
+    assert ax.lines[0].get_linestyle() != ax.lines[2].get_linestyle()

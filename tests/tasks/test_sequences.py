@@ -5,7 +5,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from lib.tasks.sequences import IGNORE, TASKS, copying, digits, induction, plugs
+from lib.tasks.sequences import IGNORE, TASKS, copying, digits, induction, motions, plugs
 
 
 def made(name, seed=0):
@@ -34,7 +34,7 @@ def test_a_seed_gives_the_same_task(name):
     assert not torch.equal(one.test[0], other.test[0])
 
 
-@pytest.mark.parametrize("name", ["digits", "plugs"])
+@pytest.mark.parametrize("name", ["digits", "plugs", "motions"])
 def test_no_sequence_of_the_test_is_trained_on(name, generator):
     task = made(name)
     seen = {row.numpy().tobytes() for row in task.draw(2000, generator)[0]}
@@ -46,6 +46,8 @@ def test_collections_are_whole():
     assert len(digits(generator).test[0]) == round(1797 / 4)
     assert len(plugs(generator).test[0]) == round((1074 - 5) / 2)
     assert set(plugs(generator).test[1].tolist()) == set(range(11))
+    assert motions(generator).test[0].shape == (40, 100, 6)
+    assert set(motions(generator).test[1].tolist()) == set(range(4))
 
 
 def test_what_is_copied_stands_in_the_noise_in_this_order(generator):

@@ -1,0 +1,39 @@
+"""What models cost in a forward pass and in a training step."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from operator import call
+
+import torch
+from torch import Tensor, nn
+
+from lib.profilers.profile import Profile, profile
+
+
+def passes(
+    models: Mapping[str, nn.Module],
+    x: Tensor,
+    *,
+    uncounted: Callable[[nn.Module, Tensor], int] | None = None,
+    **options,
+) -> dict[str, dict[str, Profile]]:
+    """Profile models on one input, interleaved: all forward passes first, then all training steps.
+
+    uncounted  operations of a forward pass that the counter of matrix products does not see
+    options    of `lib.profilers.profile.profile`
+    returns    "forward" and "training" -> name -> profile. Operations are those of the forward pass, and none for a
+               training step: a compiled backward pass hides its own
+    """
+    forward = profile({name: partial(call, model, x) for name, model in models.items()}, inference=True, **options)
+    for name, result in forward.items():
+        if uncounted is not None and result.error is None:
+            forward[name] = replace(result, flops=result.flops + uncounted(models[name], x))
+    steps = {name: partial(training_step, model, x) for name, model in models.items()}
+    training = profile(steps, inference=False, **options)
+    return {"forward": forward, "training": {name: replace(one, flops=None) for name, one in training.items()}}
+
+
+def training_step(model: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    """What a training step computes: a forward pass, and the gradients of all weights, of the output's mean square."""
+    return torch.autograd.grad(model(x).square().mean(), list(model.parameters()), allow_unused=True)

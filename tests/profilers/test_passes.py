@@ -1,0 +1,41 @@
+import torch
+from torch import nn
+
+from lib.profilers.passes import passes, training_step
+
+LINEAR, X = nn.Linear(3, 2), torch.ones(4, 3)
+
+
+class Broken(nn.Module):
+    def forward(self, x):
+        raise RuntimeError("no")
+
+
+def measured(models, **options):
+    return passes(models, X, runs=2, warmup=0, progress=False, **options)
+
+
+def test_a_forward_pass_counts_what_the_counter_does_not_see():
+    plain = measured({"linear": LINEAR})["forward"]["linear"]
+    more = measured({"linear": LINEAR}, uncounted=lambda model, x: len(x))["forward"]["linear"]
+    assert (plain.flops, more.flops) == (2 * 4 * 3 * 2, 2 * 4 * 3 * 2 + 4)
+
+
+def test_a_training_step_holds_more_and_has_no_operations():
+    both = measured({"linear": LINEAR})
+    assert len(both["training"]["linear"].seconds) == 2
+    assert both["training"]["linear"].peak_bytes > both["forward"]["linear"].peak_bytes
+    assert both["training"]["linear"].flops is None
+
+
+def test_a_model_that_fails_is_a_result_in_both_passes():
+    both = measured({"broken": Broken(), "linear": LINEAR}, uncounted=lambda *_: 1)
+    assert [both[part]["broken"].error for part in both] == ["RuntimeError: no"] * 2
+    assert [len(both[part]["linear"].seconds) for part in both] == [2, 2]
+
+
+def test_a_training_step_gives_every_gradient_and_keeps_none():
+    model, x = torch.nn.Linear(3, 2), torch.ones(4, 3)
+    gradients = training_step(model, x)
+    model(x).square().mean().backward()
+    assert all(torch.equal(ours, weight.grad) for ours, weight in zip(gradients, model.parameters(), strict=True))
