@@ -3,7 +3,7 @@
     paths         where things are in this repository
     requirements  what an interpreter lacks to run a chapter
     models        torch modules and pure functions
-    kernels       the selective scan's backends: C++, torch, Triton
+    kernels       the selective scan's backends: C++, torch, Triton; the recurrence of modes: C++, torch
     tasks         seeded data, and the loop that trains on it
     profilers     latency, memory, FLOPs of any callable
     provenance    on which machine, with which versions, at which commit
@@ -18,6 +18,8 @@ Symbols, as in the papers; a test holds the page `book/notation.md` to this list
     E  channels inside a Mamba block
     G  groups of channels that share one B and one C of a scan
     N  state size per channel
+    M  damped modes per channel
     K  taps of a convolution
+    L  taps of a long kernel
     r  downsampling factor (called `factor` in code)
 """

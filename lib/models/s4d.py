@@ -15,6 +15,9 @@ import torch
 from jaxtyping import Complex, Float, Inexact
 from torch import Tensor, nn
 
+from lib.models.fft_convolution import causal_convolution
+from lib.models.vandermonde import impulse_response
+
 
 def initial_eigenvalues(name: str, states: int) -> Complex[Tensor, " M"]:
     """Eigenvalues of A in float64 precision, per unit of time: N/2, one of each conjugate pair, or N for "real".
@@ -53,13 +56,6 @@ def bilinear(a: Inexact[Tensor, "D M"], dt: Float[Tensor, "D 1"]) -> tuple[Tenso
     """A_bar and B_bar, (D, M) each, by the trapezoidal rule with step dt."""
     half = dt * a / 2
     return (1 + half) / (1 - half), dt / (1 - half)
-
-
-def causal_convolution(x: Float[Tensor, "B T D"], kernel: Float[Tensor, "D K"]) -> Float[Tensor, "B T D"]:
-    """The sum over k of kernel[k] x[t - k] in each channel, by FFT; padded with zeros, so that nothing wraps round."""
-    length, points = x.shape[1], x.shape[1] + kernel.shape[1]
-    spectrum = torch.fft.rfft(x, points, dim=1) * torch.fft.rfft(kernel, points).T
-    return torch.fft.irfft(spectrum, points, dim=1)[:, :length]
 
 
 class S4D(nn.Module):
@@ -121,22 +117,15 @@ class S4D(nn.Module):
         source   section 3.2 of the paper: C times a Vandermonde matrix
         """
         _at_least_one(length=length)
-        decay, gain, output = (weight.to(torch.promote_types(weight.dtype, torch.float64)) for weight in self._modes())
-        # A_bar^(q width + s) = A_bar^(q width) A_bar^s: two matrices of about sqrt(T) columns and their product, per
-        # channel, stand for the (D, M, T) Vandermonde matrix. Powers are taken in double precision: in float32 the
-        # phase of A_bar^k would be off by more and more as k grows.
-        width = 1 << ((length - 1).bit_length() + 1) // 2
-        fine = _powers(decay, width)
-        coarse = (output * gain)[..., None] * _powers(fine[..., -1] * decay, -(-length // width))
-        fine, coarse = (_parts(x).to(self.skip.dtype) for x in (fine, coarse.conj()))
-        return torch.einsum("dmqz,dmsz->dqs", coarse, fine).flatten(1)[:, :length]
+        decay, gain, output = (x.to(torch.promote_types(x.dtype, torch.float64)) for x in self.modes())
+        return impulse_response(decay, output * gain, length, self.skip.dtype)
 
     def recurrent(
         self, x: Float[Tensor, "B T D"], state: Inexact[Tensor, "B D M"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Inexact[Tensor, "B D M"]]:
         """The recurrent view, token after token, and the state after the last one: an earlier call's carries on."""
         self._check(x, "B", "T", state=state)
-        modes = self._modes()
+        modes = self.modes()
         state = self.initial_state(len(x)) if state is None else state
         outputs = []
         for token in x.unbind(1):
@@ -149,19 +138,14 @@ class S4D(nn.Module):
     ) -> tuple[Float[Tensor, "B D"], Inexact[Tensor, "B D M"]]:
         """One token of the recurrent view: its output and the new state."""
         self._check(x, "B", state=state)
-        return self._advance(self._modes(), state, x)
+        return self._advance(self.modes(), state, x)
 
     def initial_state(self, batch: int) -> Inexact[Tensor, "B D M"]:
         """Zeros, complex unless init is "real": with N real numbers per channel either way."""
         dtype = self.skip.dtype if self.a_imag is None else self.skip.dtype.to_complex()
         return torch.zeros(batch, *self.log_a_real.shape, dtype=dtype, device=self.skip.device)
 
-    def _advance(self, modes: tuple[Tensor, Tensor, Tensor], state: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        decay, gain, output = modes
-        state = decay * state + gain * x[..., None]
-        return (output * state).sum(-1).real + self.skip * x, state
-
-    def _modes(self) -> tuple[Inexact[Tensor, "D M"], Inexact[Tensor, "D M"], Inexact[Tensor, "D M"]]:
+    def modes(self) -> tuple[Inexact[Tensor, "D M"], Inexact[Tensor, "D M"], Inexact[Tensor, "D M"]]:
         """A_bar, B_bar and C of every mode, C doubled where a mode stands for a pair."""
         a = -torch.exp(self.log_a_real.double())
         if self.a_imag is not None:
@@ -170,6 +154,11 @@ class S4D(nn.Module):
         output = self.C if self.a_imag is None else 2 * torch.view_as_complex(self.C)
         # Worked out in double precision, rounded once: from two roundings of A_bar the views would drift apart with T.
         return decay.to(output.dtype), gain.to(output.dtype), output
+
+    def _advance(self, modes: tuple[Tensor, Tensor, Tensor], state: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        decay, gain, output = modes
+        state = decay * state + gain * x[..., None]
+        return (output * state).sum(-1).real + self.skip * x, state
 
     def _check(self, x: Tensor, *axes: str, state: Tensor | None = None) -> None:
         dim, modes = self.log_a_real.shape
@@ -197,19 +186,6 @@ INITIAL: dict[str, Callable[[int], np.ndarray]] = {
     "real": lambda states: -1.0 - np.arange(states),
 }
 DISCRETISATIONS = {"zoh": zero_order_hold, "bilinear": bilinear}
-
-
-def _powers(base: Inexact[Tensor, "D M"], count: int) -> Inexact[Tensor, "D M K"]:
-    """Powers 0 .. count-1 by doubling: no logarithm, which a real A_bar below zero would not have."""
-    powers, square = torch.ones_like(base)[..., None], base[..., None]
-    while powers.shape[-1] < count:
-        powers, square = torch.cat([powers, square * powers], dim=-1), square * square
-    return powers[..., :count]
-
-
-def _parts(x: Tensor) -> Tensor:
-    """Real and imaginary part on a new last axis, of length one for real x: Re(conj(a) b) is their inner product."""
-    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x[..., None]
 
 
 def _at_least_one(**sizes: int) -> None:

@@ -1,0 +1,36 @@
+"""Impulse responses of diagonal systems: sums of damped exponentials. Symbols: `lib/__init__.py`."""
+
+import torch
+from jaxtyping import Float, Inexact
+from torch import Tensor
+
+
+def impulse_response(
+    decay: Inexact[Tensor, "D M"], weight: Inexact[Tensor, "D M"], length: int, dtype: torch.dtype
+) -> Float[Tensor, "D T"]:
+    """The real part of the sum over m of weight_m decay_m^k at lags k = 0 .. T-1, in the dtype asked for.
+
+    length   T >= 1; memory grows as D (T + M sqrt(T)), not as D M T
+    """
+    decay, weight = (x.to(torch.promote_types(x.dtype, torch.float64)) for x in (decay, weight))
+    # decay^(q width + s) = decay^(q width) decay^s: two matrices of about sqrt(T) columns and their product, per
+    # channel, stand for the (D, M, T) Vandermonde matrix. Powers are taken in double precision: in float32 the phase
+    # of decay^k would be off by more and more as k grows.
+    width = 1 << ((length - 1).bit_length() + 1) // 2
+    fine = powers(decay, width)
+    coarse = weight[..., None] * powers(fine[..., -1] * decay, -(-length // width))
+    fine, coarse = (_parts(x).to(dtype) for x in (fine, coarse.conj()))
+    return torch.einsum("dmqz,dmsz->dqs", coarse, fine).flatten(1)[:, :length]
+
+
+def powers(base: Inexact[Tensor, "D M"], count: int) -> Inexact[Tensor, "D M K"]:
+    """Powers 0 .. count-1 by doubling: no logarithm, which a real base below zero would not have."""
+    found, square = torch.ones_like(base)[..., None], base[..., None]
+    while found.shape[-1] < count:
+        found, square = torch.cat([found, square * found], dim=-1), square * square
+    return found[..., :count]
+
+
+def _parts(x: Tensor) -> Tensor:
+    """Real and imaginary part on a new last axis, of length one for real x: Re(conj(a) b) is their inner product."""
+    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x[..., None]
