@@ -13,4 +13,6 @@
 u, delta, z are (B, D, T) of any strides. B and C are (B, G, N, T), or (D, N) where they do not vary. A (D, N), D (D),
 delta_bias (D), initial_state (B, D, N), static B and C, last_state and grad_last are in the state's dtype: float64
 for float64 inputs, else float32. D, z, delta_bias, initial_state and grad_last may be None.
+
+`modes` is no backend: it is the recurrence of a bank of damped modes, for `lib.models.modes`.
 """

@@ -36,13 +36,17 @@ inline vec nearest(vec x) { return (x + 12582912.f) - 12582912.f; }  // 1.5 * 2^
 inline vec scaled(vec p, vec n) { return p * (vec)((ints)(n + 12583039.f) << 23); }  // n + 127: an exponent
 #endif
 
-// a * b + c, rounded once where the processor can: of a sum of two products, a compiler fuses now one, now the other
+// a * b + c and c - a * b, rounded once where the processor can: of a sum of two products, a compiler fuses now one, now
+// the other
 #if defined(__AVX512F__)
 inline vec fma(vec a, vec b, vec c) { return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+inline vec fnma(vec a, vec b, vec c) { return (vec)_mm512_fnmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 #elif defined(__FMA__)
 inline vec fma(vec a, vec b, vec c) { return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+inline vec fnma(vec a, vec b, vec c) { return (vec)_mm256_fnmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 #else
 inline vec fma(vec a, vec b, vec c) { return a * b + c; }
+inline vec fnma(vec a, vec b, vec c) { return c - a * b; }
 #endif
 
 inline vec exp2(vec x) {  // 1 at 0, else within 2e-7 of its value

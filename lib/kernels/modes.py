@@ -1,0 +1,99 @@
+"""A bank of damped modes, token after token: `modes.cpp` through ctypes, or chunk after chunk in torch.
+
+    h[t] = decay h[t-1] + x[t],  y[t] = Re(sum over the modes of weight h[t]) + skip x[t]
+
+x is (B, T, D) of any strides, decay and weight are complex (D, M), skip is (D), states are complex (B, D, M).
+"""
+
+import functools
+import warnings
+from ctypes import CDLL, POINTER, Structure, byref, c_int64, c_void_p
+
+import torch
+from torch import Tensor
+
+from lib.kernels.build import BuildError, library
+from lib.kernels.cpp import View
+
+CHUNK = 64  # tokens that the torch version computes at once: work grows with it, the number of calls falls
+
+
+class Bank(Structure):
+    _fields_ = [
+        *[(name, c_int64) for name in ("batch", "channels", "length", "modes", "threads")],
+        *[(name, View) for name in ("x", "out")],
+        *[(name, c_void_p) for name in ("decay", "weight", "skip", "initial", "last")],
+    ]
+
+
+def recurrence(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs (B, T, D), and the state after the last token: in C++, or in torch where a gradient is needed, in another
+    precision than float32, on another device than a CPU, and without a compiler."""
+    tensors = (x, decay, weight, skip, state)
+    needs_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    return (chunked if needs_gradient or unavailable(x.device, x.dtype) else native)(*tensors)
+
+
+def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why the C++ version cannot serve inputs of that device and dtype, or None."""
+    if device.type != "cpu":
+        return "runs on a CPU"
+    return "computes in float32" if dtype != torch.float32 else _broken()
+
+
+def native(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """The recurrence in C++, without a graph."""
+    x, skip = x.detach(), skip.detach().contiguous()
+    decay, weight, state = (torch.view_as_real(z.detach().resolve_conj().contiguous()) for z in (decay, weight, state))
+    out, last = torch.empty_like(x), torch.empty_like(state)
+    bank = Bank(len(x), x.shape[2], x.shape[1], decay.shape[1], torch.get_num_threads(), _view(x), _view(out))
+    bank.decay, bank.weight, bank.skip = (tensor.data_ptr() for tensor in (decay, weight, skip))
+    bank.initial, bank.last = state.data_ptr(), last.data_ptr()
+    _load().run(byref(bank))
+    return out, torch.view_as_complex(last)
+
+
+def chunked(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """The recurrence in torch: inside a chunk a product with a triangular matrix, from chunk to chunk the states.
+
+    Powers are taken in double precision: in float32 their phases would be off.
+    """
+    size = min(CHUNK, x.shape[1])
+    precise = decay.to(torch.complex128).unsqueeze(-1)
+    powers = torch.cat([torch.ones_like(precise), precise.expand(-1, -1, size)], -1).cumprod(-1)
+    response = (weight.unsqueeze(-1) * powers).to(decay.dtype)  # D M Q+1
+    lag = torch.arange(size, device=x.device)
+    lag = lag - lag.unsqueeze(1)  # of an output, in columns, after an input, in rows
+    mixing = response.real.sum(1)[:, lag.clamp(min=0)].where(lag >= 0, 0)
+    powers, outputs = powers.to(decay.dtype), []
+    for chunk in x.split(size, dim=1):
+        steps, inputs = chunk.shape[1], chunk.permute(2, 0, 1)  # D B Q
+        free = (state.transpose(0, 1) @ response[..., 1 : steps + 1]).real
+        outputs.append((inputs @ mixing[:, :steps, :steps] + free).permute(1, 2, 0))
+        inflow = inputs.to(decay.dtype) @ powers[..., :steps].flip(-1).mT
+        state = state * powers[..., steps] + inflow.transpose(0, 1)
+    return torch.cat(outputs, dim=1) + skip * x, state
+
+
+def _view(x: Tensor) -> View:
+    batch, token, channel = x.stride()
+    return View(x.data_ptr(), (c_int64 * 4)(batch, channel, token, 0), False)
+
+
+@functools.cache
+def _broken() -> str | None:
+    """Why there is no library, said once aloud."""
+    try:
+        _load()
+    except BuildError as error:
+        warnings.warn(f"the recurrence of modes runs in torch, which is slower: {error}", stacklevel=5)
+        return str(error)
+    return None
+
+
+@functools.cache
+def _load() -> CDLL:
+    lib = library("modes.cpp")
+    lib.lanes.restype = c_int64
+    lib.run.argtypes, lib.run.restype = [POINTER(Bank)], None
+    return lib
