@@ -1,0 +1,51 @@
+"""Kernel distillation: the S4D layers of a trained model in a smaller form. Symbols: `lib/__init__.py`.
+
+The seed report proposes low-rank or structured-sparse kernels; modes are what state space models are made of.
+"""
+
+import copy
+from collections.abc import Callable
+
+from torch import nn
+
+from lib.models.distill_modes import balanced_truncation, modal
+from lib.models.distill_taps import structured_sparse, truncated_svd
+from lib.models.distilled import Distilled
+from lib.models.s4d import S4D
+
+METHODS: dict[str, Callable[..., Distilled]] = {
+    method.__name__: method for method in (modal, balanced_truncation, truncated_svd, structured_sparse)
+}
+
+
+def distill(
+    model: nn.Module,
+    order: int,
+    method: str = "modal",
+    length: int = 1024,
+    heal: Callable[[nn.Module, nn.Module], object] | None = None,
+) -> tuple[nn.Module, list[Distilled]]:
+    """A copy of a model in which every S4D is replaced, and what became of each, in the order of `named_modules`.
+
+    order    a number of states, of `modal` and `balanced_truncation`; a rank; a number of taps
+    method   one of METHODS. Those with modes leave a module that steps as an S4D does
+    length   L taps that count
+    heal     trains the copy, given as (student, teacher); the errors are those before it
+    raises   ValueError, quoting it, for an unknown method, a model without S4D, and what the method refuses
+    """
+    if method not in METHODS:
+        raise ValueError(f"method = {method!r}: one of {', '.join(METHODS)} is needed")
+    places = {name: layer for name, layer in model.named_modules(remove_duplicate=False) if isinstance(layer, S4D)}
+    if not places:
+        raise ValueError(f"a {type(model).__name__} without S4D: there is nothing to distill")
+    results = {layer: METHODS[method](layer, order, length=length) for layer in dict.fromkeys(places.values())}
+    if isinstance(model, S4D):
+        student = results[model].module
+    else:
+        student = copy.deepcopy(model)
+        for name, layer in places.items():
+            student.set_submodule(name, results[layer].module)
+    student.train(model.training)
+    if heal is not None:
+        heal(student, model)
+    return student, list(results.values())
