@@ -6,7 +6,7 @@ Symbols: `lib/__init__.py`.
 """
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -53,6 +53,8 @@ def balanced_truncation(source: S4D | Float[Tensor, "D L"], order: int, *, lengt
 def modal(layer: S4D, order: int, *, length: int = 1024) -> Distilled:
     """The layer's own modes that explain most of its kernel: one by one, each the best for what is left so far.
 
+    Among modes that differ little, as real ones do, the best one by one are not the best together.
+
     order    real states, from those of one mode to N; where modes are pairs, an odd order leaves one unused
     length   L >= 1 taps that count
     raises   ValueError, quoting the value, for an order or a length outside of that, and for a non-finite kernel
@@ -62,7 +64,8 @@ def modal(layer: S4D, order: int, *, length: int = 1024) -> Distilled:
     pair = 1 if layer.a_imag is None else 2
     check_order("order", order, _states(layer), pair)
     decays = []
-    for decay, taps in zip(system(layer)[0].cpu(), kernel / unit(kernel, 1), strict=True):
+    for decay, weight, taps in zip(*(x.cpu() for x in system(layer)), kernel / unit(kernel, 1), strict=True):
+        decay = decay[weight != 0]
         # In an orthonormal basis of all modes and the kernel, nothing is lost, and columns are short.
         everything = torch.cat([damped(decay, length), taps.unsqueeze(1)], dim=1)
         short = torch.linalg.qr(everything, mode="r").R
@@ -87,9 +90,7 @@ def _hankels(source: S4D | Tensor, kernel: Tensor, scale: Tensor) -> list[tuple[
     return [hankel(taps) for taps in kernel / scale]
 
 
-def _fitted(
-    method: str, order: int, decays: list[Complex[Tensor, " m"]], kernel: Float[Tensor, "D L"], skip: Tensor
-) -> Distilled:
+def _fitted(method: str, order: int, decays: list[Tensor], kernel: Float[Tensor, "D L"], skip: Tensor) -> Distilled:
     """Modes of these decays, one list per channel, whose weights are nearest to the kernel over its L taps."""
     most = max(1, *map(len, decays))
     decay = torch.stack([F.pad(own, (0, most - len(own))) for own in decays])

@@ -48,7 +48,7 @@ def taken(source: Source, length: int, dense: bool = False) -> tuple[Tensor, Ten
         kernel, skip = copy.deepcopy(source).double().kernel(length), source.skip
     else:
         mixes = dense and source.ndim == 3
-        check_shape("kernel", source, *(("L", source.shape[1] or "D", source.shape[1] or "D") if mixes else ("D", "L")))
+        check_shape("kernel", source, *(("L", *[source.shape[1] or "D"] * 2) if mixes else ("D", "L")))
         if source.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"kernel of {source.dtype}: torch.float32 or torch.float64 is needed")
         kernel, skip = source, source.new_zeros(source.shape[1 if mixes else 0])
@@ -71,8 +71,8 @@ def distilled(
     length, axes = (kernel.shape[1], 1) if kernel.ndim == 2 else (len(kernel), (0, 2))
     scale = unit(kernel, axes)
     lost = (module.kernel(length).detach().cpu().double() - kernel) / scale
-    size = torch.linalg.vector_norm(kernel / scale, dim=axes)
-    error = torch.linalg.vector_norm(lost, dim=axes) / size.where(size > 0, 1)
+    whole = torch.linalg.vector_norm(kernel / scale, dim=axes)
+    error = torch.linalg.vector_norm(lost, dim=axes) / whole.where(whole > 0, 1)
     parameters, size = sum(tensor.numel() for tensor in stored), sum(tensor.nbytes for tensor in stored)
     return Distilled(method, order, achieved, parameters, size, error, module)
 

@@ -67,7 +67,7 @@ def pursuit(columns: Float[Tensor, "P M 2"], target: Float[Tensor, " P"], count:
     blocks = columns.transpose(0, 1)
     projections = blocks @ torch.linalg.pinv(blocks)
     chosen, residual = [], target
-    for _ in range(count):
+    for _ in range(min(count, len(blocks))):
         energy = (projections @ residual).square().sum(1)
         energy[chosen] = -1
         chosen.append(int(energy.argmax()))

@@ -5,23 +5,10 @@ import pytest
 import scipy.linalg
 import scipy.signal
 import torch
-from systems import INITS, assert_within, every_system, sequence, system
+from systems import INITS, assert_within, dense, every_system, sequence, system
 from torch.testing import assert_close
 
-from lib.models.s4d import S4D, causal_convolution
-
-
-def dense(model: S4D, channel: int):
-    """A, B, C and the step of one channel as real matrices: a block [[re, -im], [im, re]] for each pair."""
-    real = -model.log_a_real[channel].detach().exp().numpy()
-    output = model.C[channel].detach().numpy()
-    dt = model.log_dt[channel].detach().exp().item()
-    if model.a_imag is None:
-        return np.diag(real), np.ones((len(real), 1)), output[None], dt
-    imag = model.a_imag[channel].detach().numpy()
-    A = scipy.linalg.block_diag(*(np.array([[re, -im], [im, re]]) for re, im in zip(real, imag, strict=True)))
-    B = np.tile([[1.0], [0.0]], (len(real), 1))
-    return A, B, 2 * (output * [1, -1]).reshape(1, -1), dt
+from lib.models.fft_convolution import causal_convolution
 
 
 @pytest.mark.parametrize("init", INITS)
