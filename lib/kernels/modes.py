@@ -27,8 +27,10 @@ class Bank(Structure):
 
 
 def recurrence(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs (B, T, D), and the state after the last token: in C++, or in torch where a gradient is needed, in another
-    precision than float32, on another device than a CPU, and without a compiler."""
+    """Outputs (B, T, D), and the state after the last token, by the faster version that can serve.
+
+    In torch where a gradient is needed, in another precision than float32, off the CPU, and without a compiler.
+    """
     tensors = (x, decay, weight, skip, state)
     needs_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     return (chunked if needs_gradient or unavailable(x.device, x.dtype) else native)(*tensors)
@@ -43,8 +45,9 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
 
 def native(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
     """The recurrence in C++, without a graph."""
-    x, skip = x.detach(), skip.detach().contiguous()
-    decay, weight, state = (torch.view_as_real(z.detach().resolve_conj().contiguous()) for z in (decay, weight, state))
+    x, skip = x.detach(), skip.detach().float().contiguous()
+    complexes = (z.detach().to(torch.complex64).resolve_conj().contiguous() for z in (decay, weight, state))
+    decay, weight, state = map(torch.view_as_real, complexes)
     out, last = torch.empty_like(x), torch.empty_like(state)
     bank = Bank(len(x), x.shape[2], x.shape[1], decay.shape[1], torch.get_num_threads(), _view(x), _view(out))
     bank.decay, bank.weight, bank.skip = (tensor.data_ptr() for tensor in (decay, weight, skip))

@@ -30,7 +30,7 @@ def distill(
     order    a number of states, of `modal` and `balanced_truncation`; a rank; a number of taps
     method   one of METHODS. Those with modes leave a module that steps as an S4D does
     length   L taps that count
-    heal     trains the copy, given as (student, teacher); the errors are those before it
+    heal     trains the copy, given as (student, teacher); the results hold the copy's own modules, and errors before it
     raises   ValueError, quoting it, for an unknown method, a model without S4D, and what the method refuses
     """
     if method not in METHODS:

@@ -1,4 +1,4 @@
-"""A bank of damped modes: per channel, a sum of M complex exponentials, which is what any small linear system is.
+"""A bank of damped modes: per channel, a sum of M complex exponentials, as any diagonalisable linear system is.
 
     h[t] = decay h[t-1] + x[t],  y[t] = Re(sum over the modes of C h[t]) + skip x[t],  K[k] = Re(sum of C decay^k)
 

@@ -19,7 +19,7 @@ class S4DBlock(nn.Module):
     dim      D
     options  of the S4D: `states`, `init`, `dt_min`, `dt_max`, `discretisation`
     raises   ValueError, quoting its shape or dtype, for an input or a state of another
-    source   Gu, Goel, Gupta and Ré (2022), section 5; its gate: Dauphin et al. (2017), https://arxiv.org/abs/1612.08083
+    source   the block of S4, Gu, Goel and Ré (2022), https://arxiv.org/abs/2111.00396; the gate, Dauphin et al. (2017)
     """
 
     def __init__(self, dim: int, *, generator: torch.Generator | None = None, **options):
@@ -42,9 +42,10 @@ class S4DBlock(nn.Module):
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Inexact[Tensor, "B D M"]:
-        """Zeros, on the weights' device and in their dtype where left out."""
+        """Zeros, on the weights' device and in their precision where left out; at least in single precision."""
         state = self.s4d.initial_state(batch)
         if dtype is not None:
+            dtype = torch.promote_types(dtype, torch.float32)
             dtype = dtype.to_complex() if state.is_complex() else dtype
         return state.to(device, dtype)
 

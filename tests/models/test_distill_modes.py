@@ -96,7 +96,7 @@ def test_modes_are_the_layers_own():
 
 
 def test_no_frequency_is_off_by_more_than_twice_the_sum_of_what_is_dropped():
-    """The bound of balanced truncation (Glover, 1984); the refit keeps to it here."""
+    """The bound of balanced truncation (Al-Saggaf and Franklin, 1987); the refit keeps to it here."""
     model = layer(init="legs")
     values = hankel_singular_values(model)
     for order in (4, 8, 12):

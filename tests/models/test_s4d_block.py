@@ -68,6 +68,8 @@ def test_the_state_given_is_left_as_it_is():
         ("real", None, torch.float64),
         ("lin", torch.float32, torch.complex64),
         ("real", torch.float32, torch.float32),
+        ("lin", torch.bfloat16, torch.complex64),
+        ("real", torch.bfloat16, torch.float32),
     ],
 )
 def test_the_state_has_the_dtype_asked_for(init, dtype, wanted):
