@@ -27,8 +27,11 @@ def hankel_singular_values(source: S4D | Float[Tensor, "D L"], *, length: int = 
     """
     kernel, _, most = _taken(source, length)
     scale = unit(kernel, 1)
-    values = torch.stack([torch.linalg.eigvalsh(matrix).abs() for matrix, _ in _hankels(source, kernel, scale)])
-    return values.sort(descending=True).values[:, :most] * scale
+    values = scale.new_zeros(len(kernel), most)
+    for row, (matrix, _) in zip(values, _hankels(source, kernel, scale), strict=True):
+        found = torch.linalg.eigvalsh(matrix).abs().sort(descending=True).values[:most]
+        row[: len(found)] = found  # of modes that are over at once there are fewer
+    return values * scale
 
 
 def balanced_truncation(source: S4D | Float[Tensor, "D L"], order: int, *, length: int = 1024) -> Distilled:

@@ -200,6 +200,7 @@ def test_any_layer_gives_a_stable_system_that_is_nearer_than_nothing(init, pairs
             weight.add_(spread * torch.randn(weight.shape, generator=generator))
     for method in METHODS.values():
         assert_sound(method(model, min(order, 2 * pairs), length=length), length, single)
+    assert hankel_singular_values(model, length=length).isfinite().all()
 
 
 def assert_sound(result, length: int, single: bool) -> None:

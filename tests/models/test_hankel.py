@@ -10,7 +10,7 @@ from systems import INITS, dense, every_system
 from torch.testing import assert_close
 
 from lib.models import hankel
-from lib.models.distill_modes import hankel_singular_values
+from lib.models.distill_modes import balanced_truncation, hankel_singular_values
 from lib.models.modes import system
 
 
@@ -84,6 +84,19 @@ def test_a_mode_on_the_circle_comes_to_an_end():
     with torch.no_grad():
         model.log_a_real.fill_(-60.0)
     assert hankel_singular_values(model).isfinite().all()
+
+
+def test_what_is_over_at_once_has_one_singular_value():
+    model = layer(states=8)
+    with torch.no_grad():
+        model.log_dt[1] = 6.0
+        kernel = model.kernel(2)
+    values = hankel_singular_values(model)
+    assert values.shape == (3, 8)
+    assert kernel[1, 1].abs() < 1e-12
+    assert_close(values[1], torch.cat([kernel[1, :1].abs(), torch.zeros(7)]), rtol=1e-9, atol=1e-12)
+    result = balanced_truncation(model, 4, length=100)
+    assert result.error[1] < 1e-12
 
 
 def test_what_grows_is_mirrored_at_the_circle():
