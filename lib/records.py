@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import torch
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -29,7 +29,7 @@ class RecordError(ValueError):
 
 
 class Case(BaseModel):
-    """One variant at one setting. `seconds` are raw, one per timed run.
+    """One variant at one setting. `seconds` are raw, one per timed run, or one per training.
 
     accuracies  seed -> share in 0..1
     losses      [nats] seed -> means over every twentieth of the steps planned; fewer where training ended early
@@ -57,6 +57,17 @@ class Case(BaseModel):
     def of(cls, variant: str, result: Profile, **parameters: Scalar) -> Self:
         """A case from what the profilers returned."""
         return cls(variant=variant, parameters=parameters, **vars(result))
+
+    @classmethod
+    def trained(cls, variant: str, results: Mapping[int, Any], **parameters: Scalar) -> Self:
+        """A case from what trainings returned, by seed: each has an accuracy, losses, and seconds that it took."""
+        return cls(
+            variant=variant,
+            parameters=parameters,
+            seconds=[one.seconds for one in results.values()],
+            accuracies={seed: one.accuracy for seed, one in results.items()},
+            losses={seed: one.losses for seed, one in results.items()},
+        )
 
 
 class Record(BaseModel):

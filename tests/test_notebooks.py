@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 
@@ -93,7 +94,16 @@ def test_a_chapter_runs_from_its_own_folder_and_fills_its_abstract(tmp_path):
     shown = json.dumps(chapters.tagged(done, "abstract")[0].outputs)
     assert "The seed report" in shown
     assert "when the chapter has run" not in shown
-    assert "r = 3" in json.dumps([cell.get("outputs") for cell in done.cells])
+    assert "low, r = 3" in json.dumps([cell.get("outputs") for cell in done.cells])
+
+
+def test_a_trial_of_trainings_is_shown_and_leaves_the_record_alone(tmp_path):
+    before = {file: file.read_bytes() for file in RUNS.rglob("*.json")}
+    asked = {**smoke(MRSS), "r": 4, "retrain": True, "task": "motions", "seeds": 2, "steps": 2}
+    done = run(MRSS, tmp_path / "out.ipynb", parameters=asked)
+    (table,) = [line for line in json.dumps(done.cells).split("**Table ") if line.startswith("8.")]
+    assert {f"{form}, r = 4" for form in ("dual", "low", "hybrid", "dynamic")} <= set(re.findall(r"\w+, r = 4", table))
+    assert {file: file.read_bytes() for file in RUNS.rglob("*.json")} == before
 
 
 def test_the_chapter_on_state_space_models_takes_what_its_readers_change(tmp_path):

@@ -97,3 +97,12 @@ def judged(frame: pd.DataFrame, point: float = 0.01) -> pd.DataFrame:
         for row in frame.itertuples()
     ]  # fmt: skip
     return frame.assign(verdict=words)
+
+
+def fastest(frame: pd.DataFrame) -> pd.DataFrame:
+    """Per machine and task, the fastest variant that lost at most a point on average, or the baseline.
+
+    frame  of `judged`, one budget, with latency_ratio; it holds the baseline, at 1
+    """
+    kept = frame[frame["verdict"].str.startswith("kept")].reset_index(drop=True)
+    return kept.loc[kept.groupby(["machine", "task"], sort=False)["latency_ratio"].idxmin()]

@@ -98,9 +98,7 @@ def fidelity_is_kept(compared: pd.DataFrame) -> Verdict:
     """
     holds = (compared["difference_low"] >= -POINT).all()
     fails = (compared["difference_high"] < -POINT).any()
-    found = [
-        f"{row.task} {points(row.difference, row.difference_low, row.difference_high)}" for row in compared.itertuples()
-    ]
+    found = [f"{row.task} {points(row)}" for row in compared.itertuples()]
     return Verdict(
         "A7",
         "Representational fidelity is maintained",

@@ -123,12 +123,17 @@ def speedup(frame: pd.DataFrame, variant: str) -> dict[str, float]:
     return dict(zip(rows["part"], 1 / rows["latency_ratio"], strict=True))
 
 
+def where(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
+    """The cases whose columns have these values."""
+    return frame[(frame[list(values)] == pd.Series(values)).all(axis="columns")]
+
+
 def only(frame: pd.DataFrame, **values: object) -> pd.Series:
     """The one case whose columns have these values.
 
     raises  ValueError, quoting them, where there is none or more than one
     """
-    found = frame[(frame[list(values)] == pd.Series(values)).all(axis="columns")]
+    found = where(frame, **values)
     if len(found) != 1:
         raise ValueError(f"{values}: {len(found)} cases, 1 is needed")
     return found.iloc[0]

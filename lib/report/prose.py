@@ -27,8 +27,11 @@ def extent(ratios: pd.Series) -> str:
 
 
 def per_machine(frame: pd.DataFrame, column: str) -> str:
-    """A ratio on each machine: `1.62× on A and 1.48× on B`."""
-    return units.listed([f"{units.times(row[column])} on {row['machine']}" for _, row in frame.iterrows()])
+    """A ratio on each machine: `1.62× on A and 1.48× on B`, or of the only one: `1.62×`."""
+    many = len(frame) > 1
+    return units.listed(
+        [units.times(row[column]) + (f" on {row['machine']}" if many else "") for _, row in frame.iterrows()]
+    )
 
 
 def out_of(count: int, total: int) -> str:
@@ -36,6 +39,10 @@ def out_of(count: int, total: int) -> str:
     return f"none of {total}" if count == 0 else f"all {total}" if count == total else f"{count} of {total}"
 
 
-def points(difference: float, low: float, high: float) -> str:
-    """A difference of shares and its interval, in points: `−0.4 [−1.0, +0.2]`."""
-    return f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−")
+def points(row) -> str:
+    """A difference of accuracies and its interval, in points: `−0.4 [−1.0, +0.2]`.
+
+    row  of `lib.report.accuracy.compared`
+    """
+    middle, low, high = (100 * getattr(row, f"difference{end}") for end in ("", "_low", "_high"))
+    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")

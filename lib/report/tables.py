@@ -95,10 +95,29 @@ def accuracy_table(frame: pd.DataFrame, caption: str) -> Markdown:
             "baseline [%]": [f"{100 * base['accuracy'][task]:.1f}" for task in rows["task"]],
             "variant": list(rows["variant"]),
             "equal": list(rows["budget"]),
-            "difference [points]": [
-                prose.points(row.difference, row.difference_low, row.difference_high) for row in rows.itertuples()
-            ],
+            "difference [points]": [prose.points(row) for row in rows.itertuples()],
             "verdict": list(rows["verdict"]),
+        },
+        caption,
+    )
+
+
+def task_table(frame: pd.DataFrame, caption: str) -> Markdown:
+    """Per task, the fastest variant that keeps the accuracy to a point, its latency, and how sure that is.
+
+    frame  of `lib.report.accuracy.fastest`, with a column `kind`
+    """
+    found = frame["variant"].ne("baseline")
+    return table(
+        {
+            "task": list(frame["task"]),
+            "kind": list(frame["kind"]),
+            "fastest that keeps the accuracy": list(frame["variant"].where(found, "none is faster")),
+            "latency ratio": [f"{ratio:.2f}" for ratio in frame["latency_ratio"]],
+            "difference [points]": [
+                prose.points(row) if row.variant != "baseline" else "–" for row in frame.itertuples()
+            ],
+            "verdict": list(frame["verdict"].where(found, "–")),
         },
         caption,
     )

@@ -98,7 +98,7 @@ def pareto(ax: Axes, frame: pd.DataFrame, task: str | None = None) -> Axes:
     ax.set(xlim=(0, max(1.1, 1.1 * frame["latency_ratio"].max())), xlabel="latency / baseline")
     ax.set_ylabel("accuracy − baseline's [points]")
     ax.set_title(f"{task or 'All tasks'}: left is faster, up is better", fontsize="medium")
-    ax.legend(frameon=False, fontsize="small", loc="lower left")
+    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4)
     return ax
 
 

@@ -103,7 +103,7 @@ def motions(generator: torch.Generator) -> Task:
     return _from_collection("motions", "smooth", x, torch.tensor([names[name] for name in activities]), 0.5, generator)
 
 
-def clocks(generator: torch.Generator, length: int = 256) -> Task:
+def clocks(generator: torch.Generator, length: int = 128) -> Task:
     """Which of 4 slow and which of 4 fast frequencies? Random amplitudes and phases, and noise.
 
     The slow waves have 1 to 3.4 periods in the whole sequence; their random amplitude leaves no clue to a slope.

@@ -37,7 +37,7 @@ class Plan:
 
 PLANS = {
     "digits": Plan(400, 32, 8e-3),
-    "clocks": Plan(300, 32, 8e-3),
+    "clocks": Plan(800, 32, 8e-3),
     "motions": Plan(200, 32, 8e-3),
     "plugs": Plan(400, 32, 8e-3),
     "copying": Plan(1000, 64, 6e-3),  # at 8e-3 one of five baselines diverges

@@ -76,3 +76,10 @@ def test_losses_stand_at_the_steps_they_were_taken_at(record):
 def test_a_variant_is_judged_by_its_mean_and_its_interval(low, middle, high, verdict):
     rows = pd.DataFrame([{"difference_low": low, "difference": middle, "difference_high": high}])
     assert list(accuracy.judged(rows)["verdict"]) == [verdict]
+
+
+@pytest.mark.parametrize(("verdict", "found"), [("kept on average", "low"), ("lost on average", "baseline")])
+def test_the_fastest_of_those_that_keep_the_accuracy_is_found(verdict, found):
+    rows = [("baseline", "kept", 1.0), ("low", verdict, 0.3), ("dual", "kept", 1.4), ("fast", "lost", 0.1)]
+    frame = pd.DataFrame(rows, columns=["variant", "verdict", "latency_ratio"]).assign(machine="m", task="t")
+    assert list(accuracy.fastest(frame)["variant"]) == [found]

@@ -15,6 +15,7 @@ def test_an_extent_names_both_ends_once():
 def test_machines_are_named_beside_their_figures():
     frame = pd.DataFrame({"machine": ["A", "B"], "ratio": [1.5, 2.0]})
     assert prose.per_machine(frame, "ratio") == "1.50× on A and 2.00× on B"
+    assert prose.per_machine(frame[:1], "ratio") == "1.50×"
 
 
 def test_counts_read_as_words():
@@ -22,4 +23,5 @@ def test_counts_read_as_words():
 
 
 def test_a_difference_stands_with_its_interval_in_points():
-    assert prose.points(-0.004, -0.0101, 0.002) == "−0.4 [−1.0, +0.2]"
+    row = pd.Series({"difference": -0.004, "difference_low": -0.0101, "difference_high": 0.002})
+    assert prose.points(row) == "−0.4 [−1.0, +0.2]"
