@@ -33,6 +33,7 @@ class Case(BaseModel):
 
     accuracies  seed -> share in 0..1
     losses      [nats] seed -> means over every twentieth of the steps planned; fewer where training ended early
+    relative_errors   seed -> norm of what an approximation loses, over that of what it stands for
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,11 +45,18 @@ class Case(BaseModel):
     flops: int | None = Field(default=None, ge=0)
     accuracies: dict[int, float] = {}
     losses: dict[int, list[float]] = {}
+    relative_errors: dict[int, float] = {}
     error: str | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        measured = self.seconds or self.accuracies or self.peak_bytes is not None or self.flops is not None
+        measured = (
+            self.seconds
+            or self.accuracies
+            or self.relative_errors
+            or self.peak_bytes is not None
+            or self.flops is not None
+        )
         if bool(measured) == (self.error is not None):
             raise ValueError("a case holds either measurements or an error")
         return self

@@ -1,4 +1,4 @@
-"""What models cost in a forward pass and in a training step."""
+"""What models cost in a forward pass, in a training step, and token by token."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -37,3 +37,10 @@ def passes(
 def training_step(model: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
     """What a training step computes: a forward pass, and the gradients of all weights, of the output's mean square."""
     return torch.autograd.grad(model(x).square().mean(), list(model.parameters()), allow_unused=True)
+
+
+def stream(model: nn.Module, state: object, x: Tensor) -> object:
+    """Give a model the tokens of (B, T, D) one by one; the state after the last."""
+    for token in x.unbind(1):
+        _, state = model.step(state, token)
+    return state

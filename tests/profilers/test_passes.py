@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from lib.profilers.passes import passes, training_step
+from lib.profilers.passes import passes, stream, training_step
 
 LINEAR, X = nn.Linear(3, 2), torch.ones(4, 3)
 
@@ -39,3 +39,12 @@ def test_a_training_step_gives_every_gradient_and_keeps_none():
     gradients = training_step(model, x)
     model(x).square().mean().backward()
     assert all(torch.equal(ours, weight.grad) for ours, weight in zip(gradients, model.parameters(), strict=True))
+
+
+class Sum(nn.Module):
+    def step(self, state, x):
+        return x, state + x
+
+
+def test_a_stream_passes_every_token_and_carries_the_state():
+    assert torch.equal(stream(Sum(), torch.zeros(2, 3), torch.ones(2, 5, 3)), torch.full((2, 3), 5.0))

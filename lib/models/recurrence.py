@@ -1,0 +1,51 @@
+"""A bank of damped modes as it is deployed: nothing is learned, and nothing is worked out twice.
+
+Symbols: `lib/__init__.py`.
+"""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+
+from lib.kernels.modes import recurrence
+from lib.models.modes import Modes
+from lib.models.shapes import check_shape
+
+
+class Recurrence(nn.Module):
+    """The system of a `Modes`, without its gradients: sequences and single tokens go through the same fused loop.
+
+    raises   ValueError, quoting its shape, for an input or a state of another
+    """
+
+    def __init__(self, modes: Modes):
+        super().__init__()
+        # As pairs: `.to()` casts no complex buffer.
+        self.register_buffer("pairs", torch.view_as_real(modes.decay().detach()))
+        self.register_buffer("C", modes.C.detach().clone())
+        self.register_buffer("skip", modes.skip.detach().clone())
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """From a state of zeros."""
+        return self.recurrent(x, self.initial_state(len(x)))[0]
+
+    def recurrent(
+        self, x: Float[Tensor, "B T D"], state: Complex[Tensor, "B D M"]
+    ) -> tuple[Float[Tensor, "B T D"], Complex[Tensor, "B D M"]]:
+        """Outputs, and the state after the last token."""
+        check_shape("input", x, "B", "T", len(self.skip))
+        check_shape("state", state, len(x), *self.C.shape[:2])
+        decay, weight = torch.view_as_complex(self.pairs), torch.view_as_complex(self.C)
+        return recurrence(x, decay, weight, self.skip, state)
+
+    def step(
+        self, state: Complex[Tensor, "B D M"], x: Float[Tensor, "B D"]
+    ) -> tuple[Float[Tensor, "B D"], Complex[Tensor, "B D M"]]:
+        """One token: its output and the new state."""
+        check_shape("input", x, "B", len(self.skip))
+        y, state = self.recurrent(x.unsqueeze(1), state)
+        return y.squeeze(1), state
+
+    def initial_state(self, batch: int) -> Complex[Tensor, "B D M"]:
+        """Zeros."""
+        return torch.view_as_complex(self.C.new_zeros(batch, *self.C.shape))

@@ -1,0 +1,45 @@
+"""What is deployed answers as the bank of modes that it was made of."""
+
+import pytest
+import torch
+from banks import layer
+from refusals import refused
+from torch.testing import assert_close
+
+from lib.models.modes import Modes
+from lib.models.recurrence import Recurrence
+
+
+def bank(dtype=torch.float32):
+    return Modes.of(layer(dim=5, states=6, dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sequences_and_tokens_come_out_as_from_the_modes(dtype, generator):
+    modes, x = bank(dtype), torch.randn(2, 70, 5, generator=generator, dtype=dtype)
+    deployed = Recurrence(modes)
+    assert_close(deployed(x), modes(x), rtol=1e-4, atol=1e-5)
+    state, outputs = deployed.initial_state(2), []
+    for token in x.unbind(1):
+        y, state = deployed.step(state, token)
+        outputs.append(y)
+    assert_close(torch.stack(outputs, dim=1), modes(x), rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_is_learned(generator):
+    deployed = Recurrence(bank())
+    assert list(deployed.parameters()) == []
+    assert not deployed(torch.randn(1, 4, 5, generator=generator)).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("shape", "state", "message"),
+    [
+        ((1, 4), (1, 5, 3), "input of shape (1, 4)"),
+        ((1, 5), (1, 5, 2), "state of shape (1, 5, 2)"),
+        ((1, 5), (2, 5, 3), "state of shape (2, 5, 3)"),
+    ],
+)
+def test_what_does_not_fit_is_quoted(shape, state, message):
+    with refused(message):
+        Recurrence(bank()).step(torch.zeros(state, dtype=torch.complex64), torch.zeros(shape))
