@@ -113,6 +113,7 @@ def task_table(frame: pd.DataFrame, caption: str) -> Markdown:
             "task": list(frame["task"]),
             "kind": list(frame["kind"]),
             "fastest that keeps the accuracy": list(frame["variant"].where(found, "none is faster")),
+            "equal": list(frame["budget"].where(found, "–")),
             "latency ratio": [f"{ratio:.2f}" for ratio in frame["latency_ratio"]],
             "difference [points]": [
                 prose.points(row) if row.variant != "baseline" else "–" for row in frame.itertuples()

@@ -88,8 +88,15 @@ def test_differences_stand_in_points_with_their_verdict():
 
 def test_a_task_that_nothing_faster_solves_says_so():
     row = {"kind": "smooth", "verdict": "kept", "difference": 0.0, "difference_low": -0.004, "difference_high": 0.004}
+    row["budget"] = "steps"
     found = {"task": "t", "variant": "low", "latency_ratio": 0.3}
     none = {"task": "u", "variant": "baseline", "latency_ratio": 1.0}
     *_, one, two = lines(tables.task_table(frames.pd.DataFrame([row | found, row | none]), "caption"))
-    assert [cell.strip() for cell in one.strip("|").split("|")][2:] == ["low", "0.30", "+0.0 [−0.4, +0.4]", "kept"]
-    assert [cell.strip() for cell in two.strip("|").split("|")][2:] == ["none is faster", "1.00", "–", "–"]
+    assert [cell.strip() for cell in one.strip("|").split("|")][2:] == [
+        "low",
+        "steps",
+        "0.30",
+        "+0.0 [−0.4, +0.4]",
+        "kept",
+    ]
+    assert [cell.strip() for cell in two.strip("|").split("|")][2:] == ["none is faster", "–", "1.00", "–", "–"]
