@@ -44,5 +44,6 @@ def points(row) -> str:
 
     row  of `lib.report.accuracy.compared`
     """
-    middle, low, high = (100 * getattr(row, f"difference{end}") for end in ("", "_low", "_high"))
+    # A zero is added to what is rounded, so that none is negative.
+    middle, low, high = (round(100 * getattr(row, f"difference{end}"), 1) + 0.0 for end in ("", "_low", "_high"))
     return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")

@@ -67,8 +67,7 @@ def test_models_stand_with_both_passes(record):
     training = forward.assign(latency_ratio=7.0)
     header, _, base, _, two, failed = lines(tables.models_table(forward, training, "caption"))
     assert [cell.strip() for cell in header.strip("|").split("|")] == [
-        "variant", "weights", "operations", "latency, forward", "memory, forward", "latency, training",
-        "memory, training",
+        "variant", "weights", "operations", "forward", "training", "memory",
     ]  # fmt: skip
     assert "2.50 M" in base
     assert "2.00 (2.00 – 2.00)" in two
@@ -76,14 +75,26 @@ def test_models_stand_with_both_passes(record):
     assert "out of memory" in failed
 
 
-def test_differences_stand_in_points_with_their_verdict():
-    row = {"task": "t", "variant": "baseline", "budget": "steps", "accuracy": 0.9, "difference": 0.0}
-    other = row | {"variant": "low", "difference": -0.021, "verdict": "lost"}
-    frame = frames.pd.DataFrame([row, other]).assign(difference_low=-0.03, difference_high=0.01)
-    (*_, shown) = lines(tables.accuracy_table(frame, "caption"))
-    assert [cell.strip() for cell in shown.strip("|").split("|")] == [
-        "t", "90.0", "low", "steps", "−2.1 [−3.0, +1.0]", "lost",
-    ]  # fmt: skip
+def test_differences_stand_in_points_and_what_is_kept_in_bold():
+    base = {
+        "task": "t",
+        "variant": "baseline",
+        "budget": "steps",
+        "accuracy": 0.9,
+        "difference": 0.0,
+        "verdict": "kept",
+    }
+    low = base | {"variant": "low", "difference": -0.021, "verdict": "lost"}
+    more = base | {"variant": "low", "budget": "operations", "verdict": "kept on average"}
+    dual = base | {"variant": "dual", "difference": 0.01}
+    frame = frames.pd.DataFrame([base, dual, low, more]).assign(difference_low=-0.03, difference_high=0.01)
+    header, _, steps, operations = lines(tables.accuracy_table(frame, "caption"))
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in (header, steps, operations)]
+    assert cells == [
+        ["task", "equal", "baseline [%]", "dual", "low"],
+        ["t", "steps", "90.0", "**+1.0 [−3.0, +1.0]**", "−2.1 [−3.0, +1.0]"],
+        ["t", "operations", "90.0", "–", "**+0.0 [−3.0, +1.0]**"],
+    ]
 
 
 def test_a_task_that_nothing_faster_solves_says_so():
