@@ -120,9 +120,8 @@ def task_table(frame: pd.DataFrame, caption: str) -> Markdown:
     found = frame["variant"].ne("baseline")
     return table(
         {
-            "task": list(frame["task"]),
-            "kind": list(frame["kind"]),
-            "fastest that keeps the accuracy": list(frame["variant"].where(found, "none is faster")),
+            "task": [f"{row.task} ({row.kind})" for row in frame.itertuples()],
+            "fastest": list(frame["variant"].where(found, "none is faster")),
             "equal": list(frame["budget"].where(found, "–")),
             "latency ratio": [f"{ratio:.2f}" for ratio in frame["latency_ratio"]],
             "difference [points]": [
