@@ -100,9 +100,8 @@ def accuracy_table(frame: pd.DataFrame, caption: str) -> Markdown:
     settings = list(dict.fromkeys((row.task, row.budget) for row in rows.itertuples()))
     return table(
         {
-            "task": [task for task, _ in settings],
+            "task, baseline": [f"{task}, {100 * base[task]:.1f} %" for task, _ in settings],
             "equal": [budget for _, budget in settings],
-            "baseline [%]": [f"{100 * base[task]:.1f}" for task, _ in settings],
             **{
                 variant: [found.get((*setting, variant), "–") for setting in settings]
                 for variant in rows["variant"].unique()

@@ -91,9 +91,9 @@ def test_differences_stand_in_points_and_what_is_kept_in_bold():
     header, _, steps, operations = lines(tables.accuracy_table(frame, "caption"))
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in (header, steps, operations)]
     assert cells == [
-        ["task", "equal", "baseline [%]", "dual", "low"],
-        ["t", "steps", "90.0", "**+1.0 ± 0.0**", "−2.1 ± 3.1"],
-        ["t", "operations", "90.0", "–", "**+0.0 ± 1.0**"],
+        ["task, baseline", "equal", "dual", "low"],
+        ["t, 90.0 %", "steps", "**+1.0 ± 0.0**", "−2.1 ± 3.1"],
+        ["t, 90.0 %", "operations", "–", "**+0.0 ± 1.0**"],
     ]
 
 
