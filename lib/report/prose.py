@@ -40,9 +40,9 @@ def out_of(count: int, total: int) -> str:
 
 
 def points(row) -> str:
-    """A difference of accuracies and its interval, in points: `−0.4 [−1.0, +0.2]`.
+    """A difference of accuracies in points, and how far its interval goes to either side: `−0.4 ± 0.6`.
 
     row  of `lib.report.accuracy.compared`
     """
-    middle, low, high = (100 * getattr(row, f"difference{end}") for end in ("", "_low", "_high"))
-    return f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
+    middle = round(100 * row.difference, 1) + 0.0  # a zero more, so that none is negative
+    return f"{middle:+.1f} ± {100 * (row.difference_high - row.difference):.1f}".replace("-", "−")

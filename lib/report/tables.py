@@ -63,7 +63,7 @@ def speedups(frame: pd.DataFrame, baseline: str, caption: str) -> Markdown:
 
 
 def models_table(forward: pd.DataFrame, training: pd.DataFrame, caption: str) -> Markdown:
-    """Weights, operations, latency and memory of models over the baseline's, in both passes; quartiles in brackets.
+    """Weights of models, and over the baseline's: operations, latency of both passes, memory of a training step.
 
     forward, training  cases with ratios to the baseline, of the same variants; one machine and setting
     """
@@ -72,33 +72,42 @@ def models_table(forward: pd.DataFrame, training: pd.DataFrame, caption: str) ->
         "weights": [f"{count / 1e6:.2f} M" for count in forward["parameters"]],
         "operations": [_or_error(row.flops_ratio, row, "{:.2f}") for row in forward.itertuples()],
     }
-    for name, part in (("forward", forward), ("training", training)):
-        rows = part.set_index("variant").loc[columns["variant"]]
-        columns[f"latency, {name}"] = [
+    training = training.set_index("variant").loc[columns["variant"]]
+    for name, rows in (("forward", forward), ("training", training)):
+        columns[name] = [
             _or_error(row.latency_ratio, row, f"{{:.2f}} ({row.latency_ratio_low:.2f} – {row.latency_ratio_high:.2f})")
             for row in rows.itertuples()
         ]
-        columns[f"memory, {name}"] = [_or_error(row.memory_ratio, row, "{:.2f}") for row in rows.itertuples()]
-    return table(columns, f"{caption}; all but weights over the baseline's, quartiles in brackets")
+    columns["memory"] = [_or_error(row.memory_ratio, row, "{:.2f}") for row in training.itertuples()]
+    return table(
+        columns,
+        f"{caption}. Over the baseline's: operations, latency of a forward pass and of a training step with quartiles, "
+        "memory of the training step",
+    )
 
 
 def accuracy_table(frame: pd.DataFrame, caption: str) -> Markdown:
-    """Accuracy [%] of the baseline and difference [points] of every variant, with intervals and verdicts; one machine.
+    """Per task and budget, every variant's difference to the baseline, with its interval; one machine.
 
-    frame  of `lib.report.accuracy.judged`
+    frame  of `lib.report.accuracy.judged`: what is kept, at least on average, stands in bold
     """
-    base = frame[frame["variant"] == "baseline"].set_index("task")
+    base = frame[frame["variant"] == "baseline"].set_index("task")["accuracy"]
     rows = frame[frame["variant"] != "baseline"]
+    found = {
+        (row.task, row.budget, row.variant): f"**{prose.points(row)}**" if "kept" in row.verdict else prose.points(row)
+        for row in rows.itertuples()
+    }
+    settings = list(dict.fromkeys((row.task, row.budget) for row in rows.itertuples()))
     return table(
         {
-            "task": list(rows["task"]),
-            "baseline [%]": [f"{100 * base['accuracy'][task]:.1f}" for task in rows["task"]],
-            "variant": list(rows["variant"]),
-            "equal": list(rows["budget"]),
-            "difference [points]": [prose.points(row) for row in rows.itertuples()],
-            "verdict": list(rows["verdict"]),
+            "task, baseline": [f"{task}, {100 * base[task]:.1f} %" for task, _ in settings],
+            "equal": [budget for _, budget in settings],
+            **{
+                variant: [found.get((*setting, variant), "–") for setting in settings]
+                for variant in rows["variant"].unique()
+            },
         },
-        caption,
+        f"{caption}. Bold: at most a point below on average",
     )
 
 
@@ -110,9 +119,9 @@ def task_table(frame: pd.DataFrame, caption: str) -> Markdown:
     found = frame["variant"].ne("baseline")
     return table(
         {
-            "task": list(frame["task"]),
-            "kind": list(frame["kind"]),
-            "fastest that keeps the accuracy": list(frame["variant"].where(found, "none is faster")),
+            "task": [f"{row.task} ({row.kind})" for row in frame.itertuples()],
+            "fastest": list(frame["variant"].where(found, "none is faster")),
+            "equal": list(frame["budget"].where(found, "–")),
             "latency ratio": [f"{ratio:.2f}" for ratio in frame["latency_ratio"]],
             "difference [points]": [
                 prose.points(row) if row.variant != "baseline" else "–" for row in frame.itertuples()
@@ -141,4 +150,4 @@ def _range(low: float, high: float, scale: float) -> str:
 
 def _is_prose(cells: pd.Series) -> bool:
     """Words, not figures: no cell starts with a digit, a sign or a dash."""
-    return not any(str(cell).lstrip("+−-–[ ")[:1].isdigit() for cell in cells)
+    return not any(str(cell).lstrip("+−-–[* ")[:1].isdigit() for cell in cells)

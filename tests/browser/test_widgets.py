@@ -26,7 +26,7 @@ def server():
 
 def walk(page):
     """Pictures that the slider shows from its last step to its first, by the left arrow key."""
-    handle = page.get_by_role("slider", name="factor")
+    handle = page.get_by_role("slider", name="task")
     handle.focus()
     seen = [page.locator(PICTURE).get_attribute("alt")]
     for _ in range(3):
@@ -36,7 +36,7 @@ def walk(page):
     return seen
 
 
-STEPS = ["factor: r = 4", "factor: r = 2", "factor: r = 1", "factor: baseline"]
+STEPS = ["task: induction", "task: copying", "task: plugs", "task: motions"]
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -54,12 +54,12 @@ def test_it_moves_from_a_server_too(visit, server):
 
 def test_the_slider_tells_its_name_and_its_value(visit):
     page = visit(PAGE).page
-    handle = page.get_by_role("slider", name="factor")
-    assert handle.get_attribute("aria-valuetext") == "r = 4"
+    handle = page.get_by_role("slider", name="task")
+    assert handle.get_attribute("aria-valuetext") == "induction"
     handle.focus()
     page.keyboard.press("ArrowLeft")
     page.wait_for_timeout(100)
-    assert handle.get_attribute("aria-valuetext") == "r = 2"
+    assert handle.get_attribute("aria-valuetext") == "copying"
 
 
 def test_a_static_figure_stands_beside_it(visit):

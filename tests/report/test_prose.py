@@ -23,5 +23,6 @@ def test_counts_read_as_words():
 
 
 def test_a_difference_stands_with_its_interval_in_points():
-    row = pd.Series({"difference": -0.004, "difference_low": -0.0101, "difference_high": 0.002})
-    assert prose.points(row) == "−0.4 [−1.0, +0.2]"
+    row = pd.Series({"difference": -0.004, "difference_low": -0.01, "difference_high": 0.002})
+    assert prose.points(row) == "−0.4 ± 0.6"
+    assert prose.points(row * 0.01) == "+0.0 ± 0.0"

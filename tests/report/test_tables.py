@@ -67,8 +67,7 @@ def test_models_stand_with_both_passes(record):
     training = forward.assign(latency_ratio=7.0)
     header, _, base, _, two, failed = lines(tables.models_table(forward, training, "caption"))
     assert [cell.strip() for cell in header.strip("|").split("|")] == [
-        "variant", "weights", "operations", "latency, forward", "memory, forward", "latency, training",
-        "memory, training",
+        "variant", "weights", "operations", "forward", "training", "memory",
     ]  # fmt: skip
     assert "2.50 M" in base
     assert "2.00 (2.00 – 2.00)" in two
@@ -76,20 +75,36 @@ def test_models_stand_with_both_passes(record):
     assert "out of memory" in failed
 
 
-def test_differences_stand_in_points_with_their_verdict():
-    row = {"task": "t", "variant": "baseline", "budget": "steps", "accuracy": 0.9, "difference": 0.0}
-    other = row | {"variant": "low", "difference": -0.021, "verdict": "lost"}
-    frame = frames.pd.DataFrame([row, other]).assign(difference_low=-0.03, difference_high=0.01)
-    (*_, shown) = lines(tables.accuracy_table(frame, "caption"))
-    assert [cell.strip() for cell in shown.strip("|").split("|")] == [
-        "t", "90.0", "low", "steps", "−2.1 [−3.0, +1.0]", "lost",
-    ]  # fmt: skip
+def test_differences_stand_in_points_and_what_is_kept_in_bold():
+    base = {
+        "task": "t",
+        "variant": "baseline",
+        "budget": "steps",
+        "accuracy": 0.9,
+        "difference": 0.0,
+        "verdict": "kept",
+    }
+    low = base | {"variant": "low", "difference": -0.021, "verdict": "lost"}
+    more = base | {"variant": "low", "budget": "operations", "verdict": "kept on average"}
+    dual = base | {"variant": "dual", "difference": 0.01}
+    frame = frames.pd.DataFrame([base, dual, low, more]).assign(difference_low=-0.03, difference_high=0.01)
+    header, _, steps, operations = lines(tables.accuracy_table(frame, "caption"))
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in (header, steps, operations)]
+    assert cells == [
+        ["task, baseline", "equal", "dual", "low"],
+        ["t, 90.0 %", "steps", "**+1.0 ± 0.0**", "−2.1 ± 3.1"],
+        ["t, 90.0 %", "operations", "–", "**+0.0 ± 1.0**"],
+    ]
 
 
 def test_a_task_that_nothing_faster_solves_says_so():
     row = {"kind": "smooth", "verdict": "kept", "difference": 0.0, "difference_low": -0.004, "difference_high": 0.004}
+    row["budget"] = "steps"
     found = {"task": "t", "variant": "low", "latency_ratio": 0.3}
     none = {"task": "u", "variant": "baseline", "latency_ratio": 1.0}
     *_, one, two = lines(tables.task_table(frames.pd.DataFrame([row | found, row | none]), "caption"))
-    assert [cell.strip() for cell in one.strip("|").split("|")][2:] == ["low", "0.30", "+0.0 [−0.4, +0.4]", "kept"]
-    assert [cell.strip() for cell in two.strip("|").split("|")][2:] == ["none is faster", "1.00", "–", "–"]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in (one, two)]
+    assert cells == [
+        ["t (smooth)", "low", "steps", "0.30", "+0.0 ± 0.4", "kept"],
+        ["u (smooth)", "none is faster", "–", "1.00", "–", "–"],
+    ]

@@ -126,7 +126,7 @@ def test_accuracy_is_the_share_of_right_answers(name):
 
 def test_accuracy_leaves_a_model_in_its_mode():
     task = made("clocks")
-    model = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(256, 16))
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(128, 16))
     task.accuracy(model)
     assert model.training
     task.accuracy(model.eval())
