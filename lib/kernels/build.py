@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -43,6 +45,17 @@ def library(source: str = "selective_scan.cpp") -> ctypes.CDLL:
             path.unlink(missing_ok=True)
             failed = str(error)
     raise BuildError(f"{compiler} could not make {source}: {failed}")
+
+
+@functools.cache
+def unusable(load: Callable[[], ctypes.CDLL], instead: str) -> str | None:
+    """Why a library cannot be loaded, said once aloud with what happens instead; None where it can."""
+    try:
+        load()
+    except BuildError as error:
+        warnings.warn(f"{instead}: {error}", stacklevel=5)
+        return str(error)
+    return None
 
 
 def cache_folder() -> Path:

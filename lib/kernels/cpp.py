@@ -3,13 +3,12 @@
 import functools
 import math
 import os
-import warnings
 from ctypes import CDLL, POINTER, Structure, byref, c_int64, c_void_p
 
 import torch
 from torch import Tensor
 
-from lib.kernels.build import BuildError, library
+from lib.kernels.build import library, unusable
 
 MOST_PARTS = 16  # partial sums of the gradients of B and C: their number bounds the memory
 MOST_BLOCKS = 8  # of channels a task: more of them share the rows of B and C, fewer keep all threads busy
@@ -37,7 +36,7 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
         return "runs on a CPU"
     if dtype == torch.float64:
         return "computes in float32: float64 is for torch and ref"
-    return _broken()
+    return unusable(_load, "the scan runs in torch, which is several times slower")
 
 
 def about() -> str:
@@ -152,17 +151,6 @@ def _view(x: Tensor | None) -> View:
 
 def _pointer(x: Tensor | None) -> int | None:
     return None if x is None else x.data_ptr()
-
-
-@functools.cache
-def _broken() -> str | None:
-    """Why there is no library, said once aloud."""
-    try:
-        _load()
-    except BuildError as error:
-        warnings.warn(f"the scan runs in torch, which is several times slower: {error}", stacklevel=5)
-        return str(error)
-    return None
 
 
 @functools.cache

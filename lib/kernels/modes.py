@@ -6,13 +6,12 @@ x is (B, T, D) of any strides, decay and weight are complex (D, M), skip is (D),
 """
 
 import functools
-import warnings
 from ctypes import CDLL, POINTER, Structure, byref, c_int64, c_void_p
 
 import torch
 from torch import Tensor
 
-from lib.kernels.build import BuildError, library
+from lib.kernels.build import library, unusable
 from lib.kernels.cpp import View
 
 CHUNK = 64  # tokens that the torch version computes at once: work grows with it, the number of calls falls
@@ -40,7 +39,11 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why the C++ version cannot serve inputs of that device and dtype, or None."""
     if device.type != "cpu":
         return "runs on a CPU"
-    return "computes in float32" if dtype != torch.float32 else _broken()
+    return (
+        "computes in float32"
+        if dtype != torch.float32
+        else unusable(_load, "the recurrence of modes runs in torch, which is slower")
+    )
 
 
 def native(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,17 +84,6 @@ def chunked(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tenso
 def _view(x: Tensor) -> View:
     batch, token, channel = x.stride()
     return View(x.data_ptr(), (c_int64 * 4)(batch, channel, token, 0), False)
-
-
-@functools.cache
-def _broken() -> str | None:
-    """Why there is no library, said once aloud."""
-    try:
-        _load()
-    except BuildError as error:
-        warnings.warn(f"the recurrence of modes runs in torch, which is slower: {error}", stacklevel=5)
-        return str(error)
-    return None
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from lib.models.distilled import Distilled, check_order, distilled, taken, unit
 from lib.models.hankel import damped, hankel, hankel_of_modes, least_squares, pursuit, realised
 from lib.models.modes import EPS, Modes, system
 from lib.models.s4d import S4D
+from lib.models.shapes import check_kind
 
 
 def hankel_singular_values(source: S4D | Float[Tensor, "D L"], *, length: int = 1024) -> Float[Tensor, "D P"]:
@@ -60,9 +61,11 @@ def modal(layer: S4D, order: int, *, length: int = 1024) -> Distilled:
 
     order    real states, from those of one mode to N; where modes are pairs, an odd order leaves one unused
     length   L >= 1 taps that count
-    raises   ValueError, quoting the value, for an order or a length outside of that, and for a non-finite kernel
+    raises   TypeError for what is no S4D; ValueError, quoting the value, for an order or a length outside of that, and
+             for a non-finite kernel
     source   orthogonal matching pursuit; modes of a trained kernel: Massaroli et al. (2023), arXiv 2310.18780
     """
+    check_kind("layer", layer, S4D)
     kernel, skip = taken(layer, length)
     pair = 1 if layer.a_imag is None else 2
     check_order("order", order, _states(layer), pair)

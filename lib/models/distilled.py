@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lib.models.s4d import S4D
-from lib.models.shapes import check_shape
+from lib.models.shapes import check_shape, check_tensor
 
 Source = S4D | Float[Tensor, "D L"] | Float[Tensor, "L D D"]
 
@@ -47,6 +47,7 @@ def taken(source: Source, length: int, dense: bool = False) -> tuple[Tensor, Ten
     if isinstance(source, S4D):
         kernel, skip = copy.deepcopy(source).double().kernel(length), source.skip
     else:
+        check_tensor("kernel", source)
         mixes = dense and source.ndim == 3
         check_shape("kernel", source, *(("L", *[source.shape[1] or "D"] * 2) if mixes else ("D", "L")))
         if source.dtype not in (torch.float32, torch.float64):

@@ -73,7 +73,7 @@ class Modes(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """The convolution view, from a state of zeros: to train with."""
-        self._check(x, "B", "T")
+        check_stream(x, "B", "T", modes=self.C, skip=self.skip)
         return causal_convolution(x, self.kernel(x.shape[1])) + self.skip * x
 
     def kernel(self, length: int) -> Float[Tensor, "D L"]:
@@ -92,7 +92,7 @@ class Modes(nn.Module):
 
         On a CPU, in float32 and without a gradient, one fused loop: 6 M multiply-adds per channel and token.
         """
-        self._check(x, "B", "T", state=state)
+        check_stream(x, "B", "T", modes=self.C, skip=self.skip, state=state)
         state = self.initial_state(len(x)) if state is None else state
         return recurrence(x, self.decay(), torch.view_as_complex(self.C), self.skip, state)
 
@@ -100,7 +100,7 @@ class Modes(nn.Module):
         self, state: Complex[Tensor, "B D M"], x: Float[Tensor, "B D"]
     ) -> tuple[Float[Tensor, "B D"], Complex[Tensor, "B D M"]]:
         """One token of the recurrent view: its output and the new state."""
-        self._check(x, "B", state=state)
+        check_stream(x, "B", modes=self.C, skip=self.skip, state=state)
         state = self.decay() * state + x.unsqueeze(-1)
         return (torch.view_as_complex(self.C) * state).sum(-1).real + self.skip * x, state
 
@@ -115,11 +115,18 @@ class Modes(nn.Module):
         rate = self.log_rate.double().clamp(slowest, math.log(FASTEST)).exp()
         return torch.polar(torch.exp(-rate), self.angle.double()).to(self.skip.dtype.to_complex())
 
-    def _check(self, x: Tensor, *axes: str, state: Tensor | None = None) -> None:
-        check_shape("input", x, *axes, len(self.skip))
-        if x.dtype != self.skip.dtype:
-            raise ValueError(f"input of {x.dtype}: {self.skip.dtype} is needed, as in the parameters")
-        if state is not None:
-            check_shape("state", state, len(x), *self.log_rate.shape)
-            if state.dtype != x.dtype.to_complex():
-                raise ValueError(f"state of {state.dtype}: {x.dtype.to_complex()} is needed, as in the parameters")
+
+def check_stream(x: Tensor, *axes: str, modes: Tensor, skip: Tensor, state: Tensor | None = None) -> None:
+    """Accept an input of these axes and of D channels, and a state of one complex number per mode.
+
+    modes    (D, M, 2): what there is of each mode
+    skip     (D): in whose precision all of it is
+    raises   TypeError for what is no tensor; ValueError, quoting it, for another shape or dtype
+    """
+    check_shape("input", x, *axes, len(skip))
+    if x.dtype != skip.dtype:
+        raise ValueError(f"input of {x.dtype}: {skip.dtype} is needed, as in the parameters")
+    if state is not None:
+        check_shape("state", state, len(x), *modes.shape[:2])
+        if state.dtype != x.dtype.to_complex():
+            raise ValueError(f"state of {state.dtype}: {x.dtype.to_complex()} is needed, as in the parameters")

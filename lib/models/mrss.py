@@ -139,8 +139,8 @@ def matched(config: MrssConfig) -> MrssConfig:
         if abs(parameters(found) / wanted - 1) <= NEAR:
             return found
     raise ValueError(
-        f"{config.variant!r}: dim {found.mamba.dim} comes nearest to {wanted} weights, with {parameters(found)}; "
-        f"within {NEAR:.0%} is needed"
+        f"{config.variant!r}, factor {config.factor}: dim {found.mamba.dim} comes nearest to {wanted} weights, "
+        f"with {parameters(found)}; within {NEAR:.0%} is needed"
     )
 
 

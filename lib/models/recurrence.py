@@ -8,18 +8,19 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from lib.kernels.modes import recurrence
-from lib.models.modes import Modes
-from lib.models.shapes import check_shape
+from lib.models.modes import Modes, check_stream
+from lib.models.shapes import check_kind, check_shape, check_tensor
 
 
 class Recurrence(nn.Module):
     """The system of a `Modes`, without its gradients: sequences and single tokens go through the same fused loop.
 
-    raises   ValueError, quoting its shape, for an input or a state of another
+    raises   TypeError for what is no `Modes`; ValueError, quoting it, for an input or a state of another shape or dtype
     """
 
     def __init__(self, modes: Modes):
         super().__init__()
+        check_kind("modes", modes, Modes)
         # As pairs: `.to()` casts no complex buffer.
         self.register_buffer("pairs", torch.view_as_real(modes.decay().detach()))
         self.register_buffer("C", modes.C.detach().clone())
@@ -27,14 +28,14 @@ class Recurrence(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """From a state of zeros."""
-        return self.recurrent(x, self.initial_state(len(x)))[0]
+        return self.recurrent(x)[0]
 
     def recurrent(
-        self, x: Float[Tensor, "B T D"], state: Complex[Tensor, "B D M"]
+        self, x: Float[Tensor, "B T D"], state: Complex[Tensor, "B D M"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Complex[Tensor, "B D M"]]:
-        """Outputs, and the state after the last token."""
-        check_shape("input", x, "B", "T", len(self.skip))
-        check_shape("state", state, len(x), *self.C.shape[:2])
+        """Outputs, and the state after the last token: an earlier call's carries on."""
+        check_stream(x, "B", "T", modes=self.C, skip=self.skip, state=state)
+        state = self.initial_state(len(x)) if state is None else state
         decay, weight = torch.view_as_complex(self.pairs), torch.view_as_complex(self.C)
         return recurrence(x, decay, weight, self.skip, state)
 
@@ -43,6 +44,7 @@ class Recurrence(nn.Module):
     ) -> tuple[Float[Tensor, "B D"], Complex[Tensor, "B D M"]]:
         """One token: its output and the new state."""
         check_shape("input", x, "B", len(self.skip))
+        check_tensor("state", state)
         y, state = self.recurrent(x.unsqueeze(1), state)
         return y.squeeze(1), state
 

@@ -9,10 +9,15 @@ def check_tensor(name: str, x: Tensor) -> None:
         raise TypeError(f"{name} is of type {type(x).__name__}: a tensor is needed")
 
 
+def check_kind(name: str, value: object, kind: type) -> None:
+    """raises   TypeError, naming it, for what is not of a kind"""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is of type {type(value).__name__}: a {kind.__name__} is needed")
+
+
 def check_state(state: object, kind: type) -> None:
     """raises   TypeError, naming it, for what is not of the kind that a mixer's `initial_state` makes"""
-    if not isinstance(state, kind):
-        raise TypeError(f"state is of type {type(state).__name__}: a {kind.__name__} is needed")
+    check_kind("state", state, kind)
 
 
 def check_shape(name: str, x: Tensor, *axes: int | str, **least: int) -> None:

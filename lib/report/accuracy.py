@@ -11,6 +11,8 @@ from scipy import stats
 
 from lib.records import Record, machine_title
 
+POINT = 0.01  # of accuracy: what a variant may lose
+
 
 def accuracies(records: Iterable[Record]) -> pd.DataFrame:
     """One row per case and seed: machine, variant, the case's parameters, seed, accuracy (a share)."""
@@ -50,6 +52,11 @@ def losses(records: Iterable[Record]) -> pd.DataFrame:
     )
 
 
+def training_minutes(records: Iterable[Record]) -> float:
+    """What all trainings took, each on one thread."""
+    return sum(sum(case.seconds) for record in records for case in record.cases if case.accuracies) / 60
+
+
 def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
     """Mean, and Student's interval of it, low and high.
 
@@ -83,7 +90,7 @@ def compared(frame: pd.DataFrame, baseline: str = "baseline") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def judged(frame: pd.DataFrame, point: float = 0.01) -> pd.DataFrame:
+def judged(frame: pd.DataFrame, point: float = POINT) -> pd.DataFrame:
     """Add `verdict`: is a variant at most a point below the baseline? By mean, and by the whole interval.
 
     frame  of `compared`

@@ -3,7 +3,8 @@
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.report import prose
+from lib.records import machine_title
+from lib.report import prose, units
 
 
 def table(columns: dict[str, pd.Series | list], caption: str) -> Markdown:
@@ -136,6 +137,11 @@ def provenance(record, machine: str) -> str:
     """Machine, day and commit of a record, for a caption."""
     code = "unknown commit" if record.commit is None else f"commit {record.commit[:7]}"
     return f"{machine}, {record.recorded_at:%Y-%m-%d}, {code}{' with changes' if record.dirty else ''}"
+
+
+def sources(records) -> str:
+    """Machine, day and commit of several records, each once, for a caption."""
+    return units.listed(list(dict.fromkeys(provenance(record, machine_title(record)) for record in records)))
 
 
 def _or_error(value: float, row, form: str) -> str:

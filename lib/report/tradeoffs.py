@@ -5,9 +5,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
+from lib.report.accuracy import POINT
 from lib.report.figures import BASELINE, MARKERS
 
-POINT = 0.01  # of accuracy: what a variant may lose
 DASHES = ("--", ":", "-.", "-", (0, (3, 1, 1, 1, 1, 1)))
 LABELS = {"steps": "as many steps", "operations": "as many operations"}
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from statistics import fmean
 from time import perf_counter
 
 import torch
@@ -130,6 +131,22 @@ def sweep(runs: Iterable[Run], folder: Path, *, workers: int | None = None, prog
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return {run: Result(**json.loads(files[run].read_text())) for run in runs}
+
+
+def in_rounds(runs: Iterable[Run], point: float, folder: Path, **options) -> dict[Run, dict[int, Result]]:
+    """Equal steps first; then equal operations for variants whose mean accuracy is more than a point lower.
+
+    runs     of one task, as planned
+    point    of accuracy: what a variant may lose to the baseline, as a share
+    folder, options   of `sweep`
+    returns  results by seed; of the other runs there are none
+    """
+    runs = list(runs)
+    found = by_seed(sweep((run for run in runs if run.budget == "steps"), folder, **options))
+    means = {run.variant: fmean(one.accuracy for one in results.values()) for run, results in found.items()}
+    lost = {variant for variant, mean in means.items() if mean < means["baseline"] - point}
+    again = (run for run in runs if run.budget == "operations" and run.variant in lost)
+    return found | by_seed(sweep(again, folder, **options))
 
 
 def by_seed(results: Mapping[Run, Result]) -> dict[Run, dict[int, Result]]:

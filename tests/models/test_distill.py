@@ -98,3 +98,10 @@ def test_the_copy_is_in_the_models_mode(training):
 def test_what_cannot_be_done_is_quoted(model, order, options, message):
     with refused(message):
         distill(model, order, **options)
+
+
+def test_what_is_no_layer_is_named():
+    with refused("layer is of type Tensor: a S4D is needed", TypeError):
+        METHODS["modal"](normal(3, 20), 2)
+    with refused("kernel is of type NoneType: a tensor is needed", TypeError):
+        METHODS["truncated_svd"](None, 2)

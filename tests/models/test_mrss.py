@@ -103,7 +103,8 @@ def test_counting_weights_draws_no_number_that_others_would_get():
 
 
 def test_a_size_that_cannot_be_matched_is_told():
-    with pytest.raises(ValueError, match="'dual': dim 1 comes nearest to 60 weights, with 124; within 3% is needed"):
+    line = "'dual', factor 8: dim 1 comes nearest to 60 weights, with 124; within 3% is needed"
+    with pytest.raises(ValueError, match=line):
         matched(MrssConfig(MambaConfig(dim=1, layers=2, states=1), "dual", 8))
 
 

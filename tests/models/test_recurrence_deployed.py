@@ -33,6 +33,26 @@ def test_nothing_is_learned(generator):
 
 
 @pytest.mark.parametrize(
+    ("x", "state", "message"),
+    [
+        (torch.float64, torch.complex64, "input of torch.float64: torch.float32 is needed"),
+        (torch.float32, torch.complex128, "state of torch.complex128: torch.complex64 is needed"),
+        (torch.float32, torch.float32, "state of torch.float32: torch.complex64 is needed"),
+    ],
+)
+def test_another_precision_never_reaches_the_compiled_loop(x, state, message):
+    with refused(message):
+        Recurrence(bank()).recurrent(torch.zeros(1, 4, 5, dtype=x), torch.zeros(1, 5, 3, dtype=state))
+
+
+def test_what_is_no_bank_of_modes_is_named():
+    with refused("modes is of type S4D: a Modes is needed", TypeError):
+        Recurrence(layer(dim=5, states=6))
+    with refused("state is of type NoneType: a tensor is needed", TypeError):
+        Recurrence(bank()).step(None, torch.zeros(1, 5))
+
+
+@pytest.mark.parametrize(
     ("shape", "state", "message"),
     [
         ((1, 4), (1, 5, 3), "input of shape (1, 4)"),

@@ -83,3 +83,8 @@ def test_the_fastest_of_those_that_keep_the_accuracy_is_found(verdict, found):
     rows = [("baseline", "kept", 1.0), ("low", verdict, 0.3), ("dual", "kept", 1.4), ("fast", "lost", 0.1)]
     frame = pd.DataFrame(rows, columns=["variant", "verdict", "latency_ratio"]).assign(machine="m", task="t")
     assert list(accuracy.fastest(frame)["variant"]) == [found]
+
+
+def test_only_trainings_count_as_training_time(record):
+    case = record.cases[0].model_copy(update={"accuracies": {0: 0.5, 1: 0.5}, "seconds": [30.0, 60.0]})
+    assert accuracy.training_minutes([record.model_copy(update={"cases": [case, *record.cases]})]) == 1.5

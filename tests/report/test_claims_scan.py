@@ -20,11 +20,18 @@ def dual(low=1.1, middle=1.2, high=1.3, flops=1.7):
 
 
 @pytest.mark.parametrize(
-    ("quartiles", "verdict"),
-    [((0.8, 0.9, 0.95), REPRODUCED), ((1.4, 1.5, 1.6), CONTRADICTED), ((0.9, 1.0, 1.1), UNSUPPORTED)],
+    ("quartiles", "matched", "verdict"),
+    [
+        ((0.8, 0.9, 0.95), (1.1, 1.2, 1.3), REPRODUCED),
+        ((1.4, 1.5, 1.6), (1.1, 1.2, 1.3), CONTRADICTED),
+        ((1.4, 1.5, 1.6), (0.7, 0.8, 0.9), CORRECTED),
+        ((0.9, 1.0, 1.1), (0.9, 1.0, 1.1), UNSUPPORTED),
+    ],
 )
-def test_latency_is_judged_by_quartiles(quartiles, verdict):
-    assert claims_scan.latency_falls(dual(*quartiles)).verdict == verdict
+def test_latency_is_judged_by_quartiles(quartiles, matched, verdict):
+    found = claims_scan.latency_falls(dual(*quartiles), dual(*matched))
+    assert found.verdict == verdict
+    assert f"narrower, {matched[1]:.2f}×" in found.evidence
 
 
 @pytest.mark.parametrize(

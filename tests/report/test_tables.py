@@ -1,3 +1,4 @@
+from lib import records
 from lib.report import frames, tables
 
 
@@ -108,3 +109,7 @@ def test_a_task_that_nothing_faster_solves_says_so():
         ["t (smooth)", "low", "steps", "0.30", "+0.0 ± 0.4", "kept"],
         ["u (smooth)", "none is faster", "–", "1.00", "–", "–"],
     ]
+
+
+def test_a_source_is_named_once(record):
+    assert tables.sources([record, record]) == tables.provenance(record, records.machine_title(record))

@@ -8,7 +8,7 @@ from lib.models.mamba import MambaConfig
 from lib.models.mrss import MrssConfig, family
 from lib.tasks import sweep
 from lib.tasks.sequences import TASKS, Task
-from lib.tasks.sweep import PLANS, Run, planned, train_one
+from lib.tasks.sweep import PLANS, Result, Run, planned, train_one
 
 SMALL = family(MambaConfig(dim=40, layers=2, states=4), 8)
 
@@ -69,6 +69,19 @@ def test_equal_operations_are_more_steps_for_a_cheaper_variant():
         ("low, r = 8", "operations", 4 * steps),
     }
     assert len(runs) == 2 * len(found)
+
+
+def test_only_a_variant_that_lost_trains_again(monkeypatch, tmp_path):
+    variants = {name: SMALL[name] for name in ("baseline", "low, r = 8", "hybrid, r = 8")}
+    runs = planned("clocks", variants, {"baseline": 100, "low, r = 8": 25, "hybrid, r = 8": 50}, [0, 1])
+    shares = {"baseline": 0.9, "low, r = 8": 0.88, "hybrid, r = 8": 0.895}
+
+    def swept(asked, folder):
+        return {one: Result(shares[one.variant], [], one.steps, 1.0) for one in asked}
+
+    monkeypatch.setattr(sweep, "sweep", swept)
+    found = {(one.variant, one.budget) for one in sweep.in_rounds(runs, 0.01, tmp_path)}
+    assert found == {(name, "steps") for name in variants} | {("low, r = 8", "operations")}
 
 
 def test_an_endless_task_ends_once_it_is_solved(monkeypatch):
