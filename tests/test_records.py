@@ -5,7 +5,7 @@ import pytest
 from lib import records
 from lib.profilers.profile import Profile
 from lib.records import Case, RecordError
-from lib.tasks.sweep import Result
+from lib.tasks.resolutions import Result
 
 
 def a_record(error=None, experiment="toy", **cases):

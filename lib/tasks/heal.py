@@ -17,7 +17,8 @@ def heal(
     steps: int,
     *,
     generator: torch.Generator,
-    rate: float = 1e-3,
+    rate: float = 4e-3,
+    poles: float = 0.1,
     batch: int = 32,
     temperature: float = 2.0,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -29,6 +30,8 @@ def heal(
 
     draw         a task's: (size, generator) -> inputs, answers
     generator    what batches are drawn with
+    rate         highest learning rate
+    poles        share of it for the decays and frequencies of modes: what they are off by grows with the lag
     temperature  both models' logits are divided by it; the divergence is multiplied by its square, so that gradients
                  keep their size
     loss         the task's, of logits and answers, to be mixed in
@@ -39,6 +42,8 @@ def heal(
     """
     if not temperature > 0:
         raise ValueError(f"temperature = {temperature}: more than 0 is needed")
+    if not 0 <= poles <= 1:
+        raise ValueError(f"poles = {poles}: 0 to 1 is needed")
     if batch < 1:
         raise ValueError(f"batch = {batch}: at least 1 is needed")
     if not 0 <= share <= 1:
@@ -56,7 +61,9 @@ def heal(
     training = teacher.training
     teacher.eval()
     try:
-        return train(student, losses(), steps, rate=rate, kept=kept, generator=generator, progress=progress)
+        shares = {"log_rate": poles, "angle": poles}
+        options = {"rate": rate, "shares": shares, "kept": kept, "generator": generator, "progress": progress}
+        return train(student, losses(), steps, **options)
     finally:
         teacher.train(training)
 

@@ -1,8 +1,9 @@
 """One loop that trains any model."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ def train(
     steps: int,
     *,
     rate: float = 6e-3,
+    shares: Mapping[str, float] = MappingProxyType({}),
     judge: Callable[[], float] | None = None,
     enough: float = math.inf,
     every: int = 100,
@@ -28,6 +30,7 @@ def train(
 
     batch_losses  yields each step's loss, a scalar with a graph, when asked: a generator over batches
     rate          highest learning rate
+    shares        of the rate, for parameters whose own name, without their module's, is a key; one for all others
     judge         how good the model is, asked after `every` steps: training stops early once it is `enough`
     kept          a .safetensors file, renewed after `every` steps: where it is, training goes on from there. Delete it
                   to begin anew. The finished model's stays
@@ -40,7 +43,7 @@ def train(
         raise ValueError(f"steps = {steps}: at least 1 is needed")
     if every < 1:
         raise ValueError(f"every = {every}: at least 1 is needed")
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate)
+    optimiser = torch.optim.AdamW(_groups(model, shares), lr=rate)
     losses = [] if kept is None else checkpoint.resume(kept, steps, model, optimiser, generator)
     if losses and judge is not None and judge() >= enough:
         return losses
@@ -50,7 +53,7 @@ def train(
             if not loss.isfinite():
                 raise FloatingPointError(f"step {step}: the loss is {loss.item()}; a lower rate than {rate} may help")
             for group in optimiser.param_groups:
-                group["lr"] = rate * _share(step, steps)
+                group["lr"] = group["share"] * rate * _of_highest(step, steps)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -70,7 +73,14 @@ def train(
     return losses
 
 
-def _share(step: int, steps: int) -> float:
-    """Of the highest rate: a line up to it over the first tenth, half a cosine down to zero after that."""
+def _groups(model: nn.Module, shares: Mapping[str, float]) -> list[dict]:
+    groups: dict[float, list[Tensor]] = {}
+    for name, weight in model.named_parameters():
+        groups.setdefault(shares.get(name.rpartition(".")[2], 1.0), []).append(weight)
+    return [{"params": weights, "share": share} for share, weights in groups.items()]
+
+
+def _of_highest(step: int, steps: int) -> float:
+    """A share: a line up to it over the first tenth, half a cosine down to zero after that."""
     up = max(1, steps // 10)
     return (step + 1) / up if step < up else (1 + math.cos(math.pi * (step - up) / (steps - up))) / 2

@@ -1,0 +1,154 @@
+"""Trainings of the multi-resolution family: what is trained, how long, and what comes out."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from lib.models import mrss
+from lib.models.mamba import MambaClassifier, MambaConfig
+from lib.models.mrss import MrssConfig
+from lib.tasks.sequences import TASKS, Task
+from lib.tasks.sweep import sweep
+from lib.tasks.train import train
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a task is trained: so many steps of the baseline, batches of a size, a highest rate.
+
+    The rate is among the best of several for the baseline; variants take it as it is. The steps bring recall to an
+    end. On the others the baseline still learns, slowly.
+    """
+
+    steps: int
+    batch: int
+    rate: float
+
+
+PLANS = {
+    "digits": Plan(400, 32, 8e-3),
+    "clocks": Plan(800, 32, 8e-3),
+    "motions": Plan(200, 32, 8e-3),
+    "plugs": Plan(400, 32, 8e-3),
+    "copying": Plan(1000, 64, 6e-3),  # at 8e-3 one of five baselines diverges
+    "induction": Plan(500, 64, 6e-3),
+}
+SIZES = MambaConfig(dim=64, layers=4)  # of the baseline
+ROUTING = 1.0  # weight of a router's distance from its budget in the loss
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. The seed decides the test set, the weights and the batches."""
+
+    task: str
+    variant: str  # by the name that tables and figures use
+    config: MrssConfig  # without a vocabulary: the task brings it
+    budget: str  # what the variant has as many of as the baseline: "steps" or "operations"
+    steps: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out of a training.
+
+    accuracy  share of right answers on the test set
+    losses    [nats] means over every twentieth of the steps planned; fewer where a training ended early
+    steps     taken
+    seconds   on one thread
+    """
+
+    accuracy: float
+    losses: list[float]
+    steps: int
+    seconds: float
+
+
+def planned(
+    task: str,
+    variants: Mapping[str, MrssConfig],
+    operations: Mapping[str, int],
+    seeds: Iterable[int],
+    steps: int | None = None,
+) -> list[Run]:
+    """Every variant from every seed, once for as many steps as the baseline, once for as many operations.
+
+    operations  of one step or forward pass, by variant; a variant with no fewer than the baseline has equal steps only
+    steps       of the baseline; the task's own number where left out
+    raises      ValueError for a task that is not in TASKS, and for a variant whose operations are not given
+    """
+    if task not in TASKS:
+        raise ValueError(f"task {task!r}: one of {', '.join(TASKS)} is needed")
+    if lacking := {"baseline", *variants} - set(operations):
+        raise ValueError(f"operations of {', '.join(sorted(lacking))}: not given")
+    steps, runs = steps or PLANS[task].steps, []
+    for name, config in variants.items():
+        more = round(steps * operations["baseline"] / operations[name])
+        budgets = {"steps": steps} | ({"operations": more} if more > steps else {})
+        runs += [Run(task, name, config, budget, budgets[budget], seed) for budget in budgets for seed in seeds]
+    return runs
+
+
+def in_rounds(runs: Iterable[Run], point: float, folder: Path, **options) -> dict[Run, dict[int, Result]]:
+    """Equal steps first; then equal operations for variants whose mean accuracy is more than a point lower.
+
+    runs     of one task, as planned
+    point    of accuracy: what a variant may lose to the baseline, as a share
+    folder, options   of `sweep`
+    returns  results by seed; of the other runs there are none
+    """
+    runs = list(runs)
+    found = by_seed(sweep((run for run in runs if run.budget == "steps"), train_one, folder, **options))
+    means = {run.variant: fmean(one.accuracy for one in results.values()) for run, results in found.items()}
+    lost = {variant for variant, mean in means.items() if mean < means["baseline"] - point}
+    again = (run for run in runs if run.budget == "operations" and run.variant in lost)
+    return found | by_seed(sweep(again, train_one, folder, **options))
+
+
+def by_seed(results: Mapping[Run, Mapping[str, Any]]) -> dict[Run, dict[int, Result]]:
+    """What a sweep returned, of runs that differ in nothing but their seed, by seed; the keys have seed 0."""
+    groups: dict[Run, dict[int, Result]] = {}
+    for run, result in results.items():
+        groups.setdefault(replace(run, seed=0), {})[run.seed] = Result(**result)
+    return groups
+
+
+def build(config: MrssConfig, task: Task, generator: torch.Generator) -> MambaClassifier:
+    """A model of a variant for a task, which brings its vocabulary, inputs and classes."""
+    config = replace(config, mamba=replace(config.mamba, vocabulary=task.vocabulary))
+    return mrss.model(config, task.inputs, task.classes, pooling=task.pooling, generator=generator)
+
+
+def train_one(run: Run) -> dict[str, Any]:
+    """Train one run on this process's threads: its `Result`, as plain values.
+
+    Where every batch is new, it ends once 1,024 new sequences are all right.
+    """
+    generator = torch.Generator().manual_seed(run.seed)
+    task, plan = TASKS[run.task](generator), PLANS[run.task]
+    model = build(run.config, task, generator)
+    judge, start = None, perf_counter()
+    if task.endless:
+        judge = partial(task.accuracy, model, task.draw(1024, torch.Generator().manual_seed(run.seed + 2**32)))
+
+    def losses():
+        while True:
+            x, answers = task.draw(plan.batch, generator)
+            yield task.loss(model(x), answers) + ROUTING * mrss.balance(model)
+
+    taken = train(model, losses(), run.steps, rate=plan.rate, judge=judge, enough=1, progress=False)
+    result = Result(task.accuracy(model), _means(taken, run.steps // 20), len(taken), perf_counter() - start)
+    return asdict(result)
+
+
+def _means(losses: list[float], width: int) -> list[float]:
+    """Of every so many losses, to four digits; the rest at the end are left out, unless there is nothing else."""
+    width = min(max(1, width), len(losses))
+    return [round(sum(losses[i : i + width]) / width, 4) for i in range(0, len(losses) - len(losses) % width, width)]
