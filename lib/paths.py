@@ -11,5 +11,6 @@ DATA = ROOT / "data"
 SEED = DATA / "seed"
 PRESETS = DATA / "presets"
 RUNS = DATA / "runs"
+CHECKPOINTS = DATA / "checkpoints"
 
 SWEEPS = ROOT / ".sweeps"  # results of single trainings, until a record holds them

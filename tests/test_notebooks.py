@@ -16,7 +16,11 @@ from lib.paths import BOOK, PRESETS, ROOT, RUNS
 from lib.report import parameters
 
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
-MODELS = {"mrss": parameters.Mrss, "ssm_background": parameters.SsmBackground}
+MODELS = {
+    "kernel_distillation": parameters.KernelDistillation,
+    "mrss": parameters.Mrss,
+    "ssm_background": parameters.SsmBackground,
+}
 MRSS = BOOK / "mrss.ipynb"
 
 every_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -16,20 +16,12 @@ POINT = 0.01  # of accuracy: what a variant may lose
 
 def accuracies(records: Iterable[Record]) -> pd.DataFrame:
     """One row per case and seed: machine, variant, the case's parameters, seed, accuracy (a share)."""
-    return pd.DataFrame(
-        [
-            {
-                "machine": machine_title(record),
-                "variant": case.variant,
-                **case.parameters,
-                "seed": seed,
-                "accuracy": share,
-            }
-            for record in records
-            for case in record.cases
-            for seed, share in case.accuracies.items()
-        ]
-    )
+    return _by_seed(records, "accuracies", "accuracy")
+
+
+def relative_errors(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per case and seed: machine, variant, the case's parameters, seed, error (a share of the norm)."""
+    return _by_seed(records, "relative_errors", "error")
 
 
 def losses(records: Iterable[Record]) -> pd.DataFrame:
@@ -69,21 +61,24 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, 
     return float(mean), float(mean - margin), float(mean + margin)
 
 
-def compared(frame: pd.DataFrame, baseline: str = "baseline") -> pd.DataFrame:
-    """Accuracy per machine, task, variant and budget, and its difference to the baseline's, each with its interval.
+def compared(
+    frame: pd.DataFrame, baseline: str = "baseline", kinds: tuple[str, ...] = ("variant", "budget")
+) -> pd.DataFrame:
+    """Accuracy per machine, task and kind, and its difference to the baseline's, each with its interval.
 
-    frame    of `accuracies`, with columns `task` and `budget`; the baseline has one budget, which counts for all
-    returns  machine, task, variant, budget, seeds; accuracy, difference, each with _low and _high, as shares
+    frame    of `accuracies`, with columns `task` and `variant`; the baseline is of one kind, which counts for all
+    kinds    columns that make a kind
+    returns  machine, task, kinds, seeds; accuracy, difference, each with _low and _high, as shares
     raises   ValueError, naming the task, where the baseline lacks a seed that a variant has
     """
     rows = []
     for (machine, task), group in frame.groupby(["machine", "task"], sort=False):
         base = group[group["variant"] == baseline].set_index("seed")["accuracy"]
-        for (variant, budget), cases in group.groupby(["variant", "budget"], sort=False):
+        for kind, cases in group.groupby(list(kinds), sort=False):
             if missing := sorted(set(cases["seed"]) - set(base.index)):
-                raise ValueError(f"{task}: {variant} has seed {missing[0]}, {baseline} has not")
+                raise ValueError(f"{task}: {cases['variant'].iloc[0]} has seed {missing[0]}, {baseline} has not")
             found = cases["accuracy"].to_numpy()
-            row = {"machine": machine, "task": task, "variant": variant, "budget": budget, "seeds": len(cases)}
+            row = {"machine": machine, "task": task, **dict(zip(kinds, kind, strict=True)), "seeds": len(cases)}
             for name, values in (("accuracy", found), ("difference", found - base.loc[cases["seed"]].to_numpy())):
                 row |= dict(zip((name, f"{name}_low", f"{name}_high"), interval(values), strict=True))
             rows.append(row)
@@ -113,3 +108,14 @@ def fastest(frame: pd.DataFrame) -> pd.DataFrame:
     """
     kept = frame[frame["verdict"].str.startswith("kept")].reset_index(drop=True)
     return kept.loc[kept.groupby(["machine", "task"], sort=False)["latency_ratio"].idxmin()]
+
+
+def _by_seed(records: Iterable[Record], field: str, column: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"machine": machine_title(record), "variant": case.variant, **case.parameters, "seed": seed, column: value}
+            for record in records
+            for case in record.cases
+            for seed, value in getattr(case, field).items()
+        ]
+    )

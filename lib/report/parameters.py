@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from lib.profilers.memory import available_bytes
 from lib.report.units import binary
@@ -78,6 +78,37 @@ class Mrss(Parameters):
     @property
     def tasks(self) -> tuple[str, ...]:
         return TASKS if self.task == "all" else (self.task,)
+
+
+class KernelDistillation(Parameters):
+    """The chapter on kernel distillation."""
+
+    dtype: Literal["float32", "float64"] = Field(description="'float32' or 'float64'")
+    dim: int = Field(ge=4, description="a number of channels, a whole number, at least 4")
+    states: int = Field(ge=4, multiple_of=2, description="states per channel, an even number, at least 4")
+    length: int = Field(ge=16, description="taps of a kernel, a whole number, at least 16")
+    longest: int = Field(ge=1024, description="the longest sequence in tokens, a whole number, at least 1024")
+    method: Literal["modal", "balanced_truncation", "truncated_svd", "structured_sparse"] = Field(
+        description="'modal', 'balanced_truncation', 'truncated_svd' or 'structured_sparse'"
+    )
+    order: int = Field(ge=2, le=64, description="states, a rank or taps kept per channel, a whole number, 2 to 64")
+    healing: int = Field(ge=1, description="a number of training steps, a whole number, at least 1")
+    retrain: bool = Field(description="True or False")
+    task: Literal["digits", "plugs", "clocks", "all"] = Field(description="'digits', 'plugs', 'clocks' or 'all'")
+    seeds: int = Field(ge=2, description="a number of trainings of each kind, a whole number, at least 2")
+    steps: int = Field(ge=0, description="training steps of the original, a whole number; 0 for the plan's own")
+
+    @field_validator("order")
+    @classmethod
+    def _there(cls, order: int, others: ValidationInfo) -> int:
+        for name in ("dim", "states", "length"):
+            if order > others.data.get(name, order):
+                raise ValueError(f"`{name}` is {others.data[name]}, and nothing has more")
+        return order
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return ("digits", "plugs", "clocks") if self.task == "all" else (self.task,)
 
 
 class SsmBackground(Parameters):

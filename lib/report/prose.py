@@ -46,3 +46,9 @@ def points(row) -> str:
     """
     middle = round(100 * row.difference, 1) + 0.0  # a zero more, so that none is negative
     return f"{middle:+.1f} ± {100 * (row.difference_high - row.difference):.1f}".replace("-", "−")
+
+
+def extent_of_points(differences: pd.Series) -> str:
+    """Smallest and largest difference of accuracies in points: `−4.0 to +0.3`."""
+    low, high = (f"{100 * one:+.1f}".replace("-", "−") for one in (differences.min(), differences.max()))
+    return low if low == high else f"{low} to {high}"

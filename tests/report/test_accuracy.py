@@ -44,6 +44,13 @@ def test_differences_are_taken_seed_by_seed():
     assert found.loc["low", "seeds"] == 2
 
 
+def test_a_kind_may_be_of_any_columns():
+    rows = frame(original=("-", {0: 0.5, 1: 0.9}), modal=("-", {0: 0.4, 1: 0.8})).assign(order=[64, 64, 8, 8])
+    found = accuracy.compared(rows, "original", ("variant", "order")).set_index("order")
+    assert found.loc[8, "difference"] == pytest.approx(-0.1)
+    assert "budget" not in found
+
+
 def test_a_seed_that_the_baseline_lacks_is_named():
     with pytest.raises(ValueError, match="t: low has seed 2, baseline has not"):
         accuracy.compared(frame(baseline=("steps", {0: 0.5, 1: 0.9}), low=("steps", {1: 0.9, 2: 0.5})))
@@ -56,6 +63,12 @@ def test_accuracies_come_from_the_cases_of_records(record):
     rows = accuracy.accuracies([trained])
     assert list(zip(rows["seed"], rows["accuracy"], strict=True)) == [(0, 0.5), (1, 0.75)]
     assert set(rows["variant"]) == {record.cases[0].variant}
+
+
+def test_errors_come_from_the_cases_of_records(record):
+    one = record.cases[0].model_copy(update={"relative_errors": {3: 0.25}, "error": None})
+    rows = accuracy.relative_errors([record.model_copy(update={"cases": [one]})])
+    assert list(zip(rows["seed"], rows["error"], strict=True)) == [(3, 0.25)]
 
 
 def test_losses_stand_at_the_steps_they_were_taken_at(record):

@@ -1,7 +1,7 @@
 import pytest
 
 from lib.report import parameters
-from lib.report.parameters import MARK, Mrss, ParameterError, SsmBackground, check, fits
+from lib.report.parameters import MARK, KernelDistillation, Mrss, ParameterError, SsmBackground, check, fits
 from lib.tasks.sequences import TASKS
 
 GOOD = {
@@ -111,3 +111,29 @@ def test_the_chapter_on_state_space_models_says_what_it_allows(name, value, allo
     cell = "\n".join([MARK, *(f"{key} = {one!r}" for key, one in SSM.items())])
     with pytest.raises(ParameterError, match=allowed):
         check(SsmBackground, {**SSM, name: value, "In": [cell]})
+
+
+def distilled(**changed):
+    values = {name: GOOD[name] for name in ("seed", "device", "dtype", "runs", "warmup", "record")} | {
+        "dim": 16, "states": 32, "length": 64, "longest": 1024, "method": "modal", "order": 8, "healing": 5,
+        "retrain": False, "task": "all", "seeds": 2, "steps": 0,
+    } | changed  # fmt: skip
+    return KernelDistillation(**values)
+
+
+def test_no_order_is_larger_than_what_there_is():
+    assert distilled().tasks == ("digits", "plugs", "clocks")
+    assert distilled(task="plugs").tasks == ("plugs",)
+    for name in ("dim", "states", "length"):
+        with pytest.raises(ValueError, match=f"`{name}` is 16, and nothing has more"):
+            distilled(**{"dim": 64, name: 16, "order": 32})
+
+
+def test_an_order_out_of_range_gets_one_line():
+    cell = CELL.splitlines()[0] + "\n" + "\n".join(f"{name}: int = 0  # a" for name in KernelDistillation.model_fields)
+    values = distilled().model_dump() | {"order": 32, "dim": 16}
+    with pytest.raises(
+        ParameterError, match=r"`order` is 32; allowed is states, a rank or taps .* `dim` is 16"
+    ) as caught:
+        check(KernelDistillation, values | {"In": ["", cell]})
+    assert "\n" not in str(caught.value)

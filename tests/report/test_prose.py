@@ -26,3 +26,8 @@ def test_a_difference_stands_with_its_interval_in_points():
     row = pd.Series({"difference": -0.004, "difference_low": -0.01, "difference_high": 0.002})
     assert prose.points(row) == "−0.4 ± 0.6"
     assert prose.points(row * 0.01) == "+0.0 ± 0.0"
+
+
+def test_an_extent_of_points_has_signs():
+    assert prose.extent_of_points(pd.Series([-0.04, 0.003])) == "−4.0 to +0.3"
+    assert prose.extent_of_points(pd.Series([0.01])) == "+1.0"

@@ -80,6 +80,20 @@ def test_the_tasks_own_loss_is_mixed_in():
     assert losses[0.0] == healed(steps=1)[2][0]
 
 
+def test_poles_may_stay_where_they_are():
+    moved = {}
+    for poles in (0.0, 0.5):
+        model, student, _ = healed(steps=3, poles=poles)
+        fresh = dict(distill(model, 4, length=20)[0].named_parameters())
+        moved[poles] = [
+            name.rpartition(".")[2]
+            for name, weight in student.named_parameters()
+            if not torch.equal(weight, fresh[name])
+        ]
+    assert not {"log_rate", "angle"} & set(moved[0.0])
+    assert {"log_rate", "angle", "C", "weight"} <= set(moved[0.5])
+
+
 def test_an_interrupted_healing_goes_on(tmp_path):
     kept = tmp_path / "healing.safetensors"
     _, first, losses = healed(steps=6, kept=kept)
@@ -100,6 +114,7 @@ def test_the_divergence_of_two_answers_is_the_written_out_sum():
     [
         ({"temperature": 0.0}, "temperature = 0.0: more than 0 is needed"),
         ({"batch": 0}, "batch = 0: at least 1 is needed"),
+        ({"poles": -0.1}, "poles = -0.1: 0 to 1 is needed"),
         ({"share": 1.5}, "share = 1.5: 0 to 1 is needed"),
     ],
 )

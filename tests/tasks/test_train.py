@@ -25,6 +25,18 @@ def test_a_linear_model_finds_its_weights(generator):
     assert not model.training
 
 
+def test_a_parameter_may_learn_at_a_share_of_the_rate(generator):
+    (x, y), moved = problem(generator), {}
+    for share in (1.0, 0.1, 0.0):
+        model = nn.Linear(3, 1)
+        bias = model.bias.detach().clone()
+        train(model, losses(model, x, y), 1, rate=0.01, shares={"bias": share}, progress=False)
+        moved[share] = (model.bias - bias).abs().item()
+    assert moved[1.0] == pytest.approx(0.01, rel=0.1)
+    assert moved[0.1] == pytest.approx(0.001, rel=0.1)
+    assert moved[0.0] == 0
+
+
 def test_a_loss_that_is_not_finite_names_its_step():
     model = nn.Linear(1, 1)
     steps = ((model(torch.ones(1)) * (1.0 if step < 2 else torch.nan)).sum() for step in range(5))
