@@ -9,8 +9,11 @@ from collections.abc import Callable
 from torch import nn
 
 from lib.models.distill_modes import balanced_truncation, modal
-from lib.models.distill_taps import structured_sparse, truncated_svd
+from lib.models.distill_taps import LowRankConvolution, structured_sparse, truncated_svd
 from lib.models.distilled import Distilled
+from lib.models.fft_convolution import CachedConvolution, CachedLowRank
+from lib.models.modes import Modes
+from lib.models.recurrence import Recurrence
 from lib.models.s4d import S4D
 
 METHODS: dict[str, Callable[..., Distilled]] = {
@@ -39,13 +42,38 @@ def distill(
     if not places:
         raise ValueError(f"a {type(model).__name__} without S4D: there is nothing to distill")
     results = {layer: METHODS[method](layer, order, length=length) for layer in dict.fromkeys(places.values())}
-    if isinstance(model, S4D):
-        student = results[model].module
-    else:
-        student = copy.deepcopy(model)
-        for name, layer in places.items():
-            student.set_submodule(name, results[layer].module)
+    student = _replaced(model, {name: results[layer].module for name, layer in places.items()})
     student.train(model.training)
     if heal is not None:
         heal(student, model)
     return student, list(results.values())
+
+
+def deployed(model: nn.Module, length: int) -> nn.Module:
+    """A copy for inference: modes as fused recurrences, all other long kernels by spectra that are computed once.
+
+    Modes stream token by token. S4D does not any more: its kernel is fixed at `length` taps.
+
+    length   the most tokens of a sequence
+    raises   ValueError, quoting it, for a length below 1, and for a model that has neither
+    """
+    forms = {
+        Modes: Recurrence,
+        S4D: lambda layer: CachedConvolution(layer.kernel(length), length, layer.skip),
+        LowRankConvolution: lambda layer: CachedLowRank(layer.left, layer.right, length, layer.skip),
+    }
+    places = {name: layer for name, layer in model.named_modules(remove_duplicate=False) if type(layer) in forms}
+    if not places:
+        raise ValueError(f"a {type(model).__name__} without S4D, modes or low rank: there is nothing to deploy")
+    forms = {layer: forms[type(layer)](layer) for layer in dict.fromkeys(places.values())}
+    return _replaced(model, {name: forms[layer] for name, layer in places.items()}).eval()
+
+
+def _replaced(model: nn.Module, places: dict[str, nn.Module]) -> nn.Module:
+    """A copy of a model with other modules in some places; the model itself has the name ""."""
+    if "" in places:
+        return places[""]
+    model = copy.deepcopy(model)
+    for name, module in places.items():
+        model.set_submodule(name, module)
+    return model

@@ -4,9 +4,10 @@ Symbols: `lib/__init__.py`.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from scipy.fft import next_fast_len
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lib.models.shapes import check_shape
 
@@ -45,17 +46,14 @@ class CachedConvolution(nn.Module):
             kernel[:, 0] += skip.detach()
         self.length = length
         self.points = next_fast_len(length + min(length, kernel.shape[1]) - 1, real=True)
-        spectrum = torch.fft.rfft(kernel[:, :length], self.points).T.contiguous()
+        spectrum = torch.fft.rfft(kernel[:, :length], self.points)
         self.register_buffer("spectrum", torch.view_as_real(spectrum))  # as pairs: `.to()` casts no complex buffer
         self.register_buffer("twice", kernel.flip(1).repeat(1, 2))  # from any lag on, the kernel backwards in a circle
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Convolve up to `length` tokens, after zeros."""
         check_shape("input", x, "B", "T", len(self.twice))
-        if x.shape[1] > self.length:
-            raise ValueError(f"input of {x.shape[1]} tokens: at most length = {self.length} are possible")
-        spectrum = torch.fft.rfft(x, self.points, dim=1) * torch.view_as_complex(self.spectrum)
-        return torch.fft.irfft(spectrum, self.points, dim=1)[:, : x.shape[1]]
+        return _filtered(x, torch.view_as_complex(self.spectrum), self.points, self.length)
 
     def step(
         self, state: tuple[Float[Tensor, "B D K"], int], x: Float[Tensor, "B D"]
@@ -76,3 +74,51 @@ class CachedConvolution(nn.Module):
     def initial_state(self, batch: int) -> tuple[Float[Tensor, "B D K"], int]:
         """A ring of zeros."""
         return self.twice.new_zeros(batch, len(self.twice), self.twice.shape[1] // 2), 0
+
+
+class CachedLowRank(nn.Module):
+    """The same with kernels that are sums of R basis kernels: only the spectra of these are stored.
+
+    A call combines them into the spectra of all channels, R multiply-adds a frequency and channel.
+
+    left      (L, R), the basis kernels
+    right     (R, D), their weights in every channel
+    length    the most tokens of a sequence
+    skip      weight of the input itself
+    raises    ValueError, quoting the value, for a length below 1 and for shapes that do not fit
+    """
+
+    def __init__(self, left: Float[Tensor, "L R"], right: Float[Tensor, "R D"], length: int, skip: Float[Tensor, " D"]):
+        super().__init__()
+        check_shape("left", left, "L", "R")
+        check_shape("right", right, left.shape[1], "D")
+        check_shape("skip", skip, right.shape[1])
+        if length < 1:
+            raise ValueError(f"length = {length}: at least 1 is needed")
+        self.length = length
+        self.points = next_fast_len(length + min(length, len(left)) - 1, real=True)
+        spectrum = torch.fft.rfft(left.detach()[:length].T, self.points)
+        self.register_buffer("spectrum", torch.view_as_real(spectrum))
+        self.register_buffer("right", right.detach().clone())
+        self.register_buffer("skip", skip.detach().clone())
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Convolve up to `length` tokens, after zeros."""
+        check_shape("input", x, "B", "T", len(self.skip))
+        # A product of real matrices, twice: the weights are real.
+        spectrum = torch.einsum("rd,rfz->dfz", self.right, self.spectrum) + F.pad(self.skip[:, None, None], (0, 1))
+        return _filtered(x, torch.view_as_complex(spectrum), self.points, self.length)
+
+
+def _filtered(
+    x: Float[Tensor, "B T D"], spectrum: Complex[Tensor, "D F"], points: int, length: int
+) -> Float[Tensor, "B T D"]:
+    """The input times a transfer function; along the last axis transforms are fastest.
+
+    raises   ValueError for more tokens than `length`
+    """
+    if x.shape[1] > length:
+        raise ValueError(f"input of {x.shape[1]} tokens: at most length = {length} are possible")
+    found = torch.fft.rfft(x.mT.contiguous(), points)
+    found *= spectrum
+    return torch.fft.irfft(found, points)[..., : x.shape[1]].mT

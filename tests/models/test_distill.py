@@ -10,9 +10,10 @@ from resolutions import streamed
 from torch import nn
 from torch.testing import assert_close
 
-from lib.models.distill import METHODS, distill
+from lib.models.distill import METHODS, deployed, distill
 from lib.models.mamba import MambaClassifier, MambaConfig
 from lib.models.modes import Modes
+from lib.models.recurrence import Recurrence
 from lib.models.s4d import S4D
 from lib.models.s4d_block import S4DBlock
 
@@ -50,6 +51,31 @@ def test_a_model_of_few_modes_is_found_again_and_streams(method):
     assert max(result.error.max() for result in results) < 1e-6
     assert_close(student(x), model(x), rtol=1e-6, atol=1e-6)
     assert_close(streamed(student, x), student(x))
+
+
+@every_method
+def test_what_is_deployed_answers_alike(method):
+    student, x = distill(classifier(), 4, method, length=50)[0], normal(2, 40, 3)
+    if method == "structured_sparse":
+        with pytest.raises(ValueError, match="MambaClassifier without S4D, modes or low rank"):
+            deployed(student, 40)
+        return
+    fast = deployed(student, 40)
+    with torch.inference_mode():
+        assert_close(fast(x), student(x))
+        if method in ("modal", "balanced_truncation"):
+            assert_close(streamed(fast, x), student(x))
+            assert sum(isinstance(layer, Recurrence) for layer in fast.modules()) == 2
+    assert not fast.training
+    assert student.training
+
+
+def test_an_original_is_deployed_with_its_kernels_cached():
+    model, x = classifier(), normal(2, 40, 3)
+    with torch.inference_mode():
+        assert_close(deployed(model, 40)(x), model(x))
+    with pytest.raises(ValueError, match="length = 0: at least 1 is needed"):
+        deployed(model, 0)
 
 
 @every_method

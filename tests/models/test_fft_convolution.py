@@ -5,7 +5,7 @@ import torch
 from refusals import refused
 from torch.testing import assert_close
 
-from lib.models.fft_convolution import CachedConvolution, causal_convolution
+from lib.models.fft_convolution import CachedConvolution, CachedLowRank, causal_convolution
 from lib.models.s4d import S4D
 
 
@@ -51,6 +51,41 @@ def test_a_layer_and_its_cached_kernel_give_the_same(generator):
     model = CachedConvolution(layer.kernel(50), 50, layer.skip)
     assert_close(model(x), layer(x))
     assert not model(x).requires_grad
+
+
+@pytest.mark.parametrize("length", [1, 7, 40])
+@pytest.mark.parametrize("taps", [1, 13, 40, 55])
+@pytest.mark.parametrize("rank", [1, 3])
+def test_a_cached_low_rank_is_the_written_out_sum(rank, taps, length, generator):
+    left, right, skip = normal(generator, taps, rank), normal(generator, rank, 5), normal(generator, 5)
+    x = normal(generator, 2, length, 5)
+    model = CachedLowRank(left, right, 40, skip)
+    assert_close(model(x), direct(x, (left @ right).T, skip))
+    assert sum(value.numel() for value in model.state_dict().values()) == 2 * rank * model.spectrum.shape[1] + 5 * (
+        rank + 1
+    )
+    single = model.float()
+    assert single(x.float()).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("shapes", "length", "message"),
+    [
+        (((4, 2), (3, 5), (5,)), 8, "right of shape (3, 5): (2, D)"),
+        (((4, 2), (2, 5), (6,)), 8, "skip of shape (6,): (5,) is needed"),
+        (((4, 2), (2, 5), (5,)), 0, "length = 0: at least 1 is needed"),
+    ],
+)
+def test_a_low_rank_that_does_not_fit_is_refused(shapes, length, message, generator):
+    left, right, skip = (normal(generator, *shape) for shape in shapes)
+    with refused(message):
+        CachedLowRank(left, right, length, skip)
+
+
+def test_more_tokens_than_planned_are_refused(generator):
+    model = CachedLowRank(normal(generator, 4, 2), normal(generator, 2, 5), 8, normal(generator, 5))
+    with pytest.raises(ValueError, match="input of 9 tokens: at most length = 8 are possible"):
+        model(normal(generator, 1, 9, 5))
 
 
 def test_a_change_of_precision_reaches_everything(generator):

@@ -1,4 +1,4 @@
-"""Students: an original and its seed decide them; they are counted as stored; an original is found again in its file."""
+"""Students: a seed decides them, they are counted as they are stored, an original is found again in its file."""
 
 from dataclasses import replace
 
