@@ -14,6 +14,7 @@ from torch import Tensor
 from lib.kernels.build import library, unusable
 from lib.kernels.cpp import View
 
+FEW = 2**15  # modes times samples: what one thread computes before others have begun
 CHUNK = 64  # tokens that the torch version computes at once: work grows with it, the number of calls falls
 
 
@@ -48,15 +49,16 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
 
 def native(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
     """The recurrence in C++, without a graph."""
-    x, skip = x.detach(), skip.detach().float().contiguous()
-    complexes = (z.detach().to(torch.complex64).resolve_conj().contiguous() for z in (decay, weight, state))
-    decay, weight, state = map(torch.view_as_real, complexes)
-    out, last = torch.empty_like(x), torch.empty_like(state)
-    bank = Bank(len(x), x.shape[2], x.shape[1], decay.shape[1], torch.get_num_threads(), _view(x), _view(out))
-    bank.decay, bank.weight, bank.skip = (tensor.data_ptr() for tensor in (decay, weight, skip))
+    # What lies as it is needed is read where it lies: for one token a copy would take longer than the recurrence.
+    decay, weight, state = (_plain(z, torch.complex64) for z in (decay, weight, state))
+    skip, out, last = _plain(skip, torch.float32), torch.empty_like(x), torch.empty_like(state)
+    (batch, length, channels), modes = x.shape, decay.shape[1]
+    threads = torch.get_num_threads() if x.numel() * modes > FEW else 1
+    bank = Bank(batch, channels, length, modes, threads, _view(x), _view(out))
+    bank.decay, bank.weight, bank.skip = decay.data_ptr(), weight.data_ptr(), skip.data_ptr()
     bank.initial, bank.last = state.data_ptr(), last.data_ptr()
     _load().run(byref(bank))
-    return out, torch.view_as_complex(last)
+    return out, last
 
 
 def chunked(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,6 +81,12 @@ def chunked(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tenso
         inflow = inputs.to(decay.dtype) @ powers[..., :steps].flip(-1).mT
         state = state * powers[..., steps] + inflow.transpose(0, 1)
     return torch.cat(outputs, dim=1) + skip * x, state
+
+
+def _plain(x: Tensor, dtype: torch.dtype) -> Tensor:
+    if x.dtype is dtype and x.is_contiguous() and not x.is_conj():
+        return x
+    return x.detach().to(dtype).resolve_conj().contiguous()
 
 
 def _view(x: Tensor) -> View:

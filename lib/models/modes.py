@@ -123,10 +123,10 @@ def check_stream(x: Tensor, *axes: str, modes: Tensor, skip: Tensor, state: Tens
     skip     (D): in whose precision all of it is
     raises   TypeError for what is no tensor; ValueError, quoting it, for another shape or dtype
     """
-    check_shape("input", x, *axes, len(skip))
+    check_shape("input", x, *axes, skip.shape[0])
     if x.dtype != skip.dtype:
         raise ValueError(f"input of {x.dtype}: {skip.dtype} is needed, as in the parameters")
     if state is not None:
-        check_shape("state", state, len(x), *modes.shape[:2])
+        check_shape("state", state, x.shape[0], *modes.shape[:2])
         if state.dtype != x.dtype.to_complex():
             raise ValueError(f"state of {state.dtype}: {x.dtype.to_complex()} is needed, as in the parameters")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lib.kernels.modes import recurrence
 from lib.models.modes import Modes, check_stream
-from lib.models.shapes import check_kind, check_shape, check_tensor
+from lib.models.shapes import check_kind, check_tensor
 
 
 class Recurrence(nn.Module):
@@ -35,19 +35,20 @@ class Recurrence(nn.Module):
     ) -> tuple[Float[Tensor, "B T D"], Complex[Tensor, "B D M"]]:
         """Outputs, and the state after the last token: an earlier call's carries on."""
         check_stream(x, "B", "T", modes=self.C, skip=self.skip, state=state)
-        state = self.initial_state(len(x)) if state is None else state
-        decay, weight = torch.view_as_complex(self.pairs), torch.view_as_complex(self.C)
-        return recurrence(x, decay, weight, self.skip, state)
+        return self._run(x, self.initial_state(len(x)) if state is None else state)
 
     def step(
         self, state: Complex[Tensor, "B D M"], x: Float[Tensor, "B D"]
     ) -> tuple[Float[Tensor, "B D"], Complex[Tensor, "B D M"]]:
         """One token: its output and the new state."""
-        check_shape("input", x, "B", len(self.skip))
         check_tensor("state", state)
-        y, state = self.recurrent(x.unsqueeze(1), state)
+        check_stream(x, "B", modes=self.C, skip=self.skip, state=state)
+        y, state = self._run(x.unsqueeze(1), state)
         return y.squeeze(1), state
 
     def initial_state(self, batch: int) -> Complex[Tensor, "B D M"]:
         """Zeros."""
         return torch.view_as_complex(self.C.new_zeros(batch, *self.C.shape))
+
+    def _run(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        return recurrence(x, torch.view_as_complex(self.pairs), torch.view_as_complex(self.C), self.skip, state)
