@@ -24,8 +24,8 @@ def low_rank_stores_little(ranks: pd.DataFrame, stored: Mapping[str, float]) -> 
     return Verdict(
         "A11",
         "A low rank keeps r / L of the parameters, with an error below 1 % (5.2)",
-        f"Rank needed for 1 %: {units.listed(found)}. Storage at one rank: {units.share(stored['claimed'])} claimed, "
-        f"{units.share(stored['counted'])} counted.",
+        f"Rank needed for 1 %: {units.listed(found)}. Storage in the seed's layout at one rank: "
+        f"{100 * stored['claimed']:.1f} % claimed, {100 * stored['counted']:.1f} % counted.",
         CONTRADICTED if fails else REPRODUCED if holds and exact else CORRECTED,
     )
 
