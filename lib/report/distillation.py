@@ -1,5 +1,7 @@
 """Tables and figures of kernels and of what replaces them: `figure(ax, frame) -> Axes`, as in `lib.report.figures`."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -19,7 +21,6 @@ NAMES = {
     "structured_sparse": "structured sparsity",
     "scratch": "small from the start",
 }
-ORDER = "states, rank or taps kept per channel"
 
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
@@ -51,7 +52,7 @@ def error_over_order(ax: Axes, frame: pd.DataFrame, title: str) -> Axes:
     """
     _over_order(ax, frame, "error", 1)
     ax.axhline(0.01, color="0.6", linestyle=":", linewidth=1, zorder=1)
-    ax.set(yscale="log", ylabel="error / norm of the kernels", ylim=(1e-5, 2))
+    ax.set(yscale="log", ylabel="error / norm of the kernels", ylim=(1e-3, 1.5))
     ax.set_title(title, fontsize="medium")
     return ax
 
@@ -79,27 +80,29 @@ def kernels(ax: Axes, kernel: np.ndarray, approximation: np.ndarray, title: str)
     return ax
 
 
-def latency_over_length(ax: Axes, frame: pd.DataFrame, title: str) -> Axes:
-    """Latency over the baseline's over length on log axes, a line per variant, median and quartiles.
+def latency_over_length(ax: Axes, frame: pd.DataFrame, title: str, names: Sequence[str]) -> Axes:
+    """Latency over the full kernel's over length on log axes, a line per variant, median and quartiles.
 
-    frame  columns variant, length, latency_ratio with _low and _high; without the baseline itself
+    frame  columns variant, length, latency_ratio with _low and _high
+    names  variants of this and of the figures beside it: each has one colour and marker in all of them
     """
-    _lines(ax, frame, "length", "latency_ratio", 1)
+    _lines(ax, frame, "length", "latency_ratio", 1, names)
     ax.axhline(1, **BASELINE)
     _log(ax, frame, "length", "sequence length T [tokens]")
-    ax.set(yscale="log", ylabel="latency / full kernel, cached spectrum")
+    ax.set(yscale="log", ylabel="latency / full kernel")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.set_title(title, fontsize="medium")
     return ax
 
 
-def tokens_over_length(ax: Axes, frame: pd.DataFrame, title: str) -> Axes:
+def tokens_over_length(ax: Axes, frame: pd.DataFrame, title: str, names: Sequence[str]) -> Axes:
     """Latency of one token [µs] over the kernel's length on log axes, a line per variant, median and quartiles.
 
     frame  columns variant, length, tokens (so many took `seconds`), seconds with _low and _high
+    names  as for `latency_over_length`
     """
     times = ["seconds", "seconds_low", "seconds_high"]
-    _lines(ax, frame.assign(**{name: frame[name] / frame["tokens"] for name in times}), "length", "seconds", 1e6)
+    _lines(ax, frame.assign(**{name: frame[name] / frame["tokens"] for name in times}), "length", "seconds", 1e6, names)
     _log(ax, frame, "length", "taps L of the kernel")
     ax.set(yscale="log", ylabel="latency of a token [µs]")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -160,15 +163,17 @@ def speed_table(sequence: pd.DataFrame, tokens: pd.DataFrame, caption: str) -> M
 
 def _over_order(ax: Axes, frame: pd.DataFrame, column: str, scale: float) -> None:
     _lines(ax, frame, "order", column, scale)
-    _log(ax, frame, "order", ORDER)
+    _log(ax, frame, "order", "order kept")
     ax.legend(frameon=False, fontsize="small")
 
 
-def _lines(ax: Axes, frame: pd.DataFrame, over: str, column: str, scale: float) -> None:
+def _lines(
+    ax: Axes, frame: pd.DataFrame, over: str, column: str, scale: float, names: Sequence[str] | None = None
+) -> None:
     """A line per variant, with bars where the frame holds _low and _high."""
-    colours = sns.color_palette("colorblind")
-    for number, (variant, group) in enumerate(frame.groupby("variant", sort=False)):
-        group = group.sort_values(over)
+    colours, names = sns.color_palette("colorblind"), list(frame["variant"].unique() if names is None else names)
+    for variant, group in frame.groupby("variant", sort=False):
+        number, group = names.index(variant), group.sort_values(over)
         bars = None
         if f"{column}_low" in group:
             ends = [group[column] - group[f"{column}_low"], group[f"{column}_high"] - group[column]]
@@ -188,5 +193,5 @@ def _lines(ax: Axes, frame: pd.DataFrame, over: str, column: str, scale: float) 
 def _log(ax: Axes, frame: pd.DataFrame, over: str, label: str) -> None:
     sizes = sorted(frame[over].unique())
     ax.set(xscale="log", xlabel=label)
-    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
     ax.xaxis.set_minor_locator(NullLocator())

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from lib.report import distillation
+from lib.report.figures import MARKERS
 
 
 @pytest.fixture
@@ -61,14 +62,15 @@ def timed(**columns):
 
 def test_a_latency_stands_over_the_length(ax):
     rows = timed(latency_ratio=[0.5, 0.25], latency_ratio_low=[0.4, 0.2], latency_ratio_high=[0.6, 0.3])
-    distillation.latency_over_length(ax, rows, "title")
+    distillation.latency_over_length(ax, rows, "title", ["full kernel", "recurrence"])
     assert list(ax.containers[0].lines[0].get_ydata()) == [0.5, 0.25]
     assert [text.get_text() for text in ax.get_xticklabels()] == ["1,024", "2,048"]
+    assert ax.containers[0].lines[0].get_marker() == MARKERS[1]
 
 
 def test_a_token_is_a_share_of_all(ax):
     rows = timed(tokens=64, seconds=[64e-6, 128e-6], seconds_low=64e-6, seconds_high=128e-6)
-    distillation.tokens_over_length(ax, rows, "title")
+    distillation.tokens_over_length(ax, rows, "title", ["recurrence"])
     assert list(ax.containers[0].lines[0].get_ydata()) == pytest.approx([1, 2])
 
 
