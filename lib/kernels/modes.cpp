@@ -110,4 +110,12 @@ void run(const Bank *p) {
 #endif
     }
 }
+
+// One token of every batch entry, in contiguous memory.
+void step(int64_t batch, int64_t channels, int64_t modes, const float *x, const float *decay, const float *weight,
+          const float *skip, const float *initial, float *last, float *out) {
+    View from = {(void *)x, {channels, 1, channels, 0}, 0}, to = {out, {channels, 1, channels, 0}, 0};
+    Bank p = {batch, channels, 1, modes, 1, from, to, decay, weight, skip, initial, last};
+    run(&p);
+}
 }

@@ -61,6 +61,37 @@ def native(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor
     return out, last
 
 
+def can_step(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> bool:
+    """Whether `step` can serve: all is on the CPU, in float32 and contiguous, fits together, and needs no gradient."""
+    return (
+        type(x) is type(state) is Tensor
+        and x.is_cpu
+        and skip.is_cpu
+        and x.dtype is skip.dtype is torch.float32
+        and state.dtype is torch.complex64
+        and state.shape == (x.shape[0], *weight.shape[:2])
+        and x.shape[1:] == skip.shape
+        and x.is_contiguous()
+        and state.is_contiguous()
+        and not state.is_conj()
+        and not (torch.is_grad_enabled() and (x.requires_grad or state.requires_grad))
+        and unavailable(x.device, x.dtype) is None
+        and decay.is_contiguous()
+        and weight.is_contiguous()
+    )
+
+
+def step(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """One token (B, D) in C++, for which every check and copy would take longer than the recurrence itself.
+
+    decay, weight   as pairs (D, M, 2); nothing is checked here, see `can_step`
+    """
+    out, last = torch.empty_like(x), torch.empty_like(state)
+    pointers = [tensor.data_ptr() for tensor in (x, decay, weight, skip, state, last, out)]
+    _load().step(*state.shape, *pointers)
+    return out, last
+
+
 def chunked(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
     """The recurrence in torch: inside a chunk a product with a triangular matrix, from chunk to chunk the states.
 
@@ -99,4 +130,5 @@ def _load() -> CDLL:
     lib = library("modes.cpp")
     lib.lanes.restype = c_int64
     lib.run.argtypes, lib.run.restype = [POINTER(Bank)], None
+    lib.step.argtypes, lib.step.restype = 3 * [c_int64] + 7 * [c_void_p], None
     return lib

@@ -126,6 +126,8 @@ def check_stream(x: Tensor, *axes: str, modes: Tensor, skip: Tensor, state: Tens
     check_shape("input", x, *axes, skip.shape[0])
     if x.dtype != skip.dtype:
         raise ValueError(f"input of {x.dtype}: {skip.dtype} is needed, as in the parameters")
+    if x.device != skip.device:
+        raise ValueError(f"input on {x.device}: {skip.device} is needed, where the parameters are")
     if state is not None:
         check_shape("state", state, x.shape[0], *modes.shape[:2])
         if state.dtype != x.dtype.to_complex():

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
-from lib.kernels.modes import recurrence
+from lib.kernels import modes
 from lib.models.modes import Modes, check_stream
 from lib.models.shapes import check_kind, check_tensor
 
@@ -18,13 +18,13 @@ class Recurrence(nn.Module):
     raises   TypeError for what is no `Modes`; ValueError, quoting it, for an input or a state of another shape or dtype
     """
 
-    def __init__(self, modes: Modes):
+    def __init__(self, bank: Modes):
         super().__init__()
-        check_kind("modes", modes, Modes)
+        check_kind("bank", bank, Modes)
         # As pairs: `.to()` casts no complex buffer.
-        self.register_buffer("pairs", torch.view_as_real(modes.decay().detach()))
-        self.register_buffer("C", modes.C.detach().clone())
-        self.register_buffer("skip", modes.skip.detach().clone())
+        self.register_buffer("pairs", torch.view_as_real(bank.decay().detach()))
+        self.register_buffer("C", bank.C.detach().clone())
+        self.register_buffer("skip", bank.skip.detach().clone())
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """From a state of zeros."""
@@ -41,6 +41,9 @@ class Recurrence(nn.Module):
         self, state: Complex[Tensor, "B D M"], x: Float[Tensor, "B D"]
     ) -> tuple[Float[Tensor, "B D"], Complex[Tensor, "B D M"]]:
         """One token: its output and the new state."""
+        decay, weight, skip = self._buffers.values()  # an attribute of a module costs as much as a dozen channels
+        if modes.can_step(x, decay, weight, skip, state):
+            return modes.step(x, decay, weight, skip, state)
         check_tensor("state", state)
         check_stream(x, "B", modes=self.C, skip=self.skip, state=state)
         y, state = self._run(x.unsqueeze(1), state)
@@ -51,4 +54,4 @@ class Recurrence(nn.Module):
         return torch.view_as_complex(self.C.new_zeros(batch, *self.C.shape))
 
     def _run(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        return recurrence(x, torch.view_as_complex(self.pairs), torch.view_as_complex(self.C), self.skip, state)
+        return modes.recurrence(x, torch.view_as_complex(self.pairs), torch.view_as_complex(self.C), self.skip, state)

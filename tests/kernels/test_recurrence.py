@@ -70,6 +70,42 @@ def test_any_number_of_modes_gives_the_definition(version, count):
     assert_near(version(*given), defined(*given))
 
 
+@needs_native
+@pytest.mark.parametrize(("batch", "channels", "count"), [(1, 1, 1), (2, 16, 3), (3, 21, 7), (1, 64, 64)])
+def test_a_single_token_gives_the_definition(batch, channels, count):
+    x, decay, weight, skip, state = bank(batch=batch, length=1, channels=channels, count=count)
+    pairs = torch.view_as_real(decay), torch.view_as_real(weight)
+    given = x[:, 0].contiguous(), *pairs, skip, state
+    assert modes.can_step(*given)
+    before = state.clone()
+    out, last = modes.step(*given)
+    assert_near((out.unsqueeze(1), last), defined(x, decay, weight, skip, state))
+    assert torch.equal(state, before)
+
+
+@needs_native
+def test_a_token_that_would_need_a_copy_goes_the_longer_way():
+    x, decay, weight, skip, state = bank(batch=2, length=1)
+    pairs = torch.view_as_real(decay), torch.view_as_real(weight)
+    good = x[:, 0].contiguous()
+    wide = torch.zeros(2, 42)[:, ::2]
+    refused = [
+        (wide, state),
+        (good.double(), state),
+        (good[:1], state),
+        (good[:, :20], state),
+        (good, state.to(torch.complex128)),
+        (good, state.real),
+        (good, state.conj()),
+        (good, state.mT.contiguous().mT),
+        (good, None),
+        (good.clone().requires_grad_(), state),
+        (good.to("meta"), state),
+    ]
+    assert modes.can_step(good, *pairs, skip, state)
+    assert not [number for number, (x, h) in enumerate(refused) if modes.can_step(x, *pairs, skip, h)]
+
+
 @every_version
 def test_slow_modes_stay_accurate_over_thousands_of_tokens(version):
     given = bank(batch=1, length=4096, channels=3)

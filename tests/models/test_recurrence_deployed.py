@@ -46,7 +46,7 @@ def test_another_precision_never_reaches_the_compiled_loop(x, state, message):
 
 
 def test_what_is_no_bank_of_modes_is_named():
-    with refused("modes is of type S4D: a Modes is needed", TypeError):
+    with refused("bank is of type S4D: a Modes is needed", TypeError):
         Recurrence(layer(dim=5, states=6))
     with refused("state is of type NoneType: a tensor is needed", TypeError):
         Recurrence(bank()).step(None, torch.zeros(1, 5))
@@ -63,3 +63,15 @@ def test_what_is_no_bank_of_modes_is_named():
 def test_what_does_not_fit_is_quoted(shape, state, message):
     with refused(message):
         Recurrence(bank()).step(torch.zeros(state, dtype=torch.complex64), torch.zeros(shape))
+
+
+def test_another_device_is_named():
+    with refused("input on meta: cpu is needed, where the parameters are"):
+        Recurrence(bank())(torch.zeros(1, 4, 5, device="meta"))
+
+
+def test_a_token_that_lies_apart_comes_out_alike(generator):
+    deployed, x = Recurrence(bank()), torch.randn(2, 10, generator=generator)
+    state = deployed.initial_state(2)
+    found = deployed.step(state, x[:, ::2])
+    assert_close(found, deployed.step(state, x[:, ::2].contiguous()))
