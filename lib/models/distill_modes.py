@@ -16,6 +16,9 @@ from lib.models.modes import EPS, Modes, system
 from lib.models.s4d import S4D
 from lib.models.shapes import check_kind
 
+CANCELLING = 1e-3  # directions below this share of the largest one are left out of a fit,
+WORTH = 1.02  # where its error grows by no more than this
+
 
 def hankel_singular_values(source: S4D | Float[Tensor, "D L"], *, length: int = 1024) -> Float[Tensor, "D P"]:
     """Singular values, largest first, of each channel's Hankel matrix K[i + j]: how large its states are.
@@ -108,11 +111,22 @@ def _fitted(method: str, order: int, decays: list[Tensor], kernel: Float[Tensor,
         count = len(decays[channel])
         columns = damped(rounded[channel, :count], len(taps)).unflatten(1, (-1, 2))
         columns[:, decays[channel].imag == 0, 1] = 0  # a real mode has a real weight
-        factors = least_squares(columns.flatten(1), taps, precision).unflatten(0, (-1, 2))
+        factors = _without_cancelling(columns.flatten(1), taps, precision).unflatten(0, (-1, 2))
         weight[channel, :count] = torch.view_as_complex(factors).conj()
     achieved = (torch.where(decay.imag == 0, 1, 2) * (weight != 0)).sum(1)
     module = Modes(decay.to(skip.device), (weight * scale).to(skip.device), skip)
     return distilled(method, order, achieved, module, kernel)
+
+
+def _without_cancelling(columns: Float[Tensor, "L n"], taps: Float[Tensor, " L"], precision: float) -> Tensor:
+    """Least squares, with small factors where they cost next to nothing.
+
+    Modes that lie close to one another can have factors of thousands that cancel. What is fitted so falls apart as soon
+    as a mode moves, in training or in another precision.
+    """
+    best, calm = (least_squares(columns, taps, share) for share in (precision, max(precision, CANCELLING)))
+    errors = [torch.linalg.vector_norm(columns @ factors - taps) for factors in (best, calm)]
+    return calm if errors[1] <= WORTH * errors[0] else best
 
 
 def _states(layer: S4D) -> int:
