@@ -162,16 +162,14 @@ def speed_table(sequence: pd.DataFrame, tokens: pd.DataFrame, caption: str) -> M
 
 
 def _over_order(ax: Axes, frame: pd.DataFrame, column: str, scale: float) -> None:
-    _lines(ax, frame, "order", column, scale)
+    _lines(ax, frame, "order", column, scale, [*NAMES.values()])
     _log(ax, frame, "order", "order kept")
     ax.legend(frameon=False, fontsize="small")
 
 
-def _lines(
-    ax: Axes, frame: pd.DataFrame, over: str, column: str, scale: float, names: Sequence[str] | None = None
-) -> None:
-    """A line per variant, with bars where the frame holds _low and _high."""
-    colours, names = sns.color_palette("colorblind"), list(frame["variant"].unique() if names is None else names)
+def _lines(ax: Axes, frame: pd.DataFrame, over: str, column: str, scale: float, names: Sequence[str]) -> None:
+    """A line per variant, with bars where the frame holds _low and _high; its place among names decides its look."""
+    colours = sns.color_palette("colorblind")
     for variant, group in frame.groupby("variant", sort=False):
         number, group = names.index(variant), group.sort_values(over)
         bars = None
