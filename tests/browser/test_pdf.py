@@ -40,12 +40,11 @@ def test_no_page_is_empty(texts):
 
 
 def test_the_table_of_contents_tells_the_right_pages(book, texts):
-    listed = dict(re.findall(r"^(.+?)\s*(\d+)$", texts[1], re.MULTILINE))
-    found = {entry.title: book.get_destination_page_number(entry) + 1 for _, entry in outline(book.outline)}
+    listed = re.findall(r"^(.+?)\s*(\d+)$", texts[1], re.MULTILINE)
+    found = [(entry.title, book.get_destination_page_number(entry) + 1) for _, entry in outline(book.outline)]
     assert len(listed) > 10
-    for title, page in listed.items():
-        if title != "References":  # every chapter has one
-            assert found[title] == int(page)
+    assert {(title, int(page)) for title, page in listed} <= set(found)  # chapters share some titles
+    assert [int(page) for _, page in listed] == sorted(int(page) for _, page in listed)
 
 
 def test_pages_are_numbered(texts):
