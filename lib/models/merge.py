@@ -1,4 +1,4 @@
-"""Merging of similar tokens: bipartite soft matching, and attention that knows how many patches a token stands for.
+"""Merging of similar tokens by bipartite soft matching. `lib.models.tower.attend` knows how many patches they hold.
 
 Symbols: `lib/__init__.py`. Source: Bolya et al. (2023), https://arxiv.org/abs/2210.09461, section 3.
 """
@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from lib.models.tokens import Tokens, moved
-from lib.models.tower import heads
 
 
 def match(metric: Float[Tensor, "B S D"], count: int, classes: int) -> tuple[Int[Tensor, "B R"], Int[Tensor, "B R"]]:
@@ -50,20 +49,4 @@ def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B 
     x = weighted.gather(1, left.unsqueeze(-1).expand(-1, -1, weighted.shape[-1]))
     sizes = sizes.gather(1, left)
     x = x / sizes.unsqueeze(-1).to(x.dtype)
-    return replace(tokens, x=x, sizes=sizes, places=moved(tokens.places, to))
-
-
-def proportional_attention(
-    attention: nn.Module, x: Float[Tensor, "B S D"], sizes: Float[Tensor, "B S"]
-) -> tuple[Float[Tensor, "B S D"], Float[Tensor, "B S dim"]]:
-    """An attention's own projections, a token weighing as much as the patches that it stands for.
-
-    returns  outputs, and the keys' mean over heads, by which tokens are compared
-    source   section 3, "tracking token size"
-    """
-    query, key, value = (
-        heads(attention, project(x)) for project in (attention.q_proj, attention.k_proj, attention.v_proj)
-    )
-    bias = sizes.log().to(x.dtype)[:, None, None, :]
-    out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=attention.scale)
-    return attention.out_proj(out.transpose(1, 2).flatten(2)), key.mean(1)
+    return replace(tokens, x=x, sizes=sizes, places=moved(tokens.places, to), single=False)

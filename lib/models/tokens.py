@@ -17,12 +17,14 @@ class Tokens:
     sizes    of how many patches each is the mean; one for a class token
     places   of every patch of the image, the token that holds it, or GONE
     classes  how many of them stand before the patches
+    single   whether each is one patch: nothing has merged yet
     """
 
     x: Float[Tensor, "B S D"]
     sizes: Float[Tensor, "B S"]
     places: Int[Tensor, "B P"]
     classes: int
+    single: bool = True
 
     @classmethod
     def of(cls, x: Float[Tensor, "B S D"], classes: int) -> "Tokens":

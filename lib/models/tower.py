@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 
@@ -57,16 +58,36 @@ def heads(attention: nn.Module, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B h
     return x.unflatten(-1, (attention.num_heads, attention.head_dim)).transpose(1, 2)
 
 
-def class_row(
-    attention: nn.Module, x: Float[Tensor, "B S D"], sizes: Float[Tensor, "B S"] | None = None
-) -> Float[Tensor, "B S"]:
-    """How much the class token attends to every token, the mean over heads; one row costs next to nothing.
+def attend(
+    attention: nn.Module,
+    x: Float[Tensor, "B S D"],
+    sizes: Float[Tensor, "B S"] | None = None,
+    queries: int | None = None,
+) -> tuple[Float[Tensor, "B Q D"], Float[Tensor, "B heads Q dim"], Float[Tensor, "B heads S dim"]]:
+    """An attention's own projections; a token weighs as much as the patches that it stands for.
 
-    x       normed tokens, as the attention gets them
-    sizes   how many patches a token stands for, where some stand for several
+    x        normed tokens, as the attention gets them
+    sizes    how many patches a token stands for; one each where left out
+    queries  only the first so many tokens ask; all where left out
+    returns  what is attended to, queries and keys
+    source   Bolya et al. (2023), https://arxiv.org/abs/2210.09461, "tracking token size"
     """
-    query, key = heads(attention, attention.q_proj(x[:, :1])), heads(attention, attention.k_proj(x))
-    logits = (query @ key.mT).squeeze(2) * attention.scale
+    query = heads(attention, attention.q_proj(x[:, :queries]))
+    key, value = heads(attention, attention.k_proj(x)), heads(attention, attention.v_proj(x))
+    bias = None if sizes is None else sizes.log().to(x.dtype)[:, None, None, :]
+    out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=attention.scale)
+    return attention.out_proj(out.transpose(1, 2).flatten(2)), query, key
+
+
+def class_row(
+    attention: nn.Module,
+    query: Float[Tensor, "B heads Q dim"],
+    key: Float[Tensor, "B heads S dim"],
+    sizes: Float[Tensor, "B S"] | None = None,
+) -> Float[Tensor, "B S"]:
+    """How much the class token attends to every token, the mean over heads; one row costs next to nothing."""
+    logits = (query[:, :, :1] @ key.mT).squeeze(2) * attention.scale
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if sizes is not None:
         logits = logits + sizes.log().unsqueeze(1)
-    return torch.softmax(logits.float(), dim=-1).mean(1)
+    return torch.softmax(logits, dim=-1).mean(1)

@@ -5,11 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
-from towers import images, tower
 
-from lib.models.merge import match, merged, proportional_attention
+from lib.models.merge import match, merged
 from lib.models.tokens import Tokens
-from lib.models.tower import Tower
 
 
 def normal(*shape, seed=0):
@@ -66,22 +64,3 @@ def test_nothing_merged_is_nothing_changed():
     tokens = Tokens.of(normal(2, 8, 4), 1)
     none = torch.empty(2, 0, dtype=torch.long)
     assert torch.equal(merged(tokens, none, none).x, tokens.x)
-
-
-def test_a_merged_token_weighs_as_much_as_its_patches():
-    layer, x = tower().encoder.layers[0], Tower.of(tower()).embed(images())
-    normed = layer.layer_norm1(x)
-    wanted, keys = proportional_attention(
-        layer.self_attn, torch.cat([normed, normed[:, 5:6]], dim=1), torch.ones(3, 18, dtype=torch.float64)
-    )
-    sizes = torch.ones(3, 17, dtype=torch.float64).index_fill(1, torch.tensor([5]), 2.0)
-    found, _ = proportional_attention(layer.self_attn, normed, sizes)
-    assert_close(found, wanted[:, :17])
-    assert_close(keys, layer.self_attn.k_proj(torch.cat([normed, normed[:, 5:6]], dim=1)).unflatten(-1, (4, 8)).mean(2))
-
-
-def test_with_one_patch_each_it_is_the_attention_itself():
-    layer, x = tower().encoder.layers[0], Tower.of(tower()).embed(images())
-    normed = layer.layer_norm1(x)
-    found, _ = proportional_attention(layer.self_attn, normed, torch.ones(3, 17, dtype=torch.float64))
-    assert_close(found, layer.self_attn(normed)[0])

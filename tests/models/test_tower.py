@@ -6,7 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 from towers import KINDS, images, tower
 
-from lib.models.tower import Tower, class_row
+from lib.models.tower import Tower, attend, class_row, heads
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -38,21 +38,39 @@ def test_a_model_of_other_parts_is_named_with_what_it_lacks():
         Tower.of(nn.Linear(1, 1))
 
 
-def test_a_class_row_is_that_of_the_eager_attention():
+def first_layer():
+    """The attention of a tower's first layer, and what it gets."""
     model = tower()
-    model.set_attn_implementation("eager")
-    layer, x = model.encoder.layers[0], Tower.of(model).embed(images())
-    normed = layer.layer_norm1(x)
-    _, weights = layer.self_attn(normed)
-    assert_close(class_row(layer.self_attn, normed).double(), weights[:, :, 0].mean(1), rtol=1e-5, atol=1e-6)
+    layer = model.encoder.layers[0]
+    return layer.self_attn, layer.layer_norm1(Tower.of(model).embed(images()))
 
 
-def test_a_token_of_two_patches_is_attended_to_as_two_equal_tokens():
-    layer, x = tower().encoder.layers[0], Tower.of(tower()).embed(images())
-    normed = layer.layer_norm1(x)
-    twice = torch.cat([normed, normed[:, 5:6]], dim=1)
-    wanted = class_row(layer.self_attn, twice)
-    sizes = torch.ones(normed.shape[:2]).index_fill(1, torch.tensor([5]), 2.0)
-    found = class_row(layer.self_attn, normed, sizes)
-    assert_close(found[:, 5], wanted[:, 5] + wanted[:, -1])
-    assert_close(found[:, :5], wanted[:, :5])
+def test_a_class_row_is_that_of_the_eager_attention():
+    attention, x = first_layer()
+    _, query, key = attend(attention, x)
+    logits = (heads(attention, attention.q_proj(x)) @ heads(attention, attention.k_proj(x)).mT) * attention.scale
+    wanted = logits.softmax(-1)[:, :, 0].mean(1)
+    assert_close(class_row(attention, query, key).double(), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_token_of_two_patches_weighs_as_two_equal_tokens():
+    attention, x = first_layer()
+    twice = torch.cat([x, x[:, 5:6]], dim=1)
+    sizes = torch.ones(x.shape[:2], dtype=x.dtype).index_fill(1, torch.tensor([5]), 2.0)
+    wanted, query, key = attend(attention, twice)
+    rows = class_row(attention, query, key)
+    found, query, key = attend(attention, x, sizes)
+    assert_close(found, wanted[:, :17])
+    row = class_row(attention, query, key, sizes)
+    assert_close(row[:, 5], rows[:, 5] + rows[:, -1])
+    assert_close(row[:, :5], rows[:, :5])
+
+
+def test_with_one_patch_each_it_is_the_attention_itself_to_the_last_bit():
+    attention, x = first_layer()
+    assert torch.equal(attend(attention, x)[0], attention(x)[0])
+
+
+def test_only_the_first_ask_if_so_wished():
+    attention, x = first_layer()
+    assert_close(attend(attention, x, queries=1)[0], attention(x)[0][:, :1])
