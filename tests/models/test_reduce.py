@@ -47,11 +47,18 @@ def test_neighbours_in_a_batch_do_not_matter(method):
         assert_close(reduced(x[number : number + 1]).pooler_output, together[number : number + 1])
 
 
-@every_method
-@pytest.mark.parametrize("keep", [1.0, 0.5])
-def test_the_class_token_alone_is_enough_for_the_last_layer(method, keep):
-    x = images()
-    whole, short = (reduce_tokens(tower(), method, keep, class_row_only=alone)(x) for alone in (False, True))
+@pytest.mark.parametrize(
+    ("method", "keep", "schedules"),
+    [
+        *[(method, keep, ("front", "front")) for method in METHODS for keep in (1.0, 0.5) if method != "merge"],
+        ("merge", 1.0, ([4, 4, 0], [4, 4])),
+    ],
+)
+def test_the_class_token_alone_is_enough_for_the_last_layer(method, keep, schedules):
+    whole, short = (
+        reduce_tokens(tower(), method, keep, schedule=schedule, class_row_only=alone)(images())
+        for alone, schedule in zip((False, True), schedules, strict=True)
+    )
     assert_close(short.pooler_output, whole.pooler_output)
     assert_close(short.last_hidden_state, whole.last_hidden_state[:, :1])
 
@@ -95,7 +102,7 @@ def test_norm_keeps_the_longest_and_random_what_its_seed_says():
         ({"method": "merge", "schedule": "linear"}, "schedule = 'linear': one of"),
         (
             {"method": "merge", "keep": 0.1, "schedule": "constant"},
-            "schedule = 'constant': layer 2 has 6 tokens and cannot merge",
+            "schedule = 'constant': layer 2 has 7 tokens and cannot merge 5",
         ),
         ({"method": "class_attention", "layer": 3}, "layer = 3: 0 to 2 is needed"),
     ],
