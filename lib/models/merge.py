@@ -1,0 +1,52 @@
+"""Merging of similar tokens by bipartite soft matching. `lib.models.tower.attend` knows how many patches they hold.
+
+Symbols: `lib/__init__.py`. Source: Bolya et al. (2023), https://arxiv.org/abs/2210.09461, section 3.
+"""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from lib.models.tokens import Tokens, moved
+
+
+def match(metric: Float[Tensor, "B S D"], count: int, classes: int) -> tuple[Int[Tensor, "B R"], Int[Tensor, "B R"]]:
+    """The `count` most similar pairs of a token with an even number and one with an odd one, counted after the class.
+
+    Every even token has one partner, the odd one that is most similar by cosine; an odd one may have several.
+
+    metric   what tokens are compared by
+    returns  numbers of the even tokens, each at most once, and of their partners, the most similar pair first
+    raises   ValueError, quoting both, for more pairs than there are even tokens
+    source   section 3, "bipartite soft matching"
+    """
+    unit = F.normalize(metric[:, classes:].float(), dim=-1)
+    even, odd = unit[:, ::2], unit[:, 1::2]
+    if not 0 <= count <= odd.shape[1]:
+        raise ValueError(f"count = {count}: 0 to {odd.shape[1]} of {unit.shape[1]} tokens can merge at once")
+    similarity, partner = (even @ odd.mT).max(dim=-1)
+    first = similarity.argsort(dim=1, descending=True, stable=True)[:, :count]
+    return classes + 2 * first, classes + 2 * partner.gather(1, first) + 1
+
+
+def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B R"]) -> Tokens:
+    """Tokens after each of some has gone into another one: means over patches, in the order that the others have.
+
+    sources, targets   numbers of tokens; no source is a target
+    """
+    weighted = tokens.x * tokens.sizes.unsqueeze(-1).to(tokens.x.dtype)
+    index = targets.unsqueeze(-1).expand(-1, -1, tokens.x.shape[-1])
+    moving = sources.unsqueeze(-1).expand_as(index)
+    weighted = weighted.scatter_add(1, index, weighted.gather(1, moving))
+    sizes = tokens.sizes.scatter_add(1, targets, tokens.sizes.gather(1, sources))
+    stays = torch.ones_like(sizes, dtype=torch.bool).scatter(1, sources, False)
+    left = stays.nonzero()[:, 1].view(len(tokens), -1)
+    to = stays.cumsum(1) - 1
+    to = to.scatter(1, sources, to.gather(1, targets))
+    x = weighted.gather(1, left.unsqueeze(-1).expand(-1, -1, weighted.shape[-1]))
+    sizes = sizes.gather(1, left)
+    x = x / sizes.unsqueeze(-1).to(x.dtype)
+    return replace(tokens, x=x, sizes=sizes, places=moved(tokens.places, to), single=False)
