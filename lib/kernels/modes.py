@@ -71,6 +71,7 @@ def can_step(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tens
         and state.dtype is torch.complex64
         and state.shape == (x.shape[0], *weight.shape[:2])
         and x.shape[1:] == skip.shape
+        and x.shape[0] > 0
         and x.is_contiguous()
         and state.is_contiguous()
         and not state.is_conj()

@@ -58,6 +58,7 @@ def test_what_is_no_bank_of_modes_is_named():
         ((1, 4), (1, 5, 3), "input of shape (1, 4)"),
         ((1, 5), (1, 5, 2), "state of shape (1, 5, 2)"),
         ((1, 5), (2, 5, 3), "state of shape (2, 5, 3)"),
+        ((0, 5), (0, 5, 3), "input of shape (0, 5): (B, 5) with B >= 1 is needed"),
     ],
 )
 def test_what_does_not_fit_is_quoted(shape, state, message):
