@@ -85,7 +85,7 @@ class CachedLowRank(nn.Module):
     right     (R, D), their weights in every channel
     length    the most tokens of a sequence
     skip      weight of the input itself
-    raises    ValueError, quoting the value, for a length below 1 and for shapes that do not fit
+    raises    ValueError, quoting the value, for a length below 1, shapes that do not fit, and what is not finite
     """
 
     def __init__(self, left: Float[Tensor, "L R"], right: Float[Tensor, "R D"], length: int, skip: Float[Tensor, " D"]):
@@ -93,6 +93,9 @@ class CachedLowRank(nn.Module):
         check_shape("left", left, "L", "R")
         check_shape("right", right, left.shape[1], "D")
         check_shape("skip", skip, right.shape[1])
+        for name, values in {"left": left, "right": right, "skip": skip}.items():
+            if not values.isfinite().all():
+                raise ValueError(f"{name}: all of its values must be finite")
         if length < 1:
             raise ValueError(f"length = {length}: at least 1 is needed")
         self.length = length

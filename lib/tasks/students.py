@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_file
 
 from lib.models.distill import distill
@@ -141,8 +141,11 @@ def load(path: Path) -> tuple[MambaClassifier, Task]:
 
     raises   FileNotFoundError, naming the file, and ValueError where it holds no original
     """
-    with safe_open(path, "pt") as file:
-        made_of = file.metadata() or {}
+    try:
+        with safe_open(path, "pt") as file:
+            made_of = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not readable as safetensors ({error})") from None
     if not {"task", "seed", "states"} <= set(made_of):
         raise ValueError(f"{path}: not a model of ours, its header lacks task, seed and states")
     generator = torch.Generator().manual_seed(int(made_of["seed"]))

@@ -82,6 +82,14 @@ def test_a_low_rank_that_does_not_fit_is_refused(shapes, length, message, genera
         CachedLowRank(left, right, length, skip)
 
 
+@pytest.mark.parametrize("name", ["left", "right", "skip"])
+def test_a_low_rank_that_is_not_finite_is_named(name, generator):
+    parts = {"left": normal(generator, 4, 2), "right": normal(generator, 2, 5), "skip": normal(generator, 5)}
+    parts[name].view(-1)[0] = torch.nan
+    with pytest.raises(ValueError, match=f"{name}: all of its values must be finite"):
+        CachedLowRank(**parts, length=8)
+
+
 def test_more_tokens_than_planned_are_refused(generator):
     model = CachedLowRank(normal(generator, 4, 2), normal(generator, 2, 5), 8, normal(generator, 5))
     with pytest.raises(ValueError, match="input of 9 tokens: at most length = 8 are possible"):

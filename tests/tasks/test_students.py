@@ -60,6 +60,9 @@ def test_a_file_of_another_kind_is_named(tmp_path):
     save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match=r"other.safetensors: not a model of ours, its header lacks task, seed"):
         students.load(tmp_path / "other.safetensors")
+    (tmp_path / "junk.safetensors").write_bytes(b"junk")
+    with pytest.raises(ValueError, match=r"junk.safetensors: not readable as safetensors"):
+        students.load(tmp_path / "junk.safetensors")
     with pytest.raises(FileNotFoundError):
         students.load(tmp_path / "none.safetensors")
 
