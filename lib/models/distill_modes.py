@@ -16,8 +16,9 @@ from lib.models.modes import EPS, Modes, system
 from lib.models.s4d import S4D
 from lib.models.shapes import check_kind
 
-CANCELLING = 1e-3  # directions below this share of the largest one are left out of a fit,
-WORTH = 1.02  # where its error grows by no more than this
+CANCELLING = 1e-3  # a fit leaves out directions below a share of the largest one, up to this share, until
+BOUND = 100.0  # its factors are at most so many times the kernel's largest tap,
+WORTH = 0.2  # unless that loses more than this share of the kernel
 
 
 def hankel_singular_values(source: S4D | Float[Tensor, "D L"], *, length: int = 1024) -> Float[Tensor, "D P"]:
@@ -119,14 +120,25 @@ def _fitted(method: str, order: int, decays: list[Tensor], kernel: Float[Tensor,
 
 
 def _without_cancelling(columns: Float[Tensor, "L n"], taps: Float[Tensor, " L"], precision: float) -> Tensor:
-    """Least squares, with small factors where they cost next to nothing.
+    """Least squares, with factors as small as they need be: the most accurate fit within the bound, if none loses much.
 
     Modes that lie close to one another can have factors of thousands that cancel. What is fitted so falls apart as soon
     as a mode moves, in training or in another precision.
     """
-    best, calm = (least_squares(columns, taps, share) for share in (precision, max(precision, CANCELLING)))
-    errors = [torch.linalg.vector_norm(columns @ factors - taps) for factors in (best, calm)]
-    return calm if errors[1] <= WORTH * errors[0] else best
+    bound, share = BOUND * taps.abs().max(), precision
+    factors = least_squares(columns, taps, share)
+    most = _missed(columns, factors, taps) + WORTH * torch.linalg.vector_norm(taps)
+    while (factors.abs() > bound).any() and share < CANCELLING:
+        share = min(10 * share, CANCELLING)
+        smaller = least_squares(columns, taps, share)
+        if _missed(columns, smaller, taps) > most:
+            break
+        factors = smaller
+    return factors
+
+
+def _missed(columns: Float[Tensor, "L n"], factors: Float[Tensor, " n"], taps: Float[Tensor, " L"]) -> Tensor:
+    return torch.linalg.vector_norm(columns @ factors - taps)
 
 
 def _states(layer: S4D) -> int:
