@@ -13,14 +13,15 @@ def keep(
     path: Path,
     steps: int,
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimisers: list[torch.optim.Optimizer],
     generator: torch.Generator | None,
     losses: list[float],
 ) -> None:
     """Write the state of a training to a file, atomically."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for number, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": value for name, value in state.items()}
+    for which, optimiser in enumerate(optimisers):
+        for number, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{which}.{number}.{name}": value for name, value in state.items()}
     tensors |= {"losses": torch.tensor(losses, dtype=torch.float64), "steps": torch.tensor(steps)}
     if generator is not None:
         tensors["generator"] = generator.get_state()
@@ -32,7 +33,11 @@ def keep(
 
 
 def resume(
-    path: Path, steps: int, model: nn.Module, optimiser: torch.optim.Optimizer, generator: torch.Generator | None
+    path: Path,
+    steps: int,
+    model: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    generator: torch.Generator | None,
 ) -> list[float]:
     """Put the state of a training back, and return its losses; none where there is no file.
 
@@ -52,12 +57,13 @@ def resume(
         model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     except RuntimeError as error:
         raise ValueError(f"{path}: of another model ({str(error).splitlines()[1].strip()})") from None
-    state: dict[int, dict] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimiser."):
-            _, number, name = key.split(".")
-            state.setdefault(int(number), {})[name] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    for which, optimiser in enumerate(optimisers):
+        state: dict[int, dict] = {}
+        for key, value in tensors.items():
+            if key.startswith(f"optimiser.{which}."):
+                _, _, number, name = key.split(".")
+                state.setdefault(int(number), {})[name] = value
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     if generator is not None:
         generator.set_state(tensors["generator"])
     return tensors["losses"].tolist()
