@@ -15,9 +15,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
-from transformers.utils import logging
 
-from lib.models.hub import why_not
+from lib.models.hub import no_bars, why_not
 from lib.paths import CHECKPOINTS, DATA
 
 KINDS = ("clip", "siglip")  # what transformers calls the models that are known to work
@@ -101,13 +100,8 @@ def load(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> 
     config = AutoConfig.from_pretrained(source)
     if config.model_type not in KINDS:
         raise TypeError(f"{name!r}: a model of type {config.model_type!r}; {' or '.join(KINDS)} is needed")
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # weights load in a moment, and every chapter would show it
-    try:
+    with no_bars():
         model = AutoModel.from_pretrained(source, dtype=dtype, config=config).to(device).eval()
-    finally:
-        if shown:
-            logging.enable_progress_bar()
     processor = AutoImageProcessor.from_pretrained(source, backend="pil")  # the other backend needs torchvision
     return Clip(name, model, AutoTokenizer.from_pretrained(source), processor)
 

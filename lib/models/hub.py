@@ -1,8 +1,11 @@
-"""Whether the hub has something: asked once, briefly, before a library tries for half a minute."""
+"""The hub, in short: whether it has something, asked before a library tries for half a minute; loading without bars."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from huggingface_hub import HfApi
+from transformers.utils import logging
 
 PATIENCE = 10  # seconds for an answer
 
@@ -14,3 +17,15 @@ def why_not(name: str, kind: Literal["model", "dataset"]) -> str | None:
     except Exception as error:  # no network, no such name, no right to it: many types, one meaning
         return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return None
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """No progress bars of transformers: small weights come and go in a moment, and every chapter would show it."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -53,10 +53,12 @@ def merges(schedule: str | Sequence[int], patches: int, layers: int, keep: float
 
 
 def kept(keep: float, patches: int) -> int:
-    """How many of the patches a share is, at least one.
+    """How many of the patches a share is, at least one."""
+    check_keep(keep)
+    return max(1, round(keep * patches))
 
-    raises   ValueError, quoting it, for a share outside of 0 < keep <= 1
-    """
+
+def check_keep(keep: float) -> None:
+    """raises   ValueError, quoting it, for a share outside of 0 < keep <= 1"""
     if not 0 < keep <= 1:
         raise ValueError(f"keep = {keep}: more than 0 and at most 1 is needed")
-    return max(1, round(keep * patches))

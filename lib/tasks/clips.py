@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast
 
 from lib.models.clip import Clip
+from lib.models.hub import no_bars
 from lib.paths import CHECKPOINTS, SWEEPS
 from lib.tasks import images
 from lib.tasks.train import train
@@ -150,7 +151,8 @@ def keep(clip: Clip, plan: Plan, folder: Path = CHECKPOINTS, **about) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=folder, prefix=f".{plan.name}."))
     clip.model.config.trained = {"task": plan.task, "seed": plan.seed, "steps": plan.steps, **about}
-    clip.model.half().save_pretrained(part)
+    with no_bars():
+        clip.model.half().save_pretrained(part)
     clip.model.float()
     clip.tokenizer.save_pretrained(part)
     clip.processor.save_pretrained(part)
