@@ -24,12 +24,12 @@ from lib.tasks.train import train
 from lib.tasks.zero_shot import accuracy
 
 BATCH, RATE, SMOOTHING = 128, 2e-3, 0.1
-MUON = {"encoder.": 10.0}  # of the rate, for the matrices of both towers' layers
+MUON = {"vision_model.encoder.": 10.0}  # of the rate, for the matrices of the layers that see
 SHIFT = 2  # pixels by which a batch is moved, at most
 STEEPEST = math.log(100)  # of the logits, as in CLIP
 SIDES = {"scenes": (64, 8), "cifar10": (32, 4)}  # pixels of an image and of a patch: 64 patches
 TRAINING, TESTING = 20_000, 2_000  # scenes
-SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
+SPECIAL = ("<pad>", "<unknown>", "<start>", "<end>")  # an end of number 2 means an older layout to transformers
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
     made.normalizer, made.pre_tokenizer = normalizers.Lowercase(), split
     ends = [(word, numbers[word]) for word in ("<start>", "<end>")]
     made.post_processor = processors.TemplateProcessing(single="<start> $A <end>", special_tokens=ends)
-    named = dict(zip(("pad_token", "bos_token", "eos_token", "unk_token"), SPECIAL, strict=True))
+    named = dict(zip(("pad_token", "unk_token", "bos_token", "eos_token"), SPECIAL, strict=True))
     return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=16, **named)
 
 
