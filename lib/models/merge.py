@@ -1,6 +1,7 @@
-"""Merging of similar tokens by bipartite soft matching. `lib.models.tower.attend` knows how many patches they hold.
+"""Merging of similar tokens by bipartite soft matching, at once or in rounds.
 
-Symbols: `lib/__init__.py`. Source: Bolya et al. (2023), https://arxiv.org/abs/2210.09461, section 3.
+`lib.models.tower.attend` knows how many patches a token holds. Symbols: `lib/__init__.py`. Source: Bolya et al. (2023),
+https://arxiv.org/abs/2210.09461, section 3; the rounds are ours.
 """
 
 from dataclasses import replace
@@ -10,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from lib.models.schedules import cuts
 from lib.models.tokens import Tokens, moved
 
 
@@ -43,10 +45,23 @@ def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B 
     weighted = weighted.scatter_add(1, index, weighted.gather(1, moving))
     sizes = tokens.sizes.scatter_add(1, targets, tokens.sizes.gather(1, sources))
     stays = torch.ones_like(sizes, dtype=torch.bool).scatter(1, sources, False)
-    left = stays.nonzero()[:, 1].view(len(tokens), -1)
+    # Not by nonzero: a shape that depends on data would wait for a GPU, and break the graph of torch.compile.
+    left = stays.int().argsort(dim=1, descending=True, stable=True)[:, : stays.shape[1] - sources.shape[1]]
     to = stays.cumsum(1) - 1
     to = to.scatter(1, sources, to.gather(1, targets))
     x = weighted.gather(1, left.unsqueeze(-1).expand(-1, -1, weighted.shape[-1]))
     sizes = sizes.gather(1, left)
     x = x / sizes.unsqueeze(-1).to(x.dtype)
     return replace(tokens, x=x, sizes=sizes, places=moved(tokens.places, to), single=False)
+
+
+def merged_in_rounds(tokens: Tokens, count: int, rounds: int) -> Tokens:
+    """Tokens after `count` of them have gone into others, a share of them in every round, matched by their features.
+
+    A matching of two halves pairs half of the tokens with the other half, and finds neither a similar token of the own
+    half nor a third one of a kind. After every round, what has merged is matched anew, and counts as one.
+    """
+    for cut in cuts(count, rounds):
+        if cut:
+            tokens = merged(tokens, *match(tokens.x, cut, tokens.classes))
+    return tokens

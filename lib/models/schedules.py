@@ -1,55 +1,62 @@
-"""How many tokens each layer of a tower merges away. Symbols: `lib/__init__.py`."""
+"""How many tokens merge away at each place where they can. Symbols: `lib/__init__.py`."""
 
 from collections.abc import Callable, Sequence
 
 
-def constant(layers: int) -> list[float]:
-    """As many in every layer. Source: Bolya et al. (2023), https://arxiv.org/abs/2210.09461"""
-    return [1.0] * layers
+def constant(places: int) -> list[float]:
+    """As many at every place. Source: Bolya et al. (2023), https://arxiv.org/abs/2210.09461"""
+    return [1.0] * places
 
 
-def decreasing(layers: int) -> list[float]:
-    """From twice as many as on average down to none, on a line. Source: the same, appendix."""
-    return [2 * (1 - number / max(1, layers - 1)) for number in range(layers)] if layers > 1 else [1.0]
+def decreasing(places: int) -> list[float]:
+    """On a line down to none at the last place. Source: the same, appendix."""
+    return [float(places - 1 - number) for number in range(places)] if places > 1 else [1.0]
 
 
-def front(layers: int) -> list[float]:
-    """Half as many in each layer as in the one before."""
-    return [0.5**number for number in range(layers)]
+def front(places: int) -> list[float]:
+    """Half as many at each place as at the one before."""
+    return [0.5**number for number in range(places)]
 
 
 SCHEDULES: dict[str, Callable[[int], list[float]]] = {"constant": constant, "decreasing": decreasing, "front": front}
 
 
-def merges(schedule: str | Sequence[int], patches: int, layers: int, keep: float = 1.0) -> list[int]:
-    """How many of the patches' tokens each layer merges, so that a share `keep` of them is left.
+def merges(schedule: str | Sequence[int], patches: int, places: int, keep: float = 1.0, rounds: int = 1) -> list[int]:
+    """How many of the patches' tokens merge at each place, so that a share `keep` of them is left.
 
-    schedule   one of SCHEDULES, or the numbers themselves, one per layer
+    schedule   one of SCHEDULES, or the numbers themselves, one per place
     keep       0 < keep <= 1, not used where numbers are given
+    rounds     in which the tokens of one place merge; in each at most half of those that there are
     raises     ValueError, quoting it, for an unknown schedule, for numbers that are too many, too few or negative, and
-               for one by which tokens run out: a layer can merge half of those that it has
+               for one by which tokens run out
     """
     if isinstance(schedule, str):
         if schedule not in SCHEDULES:
             raise ValueError(f"schedule = {schedule!r}: one of {', '.join(SCHEDULES)}, or numbers, is needed")
-        shares = SCHEDULES[schedule](layers)
+        shares = SCHEDULES[schedule](places)
         gone, whole = patches - kept(keep, patches), sum(shares)
-        # Rounded so that the sum is kept: each layer gets what the running total is short of.
-        totals = [round(gone * sum(shares[: number + 1]) / whole) for number in range(layers)]
+        # Rounded so that the sum is kept: each place gets what the running total is short of.
+        totals = [round(gone * sum(shares[: number + 1]) / whole) for number in range(places)]
         planned = [total - before for total, before in zip(totals, [0, *totals], strict=False)]
     else:
         planned = list(schedule)
-        if len(planned) != layers or min(planned) < 0:
-            raise ValueError(f"schedule = {planned}: {layers} numbers of at least 0 are needed, one per layer")
+        if len(planned) != places or min(planned) < 0:
+            raise ValueError(f"schedule = {planned}: {places} numbers of at least 0 are needed, one per place")
     left = patches
     for number, count in enumerate(planned):
-        if count > left // 2:
-            raise ValueError(
-                f"schedule = {schedule!r}: layer {number} has {left} tokens and cannot merge {count}, "
-                f"at most {left // 2} are possible"
-            )
-        left -= count
+        for cut in cuts(count, rounds):
+            if cut > left // 2:
+                raise ValueError(
+                    f"schedule = {schedule!r}: {left} tokens are left when {cut} are to merge at place {number}; "
+                    f"at most {left // 2} can at once"
+                )
+            left -= cut
     return planned
+
+
+def cuts(count: int, rounds: int) -> list[int]:
+    """How many of a place's tokens merge in each round; the first rounds take what does not divide."""
+    return [(count + rounds - 1 - number) // rounds for number in range(rounds)]
 
 
 def kept(keep: float, patches: int) -> int:

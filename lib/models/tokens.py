@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 GONE = -1  # the place of a patch that no token holds any more
@@ -14,10 +14,10 @@ class Tokens:
     """Some of a tower's tokens.
 
     x        their features; the class token, where there is one, is the first
-    sizes    of how many patches each is the mean; one for a class token
+    sizes    of how many patches each is the mean; one for a class token, none for what only fills a batch up
     places   of every patch of the image, the token that holds it, or GONE
     classes  how many of them stand before the patches
-    single   whether each is one patch: nothing has merged yet
+    single   whether each is one patch: nothing has merged yet, and nothing fills up
     """
 
     x: Float[Tensor, "B S D"]
@@ -34,23 +34,49 @@ class Tokens:
 
     @property
     def count(self) -> int:
-        """Tokens that stand for patches."""
+        """Tokens that stand for patches, and what fills up."""
         return self.x.shape[1] - self.classes
+
+    @property
+    def weights(self) -> Float[Tensor, "B S"] | None:
+        """Sizes where they differ, as attention needs them."""
+        return None if self.single else self.sizes
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def kept(self, chosen: Int[Tensor, "B K"]) -> "Tokens":
+    def kept(self, chosen: Int[Tensor, "B K"], valid: Bool[Tensor, "B K"] | None = None) -> "Tokens":
         """The class token and some of the others, in the order that they have; patches of the rest are gone.
 
         chosen   numbers of tokens, counted without the class token, each at most once per image
+        valid    which of them are meant; the others fill up, at the end
         """
+        if valid is not None:
+            chosen = chosen.masked_fill(~valid, self.count)
         chosen = chosen.sort(dim=1).values + self.classes
+        filling = chosen == self.x.shape[1]
         whole = torch.arange(self.classes, device=chosen.device).expand(len(self), -1)
-        chosen = torch.cat([whole, chosen], dim=1)
-        to = chosen.new_full(self.sizes.shape, GONE)
-        to.scatter_(1, chosen, torch.arange(chosen.shape[1], device=chosen.device).expand_as(chosen))
-        return replace(self, x=take(self.x, chosen), sizes=self.sizes.gather(1, chosen), places=moved(self.places, to))
+        chosen = torch.cat([whole, chosen.masked_fill(filling, 0)], dim=1)
+        filling = torch.cat([torch.zeros_like(whole, dtype=torch.bool), filling], dim=1)
+        numbers = torch.arange(chosen.shape[1], device=chosen.device).expand_as(chosen)
+        to = chosen.new_full((len(self), self.x.shape[1] + 1), GONE)
+        to.scatter_(1, chosen.masked_fill(filling, self.x.shape[1]), numbers)  # what fills up goes past the end
+        sizes = self.sizes.gather(1, chosen).masked_fill(filling, 0)
+        single = self.single and valid is None
+        return replace(self, x=take(self.x, chosen), sizes=sizes, places=moved(self.places, to), single=single)
+
+    def summarised(self, chosen: Int[Tensor, "B K"]) -> "Tokens":
+        """As `kept`, and one more token at the end: the mean of those left out, which weighs as much as one.
+
+        It holds their patches.
+        """
+        left = torch.ones_like(self.sizes, dtype=torch.bool).scatter(1, chosen + self.classes, False)
+        left[:, : self.classes] = False
+        mean = (self.x * left.unsqueeze(-1)).sum(1, keepdim=True) / left.sum(1).view(-1, 1, 1).to(self.x.dtype)
+        tokens, number = self.kept(chosen), self.classes + chosen.shape[1]
+        places = torch.where(left.gather(1, self.places.clamp(min=0)) & (self.places >= 0), number, tokens.places)
+        sizes = torch.cat([tokens.sizes, torch.ones_like(tokens.sizes[:, :1])], dim=1)
+        return replace(tokens, x=torch.cat([tokens.x, mean], dim=1), sizes=sizes, places=places)
 
 
 def take(x: Float[Tensor, "B S D"], chosen: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:

@@ -48,9 +48,9 @@ def test_a_share_out_of_range_is_quoted(keep):
     ("schedule", "message"),
     [
         ("linear", "schedule = 'linear': one of constant, decreasing, front, or numbers, is needed"),
-        ([1, 2], r"schedule = \[1, 2\]: 3 numbers of at least 0 are needed, one per layer"),
+        ([1, 2], r"schedule = \[1, 2\]: 3 numbers of at least 0 are needed, one per place"),
         ([1, -2, 0], r"schedule = \[1, -2, 0\]: 3 numbers of at least 0"),
-        ([8, 5, 0], r"schedule = \[8, 5, 0\]: layer 1 has 8 tokens and cannot merge 5, at most 4 are possible"),
+        ([8, 5, 0], r"schedule = \[8, 5, 0\]: 8 tokens are left when 5 are to merge at place 1; at most 4 can at once"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_quoted(schedule, message):

@@ -1,0 +1,45 @@
+"""What a vision transformer costs by its parts, counted on paper: floating-point operations of one image.
+
+A multiply-add counts as two, element-wise work is left out. Symbols: `lib/__init__.py`.
+"""
+
+from collections.abc import Sequence
+
+from transformers import PretrainedConfig
+
+PARTS = ("patches", "projections", "attention", "MLP")
+
+
+def patches(config: PretrainedConfig, side: int | None = None) -> int:
+    """Of an image of so many pixels a side; of the model's own size where left out."""
+    return ((side or config.image_size) // config.patch_size) ** 2
+
+
+def vision_flops(
+    config: PretrainedConfig,
+    seen: Sequence[tuple[int, int]] | None = None,
+    side: int | None = None,
+    class_row_only: bool = False,
+) -> dict[str, int]:
+    """Operations by part.
+
+    config          of a vision tower: CLIP's, SigLIP's
+    seen            tokens in each layer's attention, and in its MLP, as `seen` of a reduced tower has them; where left
+                    out all of them, everywhere
+    side            pixels of the image
+    class_row_only  of the last layer, the class token alone is computed
+    returns         patches: their embedding; projections: queries, keys, values, output; attention: between tokens
+    """
+    width, hidden, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    count = patches(config, side)
+    if seen is None:
+        tokens = count + (config.model_type == "clip_vision_model")
+        seen = [(tokens, tokens)] * (layers - class_row_only) + [(tokens, 1)] * class_row_only
+    found = dict.fromkeys(PARTS, 0)
+    found["patches"] = 2 * count * config.num_channels * config.patch_size**2 * width
+    for number, (keys, after) in enumerate(seen):
+        queries = 1 if class_row_only and number == layers - 1 else keys
+        found["projections"] += 2 * width**2 * 2 * (keys + queries)
+        found["attention"] += 2 * 2 * queries * keys * width
+        found["MLP"] += 2 * 2 * after * width * hidden
+    return found
