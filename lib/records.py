@@ -34,6 +34,9 @@ class Case(BaseModel):
     accuracies  seed -> share in 0..1
     losses      [nats] seed -> means over every twentieth of the steps planned; fewer where training ended early
     relative_errors   seed -> norm of what an approximation loses, over that of what it stands for
+    agreements  seed -> share of answers, right or wrong, that are those of what it stands for
+    cosines     seed -> mean cosine of features with those of what it stands for
+    right       seed -> which answers of the test set are right, in order: one bit each, hexadecimal
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +49,9 @@ class Case(BaseModel):
     accuracies: dict[int, float] = {}
     losses: dict[int, list[float]] = {}
     relative_errors: dict[int, float] = {}
+    agreements: dict[int, float] = {}
+    cosines: dict[int, float] = {}
+    right: dict[int, str] = {}
     error: str | None = None
 
     @model_validator(mode="after")

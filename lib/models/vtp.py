@@ -5,6 +5,7 @@
 al. (2022), https://arxiv.org/abs/2202.07800; merging in rounds and the adaptive budget are ours.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -57,6 +58,13 @@ class Reduced(nn.Module):
         self.model, self.config = model, model.config
         self.method, self.keep, self.schedule, self.layer = method, keep, schedule, layer
         self.class_row_only, self.summary, self.seed = class_row_only, summary, seed
+        self.slicing = False
+
+    def sliced(self) -> "Reduced":
+        """As many tokens at the same places, but the first ones each time: what it would cost to reduce for nothing."""
+        other = copy.copy(self)
+        other.slicing = True
+        return other
 
     def forward(
         self, pixel_values: Float[Tensor, "B C H W"], interpolate_pos_encoding: bool = False, **_
@@ -76,8 +84,9 @@ class Reduced(nn.Module):
         tokens = Tokens.of(tower.embed(pixel_values, interpolate_pos_encoding), tower.classes)
         first, merging, choosing = self.planned(tokens.count)
         if self.method in ("norm", "random") and choosing < tokens.count:
-            tokens = self._chosen(tokens, self._scores(tokens), choosing)
-        tokens = merged_in_rounds(tokens, first, ROUNDS)
+            tokens = self._first(tokens, choosing) or self._chosen(tokens, self._scores(tokens), choosing)
+        if first:
+            tokens = self._first(tokens, tokens.count - first) or merged_in_rounds(tokens, first, ROUNDS)
         for number, merged_here in enumerate(merging):
             chosen = choosing if self.method in CLASS and number == self.layer else None
             tokens = self._through(tower.layers[number], tokens, merged_here, chosen)
@@ -98,14 +107,17 @@ class Reduced(nn.Module):
             merging[: self.layer] = schedules.merges(self.schedule, patches, self.layer, share)
         return first, merging, schedules.kept(self.keep, patches)
 
-    def seen(self, patches: int) -> list[tuple[int, int]]:
+    def seen(self, patches: int, chosen: int | None = None) -> list[tuple[int, int]]:
         """For `lib.models.vit_cost`: tokens in each layer's attention, and in its MLP, of an image of so many patches.
 
-        raises   ValueError for a method by which images differ
+        chosen   how many the class token chose of this image; needed for `adaptive` alone
+        raises   ValueError for `adaptive` without it
         """
-        if self.method == "adaptive":
-            raise ValueError("method = 'adaptive': every image has its own number of tokens")
         first, merging, choosing = self.planned(patches)
+        if self.method == "adaptive":
+            if chosen is None:
+                raise ValueError("chosen = None: with method = 'adaptive' every image has its own number of tokens")
+            choosing = chosen
         classes, counts = Tower.of(self.model).classes, []
         left = choosing + (self.summary and choosing < patches) if self.method in ("norm", "random") else patches
         left -= first
@@ -125,7 +137,9 @@ class Reduced(nn.Module):
             return replace(tokens, x=layer(tokens.x, None))
         out, query, key = attend(layer.self_attn, layer.layer_norm1(tokens.x), tokens.weights)
         tokens = replace(tokens, x=tokens.x + out)
-        if choosing is not None:
+        if sliced := self._first(tokens, tokens.count - merging if choosing is None else choosing):
+            tokens = sliced
+        elif choosing is not None:
             row = class_row(layer.self_attn, query, key, tokens.weights)[:, tokens.classes :]
             tokens = self._by_share(tokens, row) if self.method == "adaptive" else self._chosen(tokens, row, choosing)
         elif merging and self.method == "merge_in_rounds":
@@ -133,6 +147,13 @@ class Reduced(nn.Module):
         elif merging:
             tokens = merged(tokens, *match(key.mean(1), merging, tokens.classes))
         return replace(tokens, x=tokens.x + layer.mlp(layer.layer_norm2(tokens.x)))
+
+    def _first(self, tokens: Tokens, count: int) -> Tokens | None:
+        """The first tokens, where nothing else is to be asked."""
+        if not self.slicing:
+            return None
+        last = tokens.classes + count
+        return replace(tokens, x=tokens.x[:, :last], sizes=tokens.sizes[:, :last], single=False)
 
     def _chosen(self, tokens: Tokens, scores: Float[Tensor, "B P"], count: int) -> Tokens:
         chosen = scores.topk(count, dim=1).indices

@@ -29,6 +29,7 @@ SHIFT = 2  # pixels by which a batch is moved, at most
 STEEPEST = math.log(100)  # of the logits, as in CLIP
 SIDES = {"scenes": (64, 8), "cifar10": (32, 4)}  # pixels of an image and of a patch: 64 patches
 TRAINING, TESTING = 20_000, 2_000  # scenes
+STEPS = {"scenes": 1200, "cifar10": 2000}
 SPECIAL = ("<pad>", "<unknown>", "<start>", "<end>")  # an end of number 2 means an older layout to transformers
 
 
@@ -43,7 +44,7 @@ class Plan:
 
     task: str
     seed: int
-    steps: int = 2800
+    steps: int
     source: str = images.CIFAR10
 
     @property
@@ -88,13 +89,18 @@ def build(plan: Plan, data: images.Images) -> Clip:
     return Clip(plan.name, model, words, CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size=square))
 
 
-def data_of(plan: Plan) -> tuple[images.Images, images.Images]:
-    """Images to train with, and others to judge by."""
+def training_images(plan: Plan) -> images.Images:
+    """Those that the seed learns from: of scenes its own."""
     if plan.task == "cifar10":
-        return images.cifar10("train", plan.source), images.cifar10("test", plan.source)
-    # Every seed is judged by the same scenes; those it learns from are its own.
-    own, common = (torch.Generator().manual_seed(seed) for seed in (plan.seed + 1, 0))
-    return images.rendered(TRAINING, own), images.rendered(TESTING, common)
+        return images.cifar10("train", plan.source)
+    return images.rendered(TRAINING, torch.Generator().manual_seed(plan.seed + 1))
+
+
+def held_out(task: str, source: str = images.CIFAR10) -> images.Images:
+    """Those that every seed is judged by."""
+    if task == "cifar10":
+        return images.cifar10("test", source)
+    return images.rendered(TESTING, torch.Generator().manual_seed(0))
 
 
 def contrast(logits: Float[Tensor, "B C"], classes: Int[Tensor, " B"]) -> Tensor:
@@ -130,7 +136,7 @@ def losses(clip: Clip, data: images.Images, generator: torch.Generator) -> Itera
 
 def made(plan: Plan) -> dict[str, Any]:
     """Train, judge the model as it is kept, and keep it among the project's checkpoints."""
-    data, test = data_of(plan)
+    data, test = training_images(plan), held_out(plan.task, plan.source)
     clip, start = build(plan, data), perf_counter()
     generator = torch.Generator().manual_seed(plan.seed)
     kept = SWEEPS / f"{plan.name}-{plan.steps}.safetensors"

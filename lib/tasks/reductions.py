@@ -1,0 +1,187 @@
+"""What a token reduction costs a trained CLIP in accuracy, at an equal share of the operations."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lib.models import clip, vit_cost
+from lib.models.vtp import Reduced, reduce_tokens
+from lib.tasks import clips, images, zero_shot
+
+KEEPS = (0.9, 0.7, 0.5, 0.3)  # the seed's, and one less
+RATIOS = (0.6, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25)  # of the untouched tower's operations
+PATTERNS = 5  # random choices that are averaged
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method by the name that readers see, with its options; by what it is laid on a scale."""
+
+    name: str
+    method: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+LAST = {"class_row_only": True}  # exact, and the same for all, so that only the reduction differs
+VARIANTS = (
+    Variant("L2 norm", "norm", LAST),
+    Variant("L2 norm, summary", "norm", {**LAST, "summary": True}),
+    Variant("random", "random", LAST),
+    Variant("class attention", "class_attention", LAST),
+    Variant("adaptive", "adaptive", LAST),
+    Variant("ToMe, constant", "merge", {**LAST, "schedule": "constant"}),
+    Variant("ToMe, decreasing", "merge", {**LAST, "schedule": "decreasing"}),
+    Variant("merge, then prune", "merge_then_prune", LAST),
+    Variant("merge in rounds", "merge_in_rounds", LAST),
+)
+SEED = Variant("seed's code", "seed")
+BY_SHARE = ("L2 norm", "L2 norm, summary", "random", "class attention")  # by the share of patches kept, too
+
+
+@dataclass(frozen=True)
+class Check:
+    """All variants on one checkpoint.
+
+    task    "scenes" or "cifar10"
+    seed    of the checkpoint
+    source  of CIFAR-10: a name of the hub, or a folder
+    count   test images, or as many as there are
+    steps   none are taken; a sweep sorts by it
+    """
+
+    task: str
+    seed: int
+    source: str = images.CIFAR10
+    count: int = 1000
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One variant at one setting on one checkpoint.
+
+    keep       as it was given to the method
+    target     share of the operations that it was chosen for; None where it was chosen by the share of patches
+    ratio      operations over the untouched tower's, on paper, without scoring and matching
+    accuracy   share of right answers; `right` tells which, one bit each, hexadecimal
+    agreement  share of the untouched model's answers
+    cosine     mean, of features with the untouched model's
+    """
+
+    name: str
+    keep: float
+    target: float | None
+    ratio: float
+    accuracy: float
+    agreement: float
+    cosine: float
+    right: str
+
+
+def cost(tower: nn.Module, reduced: Reduced, chosen: int | None = None, side: int | None = None) -> float:
+    """Operations of a reduced tower over those of the untouched one, on paper."""
+    patches = vit_cost.patches(tower.config, side)
+    whole = sum(vit_cost.vision_flops(tower.config, side=side).values())
+    seen = reduced.seen(patches, chosen)
+    return sum(vit_cost.vision_flops(tower.config, seen, side, reduced.class_row_only).values()) / whole
+
+
+def at_ratio(tower: nn.Module, method: str, target: float, side: int | None = None, **options) -> Reduced:
+    """A tower reduced as little as a share of the untouched one's operations allows.
+
+    raises   ValueError, quoting it, where no number of tokens is few enough
+    """
+    patches = vit_cost.patches(tower.config, side)
+    for left in range(patches, 0, -1):
+        try:
+            reduced = reduce_tokens(tower, method, left / patches, **options)
+            fits = cost(tower, reduced, side=side) <= target
+        except ValueError:  # a schedule by which tokens run out
+            continue
+        if fits:
+            return reduced
+    raise ValueError(f"target = {target}: {method} does not get there")
+
+
+def settings(tower: nn.Module) -> Iterator[tuple[str, float | None, nn.Module]]:
+    """Every variant at every setting that it reaches: its name, the target, the tower."""
+    for keep in (1.0, *KEEPS):
+        yield SEED.name, None, reduce_tokens(tower, SEED.method, keep)
+    for variant in VARIANTS:
+        if variant.name in BY_SHARE:
+            for keep in KEEPS:
+                yield variant.name, None, reduce_tokens(tower, variant.method, keep, **variant.options)
+        if variant.method == "adaptive":
+            for keep in (0.95, 0.9, 0.8, 0.7, 0.6, 0.5):
+                yield variant.name, None, reduce_tokens(tower, variant.method, keep, **variant.options)
+            continue
+        for target in RATIOS:
+            try:
+                yield variant.name, target, at_ratio(tower, variant.method, target, **variant.options)
+            except ValueError:  # the method does not get there: an empty place in the table
+                continue
+
+
+@torch.inference_mode()
+def outcomes(model: clip.Clip, data: images.Images) -> Iterator[Outcome]:
+    """The untouched model, and what every variant makes of it."""
+    tower = model.model.vision_model
+    classes = zero_shot.classifier(model, data)
+    pixels = model.pixels(data.images)
+    base = features(model, pixels)
+    answers = zero_shot.predictions(base, classes)
+    right = answers == data.classes
+    yield Outcome("untouched", 1.0, None, 1.0, share(right), 1.0, 1.0, packed(right))
+    for name, target, reduced in settings(tower):
+        patterns = range(PATTERNS if name == "random" else 1)
+        found, ratios = [], []
+        for seed in patterns:
+            reduced.seed = seed
+            found.append(features(model.seeing_with(reduced), pixels))
+            ratios.append(_ratio(tower, reduced, pixels))
+        hits = [zero_shot.predictions(one, classes) == data.classes for one in found]
+        same = [zero_shot.predictions(one, classes) == answers for one in found]
+        cosine = torch.stack([(one * base).sum(1).mean() for one in found]).mean().item()
+        means = (sum(map(share, one)) / len(one) for one in (hits, same))
+        yield Outcome(name, reduced.keep, target, sum(ratios) / len(ratios), *means, cosine, packed(hits[0]))
+
+
+def checked(check: Check) -> list[dict[str, Any]]:
+    """All `outcomes` of a checkpoint, as plain values."""
+    data = clips.held_out(check.task, check.source).first(check.count)
+    return [vars(one) for one in outcomes(clip.load(f"clip-{check.task}-{check.seed}"), data)]
+
+
+def features(model: clip.Clip, pixels: Tensor, batch: int = 250) -> Tensor:
+    """Of unit length, of all images."""
+    return torch.cat([model.image_features(part) for part in pixels.split(batch)])
+
+
+def share(right: Tensor) -> float:
+    return right.float().mean().item()
+
+
+def packed(right: Tensor) -> str:
+    """One bit an answer, hexadecimal, the first answer first."""
+    bits = "".join("01"[one] for one in right.tolist())
+    return f"{int(bits, 2):0{(len(bits) + 3) // 4}x}"
+
+
+def unpacked(right: str, count: int) -> list[bool]:
+    """The answers that `packed` made of so many."""
+    return [bit == "1" for bit in f"{int(right, 16):0{count}b}"]
+
+
+def _ratio(tower: nn.Module, reduced: nn.Module, pixels: Tensor) -> float:
+    if not isinstance(reduced, Reduced):  # the seed's has no class token less, and no layer is computed in part
+        patches = vit_cost.patches(tower.config)
+        seen = [(1 + int(reduced.keep * patches),) * 2] * tower.config.num_hidden_layers
+        whole = sum(vit_cost.vision_flops(tower.config).values())
+        return sum(vit_cost.vision_flops(tower.config, seen).values()) / whole
+    if reduced.method != "adaptive":
+        return cost(tower, reduced)
+    counts = torch.cat([(reduced.traced(part)[1].sizes > 0).sum(1) - 1 for part in pixels.split(250)])
+    return sum(cost(tower, reduced, count) for count in counts.tolist()) / len(counts)
