@@ -6,7 +6,7 @@ from pathlib import Path
 ALLOWED = {
     "paths": set(),
     "requirements": {"paths"},
-    "models": {"models", "kernels"},
+    "models": {"models", "kernels", "paths"},
     "kernels": {"kernels", "paths"},
     "tasks": {"tasks", "models", "kernels", "paths"},
     "profilers": {"profilers"},

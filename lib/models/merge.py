@@ -15,12 +15,15 @@ from lib.models.schedules import cuts
 from lib.models.tokens import Tokens, moved
 
 
-def match(metric: Float[Tensor, "B S D"], count: int, classes: int) -> tuple[Int[Tensor, "B R"], Int[Tensor, "B R"]]:
+def match(
+    metric: Float[Tensor, "B S D"], count: int, classes: int, sizes: Float[Tensor, "B S"] | None = None
+) -> tuple[Int[Tensor, "B R"], Int[Tensor, "B R"]]:
     """The `count` most similar pairs of a token with an even number and one with an odd one, counted after the class.
 
     Every even token has one partner, the odd one that is most similar by cosine; an odd one may have several.
 
     metric   what tokens are compared by
+    sizes    of how many patches each is the mean: what two large tokens differ by then counts for more
     returns  numbers of the even tokens, each at most once, and of their partners, the most similar pair first
     raises   ValueError, quoting both, for more pairs than there are even tokens
     source   section 3, "bipartite soft matching"
@@ -29,8 +32,14 @@ def match(metric: Float[Tensor, "B S D"], count: int, classes: int) -> tuple[Int
     even, odd = unit[:, ::2], unit[:, 1::2]
     if not 0 <= count <= odd.shape[1]:
         raise ValueError(f"count = {count}: 0 to {odd.shape[1]} of {unit.shape[1]} tokens can merge at once")
-    similarity, partner = (even @ odd.mT).max(dim=-1)
-    first = similarity.argsort(dim=1, descending=True, stable=True)[:, :count]
+    distance = 1 - even @ odd.mT
+    if sizes is not None:
+        # Ward's cost of a merger is that of its patches, n m / (n + m) times the squared distance. The root of the
+        # sizes is a compromise: without it backgrounds swallow objects, with all of it they do not become one.
+        shares = 1 / sizes[:, classes:]
+        distance = distance * (shares[:, ::2].unsqueeze(2) + shares[:, 1::2].unsqueeze(1)).rsqrt()
+    nearest, partner = distance.min(dim=-1)
+    first = nearest.argsort(dim=1, stable=True)[:, :count]
     return classes + 2 * first, classes + 2 * partner.gather(1, first) + 1
 
 
@@ -59,9 +68,10 @@ def merged_in_rounds(tokens: Tokens, count: int, rounds: int) -> Tokens:
     """Tokens after `count` of them have gone into others, a share of them in every round, matched by their features.
 
     A matching of two halves pairs half of the tokens with the other half, and finds neither a similar token of the own
-    half nor a third one of a kind. After every round, what has merged is matched anew, and counts as one.
+    half nor a third one of a kind. After every round, what has merged is matched anew, and counts as one; tokens of
+    many patches merge less readily. Source of that: Ward (1963), https://doi.org/10.1080/01621459.1963.10500845
     """
     for cut in cuts(count, rounds):
         if cut:
-            tokens = merged(tokens, *match(tokens.x, cut, tokens.classes))
+            tokens = merged(tokens, *match(tokens.x, cut, tokens.classes, tokens.sizes))
     return tokens

@@ -170,11 +170,6 @@ def packed(right: Tensor) -> str:
     return f"{int(bits, 2):0{(len(bits) + 3) // 4}x}"
 
 
-def unpacked(right: str, count: int) -> list[bool]:
-    """The answers that `packed` made of so many."""
-    return [bit == "1" for bit in f"{int(right, 16):0{count}b}"]
-
-
 def _ratio(tower: nn.Module, reduced: nn.Module, pixels: Tensor) -> float:
     if not isinstance(reduced, Reduced):  # the seed's has no class token less, and no layer is computed in part
         patches = vit_cost.patches(tower.config)

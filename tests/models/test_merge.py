@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lib.models.merge import match, merged
+from lib.models.merge import match, merged, merged_in_rounds
 from lib.models.tokens import Tokens
 
 
@@ -64,3 +64,31 @@ def test_nothing_merged_is_nothing_changed():
     tokens = Tokens.of(normal(2, 8, 4), 1)
     none = torch.empty(2, 0, dtype=torch.long)
     assert torch.equal(merged(tokens, none, none).x, tokens.x)
+
+
+def test_of_equal_pairs_the_smaller_tokens_merge_first():
+    metric = torch.tensor([[[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]]])
+    for sizes, wanted in (([4.0, 4.0, 1.0, 1.0], (2, 3)), ([1.0, 1.0, 4.0, 4.0], (0, 1))):
+        sources, targets = match(metric, 1, 0, torch.tensor([sizes]))
+        assert (sources.item(), targets.item()) == wanted
+
+
+@settings(deadline=None, max_examples=20)
+@given(patches=st.integers(4, 20), rounds=st.integers(1, 4), seed=st.integers(0, 999))
+def test_merging_in_rounds_leaves_as_many_and_loses_no_patch(patches, rounds, seed):
+    x = normal(2, 1 + patches, 4, seed=seed)
+    count = patches // 2
+    tokens = merged_in_rounds(Tokens.of(x, 1), count, rounds)
+    assert tokens.count == patches - count
+    assert (tokens.sizes[:, 1:].sum(1) == patches).all()
+    assert torch.equal(tokens.x[:, 0], x[:, 0])
+    for image in range(2):
+        for place in range(1, tokens.x.shape[1]):
+            assert_close(tokens.x[image, place], x[image, 1:][tokens.places[image] == place].mean(0))
+
+
+def test_rounds_make_one_of_four_of_a_kind_where_one_round_cannot():
+    x = torch.cat([torch.eye(5)[[0]].expand(4, -1), torch.eye(5)[1:]]).unsqueeze(0)
+    for rounds in (1, 3):
+        tokens = merged_in_rounds(Tokens.of(x, 0), 3, rounds)
+        assert (tokens.places[0, :4] == tokens.places[0, 0]).all() == (rounds == 3)

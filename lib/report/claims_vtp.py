@@ -1,0 +1,200 @@
+"""Verdicts on the seed report's claims B1 to B9, on pruning the visual tokens of CLIP (VTP).
+
+Frames of accuracies are of `lib.report.accuracy.compared`, with kinds ("variant", "keep"): a difference is to the
+variant that the function names, checkpoint by checkpoint.
+"""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lib.report import frames, units
+from lib.report.accuracy import POINT
+from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide
+from lib.report.prose import extent, extent_of_points, per_machine, points
+
+TOKENS = 50 * 50  # of an image, as the seed has it
+HALFWAY = 1.5  # exponent between a linear and a quadratic cost
+COSINE = 0.47  # that a notebook of the seed printed
+SAME = 0.999  # cosine from which on features count as equal
+MODERATE = 0.7  # share of patches: the seed prunes moderately from here up
+
+
+def tokens_per_image(counts: Mapping[int, int]) -> Verdict:
+    """B1: does an image of any size make about 2,500 patches?
+
+    counts   pixels a side -> patches of ViT-B/16, without the class token
+    """
+    found = [f"{count:,} at {side}" for side, count in sorted(counts.items())]
+    return Verdict(
+        "B1",
+        "CLIP's encoder processes roughly 50 × 50 = 2,500 visual tokens (B, 3)",
+        f"Patches of ViT-B/16, by pixels a side: {units.listed(found)}. The class token makes one more.",
+        REPRODUCED if any(abs(count / TOKENS - 1) <= 0.1 for count in counts.values()) else CONTRADICTED,
+    )
+
+
+def attention_is_the_bottleneck(parts: pd.DataFrame) -> Verdict:
+    """B2: does attention between tokens take more operations than any other part, at every resolution or at some?
+
+    parts    columns side, part ("patches", "projections", "attention", "MLP"), flops
+    """
+    flops = parts.pivot(index="side", columns="part", values="flops")
+    shares = flops.div(flops.sum(axis="columns"), axis="index")
+    largest = shares.idxmax(axis="columns") == "attention"
+    told = sorted({shares.index.min(), 224, shares.index.max()} & set(shares.index))
+    found = [f"{units.share(shares.at[side, 'attention'])} at {side}" for side in told]
+    return Verdict(
+        "B2",
+        "Quadratic attention is the bottleneck of the encoder (B, 3 and 6.3)",
+        f"Of the operations, attention between tokens, the quadratic part, takes {units.listed(found)} pixels a side.",
+        REPRODUCED if largest.all() else CORRECTED if largest.any() else CONTRADICTED,
+    )
+
+
+def latency_is_quadratic(slopes: pd.DataFrame) -> Verdict:
+    """B3: is the whole interval of the exponent nearer to two than to one, on every machine, or on none?
+
+    slopes   columns machine, slope, low, high: exponent of the encoder's latency in the tokens that pruning leaves
+    """
+    found = [f"{row.slope:.2f} {units.interval(row.low, row.high)} on {row.machine}" for row in slopes.itertuples()]
+    return Verdict(
+        "B3",
+        "Near-linear latency confirms attention's O(n²) (B, 6.4)",
+        f"Latency grows with the number of tokens to the power {units.listed(found)}, with 95 % intervals. "
+        "One is linear, two is quadratic.",
+        decide((slopes["low"] > HALFWAY).all(), (slopes["high"] < HALFWAY).all()),
+    )
+
+
+def latency_at_half(seed: pd.DataFrame, recorded: pd.DataFrame) -> Verdict:
+    """B4: with half the patches, is latency as low as in the seed's own table, on every machine, or on none?
+
+    seed      its table (6.1): columns variant ("baseline", "vtp"), keep, seconds, throughput [images/s]
+    recorded  columns machine, keep, latency_ratio with its quartiles _low and _high, flops_ratio
+    raises    ValueError where half the patches were recorded nowhere
+    """
+    base, half = frames.only(seed, variant="baseline"), frames.only(seed, variant="vtp", keep=0.5)
+    latency, throughput = half["seconds"] / base["seconds"], half["throughput"] / base["throughput"]
+    ours = _some(recorded[recorded["keep"] == 0.5], "keep 0.5")
+    return Verdict(
+        "B4",
+        "Half the tokens: latency −43 %, throughput +70 % (B, 6.3)",
+        f"The seed's table: latency {units.change(latency)}, throughput {units.change(throughput)}; its conclusion "
+        f"says 40 % and 75 %. Recorded latency: {per_machine(ours, 'latency_ratio')} the untouched encoder's, with "
+        f"{extent(ours['flops_ratio'])} its operations.",
+        decide((ours["latency_ratio"] <= latency).all(), (ours["latency_ratio_low"] > latency).all()),
+    )
+
+
+def accuracy_is_kept(frame: pd.DataFrame, alike: Mapping[str, bool]) -> Verdict:
+    """B5: from keep 0.7 up, does the seed's code lose at most a point on average on every task, or its mended form?
+
+    frame    "seed's code" and, with class token, positions and norms, "L2 norm": differences to "untouched"
+    alike    "start" and "end" -> whether all prompts have equal features, read at this token
+    raises   ValueError where one of the two was not tried from keep 0.7 up
+    """
+    kept, told = [], []
+    for variant in ("seed's code", "L2 norm"):
+        rows = frame[frame["variant"] == variant]
+        kept.append((_some(rows[rows["keep"] >= MODERATE], variant)["difference"] >= -POINT).all())
+        told.append(_by_task_and_keep(rows[rows["keep"].isin([MODERATE, 0.5])]))
+    read = [f"{'equal' if same else 'not equal'} at the {token} token" for token, same in alike.items()]
+    return Verdict(
+        "B5",
+        "Accuracy loss is negligible (B, 7.1), at least from keep 0.7 up (B, 4.1)",
+        f"Points of accuracy over the untouched model's, with 95 % intervals. The seed's code: {told[0]}. "
+        f"With class token, positions and norms: {told[1]}. The prompts' features are {units.listed(read)}."
+        + (" Read at the start token, as in the seed's code, every accuracy is chance." if alike["start"] else ""),
+        REPRODUCED if kept[0] else CORRECTED if kept[1] else CONTRADICTED,
+    )
+
+
+def norm_tells_importance(frame: pd.DataFrame) -> Verdict:
+    """B6: are patches of large L2 norm better than random ones everywhere, or worse from keep 0.7 down on any task?
+
+    frame    "L2 norm" by task and keep, with differences to "random"
+    raises   ValueError where it holds no such variant
+    """
+    rows = _some(frame[frame["variant"] == "L2 norm"], "L2 norm")
+    below = rows[rows["keep"] <= MODERATE]
+    worse = [task for task, group in below.groupby("task", sort=False) if (group["difference_high"] < 0).all()]
+    return Verdict(
+        "B6",
+        "Tokens of large L2 norm are the important ones (B, 4.1)",
+        f"Points of accuracy over patches drawn at random, with 95 % intervals: {_by_task_and_keep(rows)}."
+        + (f" From keep 0.7 down the norm is worse than random on {units.listed(worse)}." if worse else ""),
+        decide((rows["difference_low"] > 0).all(), bool(worse)),
+    )
+
+
+def summary_keeps_context(frame: pd.DataFrame) -> Verdict:
+    """B7: does a summary token help everywhere, or nowhere and not on average?
+
+    frame    "L2 norm, summary" by task and keep, with differences to "L2 norm"
+    raises   ValueError where it holds no such variant
+    """
+    rows = _some(frame[frame["variant"] == "L2 norm, summary"], "L2 norm, summary")
+    helped = rows["difference_low"] > 0
+    return Verdict(
+        "B7",
+        "A learnable summary token preserves the context of what was dropped (B, 4.1)",
+        f"The mean of the dropped patches as one more token changes accuracy by "
+        f"{extent_of_points(rows['difference'])} points, over all tasks and shares. "
+        "The seed's is a plain mean too, of all patches, and not learned.",
+        decide(helped.all(), not helped.any() and rows["difference"].mean() <= 0),
+    )
+
+
+def works_as_written(cosines: Mapping[str, float], neighbour: float) -> Verdict:
+    """B8: with all patches kept, does the seed's code give the untouched model's features, or its mended form alone?
+
+    cosines    "as written" and "mended" -> mean cosine of its features with the untouched model's, at keep 1
+    neighbour  with swapped axes, the most that another image of the batch changes an image's features, over their norm
+    """
+    holds = cosines["as written"] > SAME and neighbour < 1e-3
+    return Verdict(
+        "B8",
+        "Plug and play: works on a pretrained CLIP without retraining (B, 4.1 and 7.2)",
+        f"With all patches kept, cosine of its features with the untouched model's: {_cosine(cosines['as written'])} "
+        f"as written, {_cosine(cosines['mended'])} with all defects mended. With the axes of section 5.3, another "
+        f"image of the batch changes an image's features by up to {units.tiny(neighbour)} of their norm.",
+        REPRODUCED if holds else CORRECTED if cosines["mended"] > SAME else CONTRADICTED,
+    )
+
+
+def cosine_of_features(sides: Mapping[str, float]) -> Verdict:
+    """B9: is the cosine at keep 0.5 near 0.47, or does the seed's comparison fail with all patches already?
+
+    sides    "both normed, keep 1", "one normed, keep 1", "both normed, keep 0.5" -> mean cosine of pruned and unpruned
+             features, where both or one of them passed the tower's last layer norm
+    """
+    names = ("both normed, keep 1", "one normed, keep 1", "both normed, keep 0.5")
+    both, one, half = (sides[name] for name in names)
+    return Verdict(
+        "B9",
+        f"Pruned features have a cosine of {COSINE} with unpruned ones at keep 0.5 (a later notebook)",
+        f"There one side alone passed the last layer norm. Compared so, all patches give {_cosine(one)}; with the "
+        f"norm on both sides they give {_cosine(both)}, and half of them {_cosine(half)}.",
+        decide(abs(half - COSINE) <= 0.05, one < 0.99),
+    )
+
+
+def _some(rows: pd.DataFrame, wanted: str) -> pd.DataFrame:
+    """The rows themselves: of none, no verdict comes."""
+    if rows.empty:
+        raise ValueError(f"{wanted!r}: no such case, at least 1 is needed")
+    return rows
+
+
+def _by_task_and_keep(rows: pd.DataFrame) -> str:
+    """`scenes +2.0 ± 0.4 (keep 0.7), −1.0 ± 0.3 (keep 0.5); cifar10 ...`."""
+    found = []
+    for task, group in rows.groupby("task", sort=False):
+        ordered = group.sort_values("keep", ascending=False).itertuples()
+        found.append(f"{task} " + ", ".join(f"{points(row)} (keep {row.keep:g})" for row in ordered))
+    return "; ".join(found)
+
+
+def _cosine(value: float) -> str:
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")
