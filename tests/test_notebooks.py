@@ -17,6 +17,7 @@ from lib.report import parameters
 
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
 MODELS = {
+    "clip_vtp": parameters.ClipVtp,
     "kernel_distillation": parameters.KernelDistillation,
     "mrss": parameters.Mrss,
     "ssm_background": parameters.SsmBackground,

@@ -166,10 +166,10 @@ def works_as_written(cosines: Mapping[str, float], neighbour: float) -> Verdict:
 def cosine_of_features(sides: Mapping[str, float]) -> Verdict:
     """B9: is the cosine at keep 0.5 near 0.47, or does the seed's comparison fail with all patches already?
 
-    sides    "both normed, keep 1", "one normed, keep 1", "both normed, keep 0.5" -> mean cosine of pruned and unpruned
+    sides    "both normed, all", "one normed, all", "both normed, half" -> mean cosine of pruned and unpruned
              features, where both or one of them passed the tower's last layer norm
     """
-    names = ("both normed, keep 1", "one normed, keep 1", "both normed, keep 0.5")
+    names = ("both normed, all", "one normed, all", "both normed, half")
     both, one, half = (sides[name] for name in names)
     return Verdict(
         "B9",

@@ -17,6 +17,10 @@ from lib.profilers.memory import available_bytes
 from lib.report.units import binary
 
 TASKS = ("digits", "clocks", "motions", "plugs", "copying", "induction")  # those of lib.tasks.sequences
+REDUCTIONS = (  # those of lib.models.vtp
+    *("seed", "norm", "random", "class_attention", "adaptive"),
+    *("merge", "merge_then_prune", "merge_in_rounds"),
+)
 MARK = "# Parameters"  # the first line of a parameters cell, ours and papermill's
 
 
@@ -109,6 +113,33 @@ class KernelDistillation(Parameters):
     @property
     def tasks(self) -> tuple[str, ...]:
         return ("digits", "plugs", "clocks") if self.task == "all" else (self.task,)
+
+
+class ClipVtp(Parameters):
+    """The chapter on CLIP's visual tokens."""
+
+    dtype: Literal["float32", "bfloat16"] = Field(description="'float32' or 'bfloat16'")
+    keep: float = Field(gt=0, le=1, description="a share of tokens, more than 0, at most 1")
+    method: Literal[*REDUCTIONS] = Field(description=", ".join(map(repr, REDUCTIONS)))
+    model: str = Field(min_length=1, description="a checkpoint of this project, a folder, or a name of the hub")
+    dataset: str = Field(min_length=1, description="'scenes', 'cifar10', or a folder with its parquet files")
+    images: int = Field(ge=8, description="a number of images, a whole number, at least 8")
+    timed: str = Field(min_length=1, description="a model of known sizes, as lib.models.clip.shipped lists them")
+    side: int = Field(ge=32, multiple_of=16, description="pixels of the largest image, a multiple of 16, at least 32")
+    batch: int = Field(ge=1, description="a number of images, a whole number, at least 1")
+    retrain: bool = Field(description="True or False")
+    task: Literal["scenes", "cifar10", "all"] = Field(description="'scenes', 'cifar10' or 'all'")
+    seeds: int = Field(ge=2, description="a number of trainings of each kind, a whole number, at least 2")
+    steps: int = Field(ge=0, description="training steps, a whole number; 0 for the task's own")
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return ("scenes", "cifar10") if self.task == "all" else (self.task,)
+
+    @property
+    def source(self) -> str:
+        """Of CIFAR-10, where it is asked for: the hub's name, or a folder."""
+        return "uoft-cs/cifar10" if self.dataset in ("scenes", "cifar10") else self.dataset
 
 
 class SsmBackground(Parameters):

@@ -228,15 +228,16 @@ def gallery(images: np.ndarray, names: Sequence[str], rows: dict[str, tuple[np.n
 
 
 def retained_table(frame: pd.DataFrame, caption: str) -> Markdown:
-    """Accuracy over the untouched model's per variant (rows) and share of operations (columns), with intervals.
+    """Accuracy over the untouched model's by task and variant (rows), and share of operations (columns).
 
-    frame   of `summary`, one task, with a target
+    frame   of `summary`, with a target
     """
     targets = sorted(frame["target"].unique(), reverse=True)
-    cells = {(row.variant, row.target): row for row in frame.itertuples()}
-    columns = {"variant": list(frame["variant"].unique())}
+    cells = {(row.task, row.variant, row.target): row for row in frame.itertuples()}
+    keys = list(dict.fromkeys((row.task, row.variant) for row in frame.itertuples()))
+    columns = {"task": [NAMES[task] for task, _ in keys], "variant": [variant for _, variant in keys]}
     for target in targets:
-        found = [cells.get((variant, target)) for variant in columns["variant"]]
+        found = [cells.get((*key, target)) for key in keys]
         columns[f"≤ {target:.2f}"] = ["–" if row is None else _with_margin(row) for row in found]
     return table(columns, caption)
 
@@ -263,6 +264,11 @@ def ahead(frame: pd.DataFrame) -> str:
     worse = int((sure & (frame["gained"] < 0)).sum())
     surely = int((sure & (frame["gained"] > 0)).sum())
     return f"ahead at {better}, beyond chance (p < 5 %) at {surely}, behind beyond chance at {worse or 'none'}"
+
+
+def retained(row) -> str:
+    """Share of the accuracy that is left, in percent, and how far its interval goes: `98.7 ± 0.6 %`."""
+    return f"{100 * row.retained:.1f} ± {100 * (row.retained_high - row.retained):.1f} %"
 
 
 def _with_margin(row) -> str:

@@ -135,7 +135,7 @@ def losses(clip: Clip, data: images.Images, generator: torch.Generator) -> Itera
 
 
 def made(plan: Plan) -> dict[str, Any]:
-    """Train, judge the model as it is kept, and keep it among the project's checkpoints."""
+    """Train, and judge the model as it is kept: among the project's checkpoints, unless it was a trial."""
     data, test = training_images(plan), held_out(plan.task, plan.source)
     clip, start = build(plan, data), perf_counter()
     generator = torch.Generator().manual_seed(plan.seed)
@@ -145,7 +145,8 @@ def made(plan: Plan) -> dict[str, Any]:
     seconds = perf_counter() - start
     clip.model.half().float()
     share = accuracy(clip, test)
-    keep(clip, plan, accuracy=share, tested=len(test))
+    if plan.steps == STEPS[plan.task]:
+        keep(clip, plan, accuracy=share, tested=len(test))
     return {"accuracy": share, "seconds": seconds, "losses": found[:: max(1, plan.steps // 20)]}
 
 

@@ -47,6 +47,13 @@ class Images:
         return Images(self.images[:count], self.classes[:count], self.names, self.templates)
 
 
+def named(dataset: str, count: int, seed: int) -> Images:
+    """Up to so many images: "scenes", drawn by the seed, or test images of "cifar10" from the hub or of a folder."""
+    if dataset == "scenes":
+        return rendered(count, torch.Generator().manual_seed(seed))
+    return cifar10("test", CIFAR10 if dataset == "cifar10" else dataset).first(count)
+
+
 def rendered(count: int, generator: torch.Generator, side: int = 64) -> Images:
     """Scenes of `lib.tasks.scenes`, drawn anew."""
     drawn = [scenes(min(AT_ONCE, count - start), generator, side) for start in range(0, count, AT_ONCE)]

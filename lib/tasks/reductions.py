@@ -1,6 +1,6 @@
 """What a token reduction costs a trained CLIP in accuracy, at an equal share of the operations."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from lib.tasks import clips, images, zero_shot
 
 KEEPS = (0.9, 0.7, 0.5, 0.3)  # the seed's, and one less
 RATIOS = (0.6, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25)  # of the untouched tower's operations
+MASSES = (0.95, 0.9, 0.8, 0.7)  # shares of the class token's attention, for the adaptive budget
 PATTERNS = 5  # random choices that are averaged
 
 
@@ -106,28 +107,31 @@ def at_ratio(tower: nn.Module, method: str, target: float, side: int | None = No
     raise ValueError(f"target = {target}: {method} does not get there")
 
 
-def settings(tower: nn.Module) -> Iterator[tuple[str, float | None, nn.Module]]:
-    """Every variant at every setting that it reaches: its name, the target, the tower."""
-    for keep in (1.0, *KEEPS):
-        yield SEED.name, None, reduce_tokens(tower, SEED.method, keep)
+def towers(tower: nn.Module, targets: Sequence[float] = RATIOS) -> Iterator[tuple[str, float, Reduced]]:
+    """Every variant at every share of the operations that it gets to: its name, the share, the tower."""
     for variant in VARIANTS:
-        if variant.name in BY_SHARE:
-            for keep in KEEPS:
-                yield variant.name, None, reduce_tokens(tower, variant.method, keep, **variant.options)
-        if variant.method == "adaptive":
-            for keep in (0.95, 0.9, 0.8, 0.7, 0.6, 0.5):
-                yield variant.name, None, reduce_tokens(tower, variant.method, keep, **variant.options)
-            continue
-        for target in RATIOS:
+        for target in targets if variant.method != "adaptive" else ():
             try:
                 yield variant.name, target, at_ratio(tower, variant.method, target, **variant.options)
-            except ValueError:  # the method does not get there: an empty place in the table
+            except ValueError:  # an empty place in the table
                 continue
 
 
+def settings(tower: nn.Module) -> Iterator[tuple[str, float | None, nn.Module]]:
+    """All that is compared: the seed's code, choices by the share of patches kept, and `towers`."""
+    for keep in (1.0, *KEEPS):
+        yield SEED.name, None, reduce_tokens(tower, SEED.method, keep)
+    for variant in VARIANTS:
+        for keep in KEEPS if variant.name in BY_SHARE else MASSES if variant.method == "adaptive" else ():
+            yield variant.name, None, reduce_tokens(tower, variant.method, keep, **variant.options)
+    yield from towers(tower)
+
+
 @torch.inference_mode()
-def outcomes(model: clip.Clip, data: images.Images) -> Iterator[Outcome]:
-    """The untouched model, and what every variant makes of it."""
+def outcomes(
+    model: clip.Clip, data: images.Images, chosen: Iterable[tuple[str, float | None, nn.Module]] | None = None
+) -> Iterator[Outcome]:
+    """The untouched model, and what every one of `settings` makes of it, or of those chosen."""
     tower = model.model.vision_model
     classes = zero_shot.classifier(model, data)
     pixels = model.pixels(data.images)
@@ -135,18 +139,16 @@ def outcomes(model: clip.Clip, data: images.Images) -> Iterator[Outcome]:
     answers = zero_shot.predictions(base, classes)
     right = answers == data.classes
     yield Outcome("untouched", 1.0, None, 1.0, share(right), 1.0, 1.0, packed(right))
-    for name, target, reduced in settings(tower):
-        patterns = range(PATTERNS if name == "random" else 1)
-        found, ratios = [], []
-        for seed in patterns:
+    for name, target, reduced in settings(tower) if chosen is None else chosen:
+        found = []
+        for seed in range(PATTERNS if name == "random" else 1):
             reduced.seed = seed
             found.append(features(model.seeing_with(reduced), pixels))
-            ratios.append(_ratio(tower, reduced, pixels))
-        hits = [zero_shot.predictions(one, classes) == data.classes for one in found]
-        same = [zero_shot.predictions(one, classes) == answers for one in found]
+        said = [zero_shot.predictions(one, classes) for one in found]
+        means = [sum(share(one == wanted) for one in said) / len(said) for wanted in (data.classes, answers)]
         cosine = torch.stack([(one * base).sum(1).mean() for one in found]).mean().item()
-        means = (sum(map(share, one)) / len(one) for one in (hits, same))
-        yield Outcome(name, reduced.keep, target, sum(ratios) / len(ratios), *means, cosine, packed(hits[0]))
+        ratio = _ratio(tower, reduced, pixels)
+        yield Outcome(name, reduced.keep, target, ratio, *means, cosine, packed(said[0] == data.classes))
 
 
 def checked(check: Check) -> list[dict[str, Any]]:

@@ -240,7 +240,7 @@ def test_a_negative_cosine_has_a_minus_and_zero_has_none():
     [(0.44, 0.6, REPRODUCED), (0.9, 0.6, CONTRADICTED), (0.9, 0.995, UNSUPPORTED), (0.53, 0.995, UNSUPPORTED)],
 )
 def test_a_cosine_is_judged_by_like_with_like(half, one, verdict):
-    sides = {"both normed, keep 1": 1.0, "one normed, keep 1": one, "both normed, keep 0.5": half}
+    sides = {"both normed, all": 1.0, "one normed, all": one, "both normed, half": half}
     found = claims_vtp.cosine_of_features(sides)
     assert found.verdict == verdict
     assert f"give {one:.3f}; with the norm on both sides they give 1.000, and half of them {half:.3f}" in found.evidence
