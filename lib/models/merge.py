@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib.models.schedules import cuts
-from lib.models.tokens import Tokens, moved
+from lib.models.schedules import rounds
+from lib.models.tokens import Tokens, moved, take
 
 
 def match(
@@ -48,30 +48,28 @@ def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B 
 
     sources, targets   numbers of tokens; no source is a target
     """
-    weighted = tokens.x * tokens.sizes.unsqueeze(-1).to(tokens.x.dtype)
-    index = targets.unsqueeze(-1).expand(-1, -1, tokens.x.shape[-1])
-    moving = sources.unsqueeze(-1).expand_as(index)
-    weighted = weighted.scatter_add(1, index, weighted.gather(1, moving))
-    sizes = tokens.sizes.scatter_add(1, targets, tokens.sizes.gather(1, sources))
-    stays = torch.ones_like(sizes, dtype=torch.bool).scatter(1, sources, False)
+    moving, held = (
+        tokens.sizes.gather(1, sources),
+        tokens.sizes.scatter_add(1, targets, tokens.sizes.gather(1, sources)),
+    )
+    share = (moving / held.gather(1, targets)).unsqueeze(-1).to(tokens.x.dtype)
+    pulls = (take(tokens.x, sources) - take(tokens.x, targets)) * share
+    x = tokens.x.scatter_add(1, targets.unsqueeze(-1).expand_as(pulls), pulls)
+    stays = torch.ones_like(held, dtype=torch.bool).scatter(1, sources, False)
     # Not by nonzero: a shape that depends on data would wait for a GPU, and break the graph of torch.compile.
     left = stays.int().argsort(dim=1, descending=True, stable=True)[:, : stays.shape[1] - sources.shape[1]]
     to = stays.cumsum(1) - 1
     to = to.scatter(1, sources, to.gather(1, targets))
-    x = weighted.gather(1, left.unsqueeze(-1).expand(-1, -1, weighted.shape[-1]))
-    sizes = sizes.gather(1, left)
-    x = x / sizes.unsqueeze(-1).to(x.dtype)
-    return replace(tokens, x=x, sizes=sizes, places=moved(tokens.places, to), single=False)
+    return replace(tokens, x=take(x, left), sizes=held.gather(1, left), places=moved(tokens.places, to), single=False)
 
 
-def merged_in_rounds(tokens: Tokens, count: int, rounds: int) -> Tokens:
-    """Tokens after `count` of them have gone into others, a share of them in every round, matched by their features.
+def merged_in_rounds(tokens: Tokens, count: int) -> Tokens:
+    """Tokens after `count` of them have gone into others, in as many of `schedules.rounds`, matched by their features.
 
     A matching of two halves pairs half of the tokens with the other half, and finds neither a similar token of the own
     half nor a third one of a kind. After every round, what has merged is matched anew, and counts as one; tokens of
     many patches merge less readily. Source of that: Ward (1963), https://doi.org/10.1080/01621459.1963.10500845
     """
-    for cut in cuts(count, rounds):
-        if cut:
-            tokens = merged(tokens, *match(tokens.x, cut, tokens.classes, tokens.sizes))
+    for cut in rounds(count, tokens.count):
+        tokens = merged(tokens, *match(tokens.x, cut, tokens.classes, tokens.sizes))
     return tokens

@@ -1,6 +1,9 @@
 """How many tokens merge away at each place where they can. Symbols: `lib/__init__.py`."""
 
+import math
 from collections.abc import Callable, Sequence
+
+PORTION, MOST = 1 / 8, 3  # of the tokens that merge in one round; rounds at one place
 
 
 def constant(places: int) -> list[float]:
@@ -21,12 +24,15 @@ def front(places: int) -> list[float]:
 SCHEDULES: dict[str, Callable[[int], list[float]]] = {"constant": constant, "decreasing": decreasing, "front": front}
 
 
-def merges(schedule: str | Sequence[int], patches: int, places: int, keep: float = 1.0, rounds: int = 1) -> list[int]:
+def merges(
+    schedule: str | Sequence[int], patches: int, places: int, keep: float = 1.0, in_rounds: bool = False
+) -> list[int]:
     """How many of the patches' tokens merge at each place, so that a share `keep` of them is left.
 
     schedule   one of SCHEDULES, or the numbers themselves, one per place
     keep       0 < keep <= 1, not used where numbers are given
-    rounds     in which the tokens of one place merge; in each at most half of those that there are
+    in_rounds  whether the tokens of one place merge in several rounds, as `rounds` has them, or at once; at most half
+               of those that there are can at once
     raises     ValueError, quoting it, for an unknown schedule, for numbers that are too many, too few or negative, and
                for one by which tokens run out
     """
@@ -44,7 +50,7 @@ def merges(schedule: str | Sequence[int], patches: int, places: int, keep: float
             raise ValueError(f"schedule = {planned}: {places} numbers of at least 0 are needed, one per place")
     left = patches
     for number, count in enumerate(planned):
-        for cut in cuts(count, rounds):
+        for cut in rounds(count, left) if in_rounds else [count]:
             if cut > left // 2:
                 raise ValueError(
                     f"schedule = {schedule!r}: {left} tokens are left when {cut} are to merge at place {number}; "
@@ -54,9 +60,10 @@ def merges(schedule: str | Sequence[int], patches: int, places: int, keep: float
     return planned
 
 
-def cuts(count: int, rounds: int) -> list[int]:
-    """How many of a place's tokens merge in each round; the first rounds take what does not divide."""
-    return [(count + rounds - 1 - number) // rounds for number in range(rounds)]
+def rounds(count: int, tokens: int) -> list[int]:
+    """How many of some tokens merge in each round: one round for every eighth of the tokens, and at most three."""
+    number = min(MOST, max(1, math.ceil(count / (tokens * PORTION)))) if count else 0
+    return [(count + number - 1 - place) // number for place in range(number)]
 
 
 def kept(keep: float, patches: int) -> int:

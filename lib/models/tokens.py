@@ -81,7 +81,9 @@ class Tokens:
 
 def take(x: Float[Tensor, "B S D"], chosen: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
     """Rows of every image by number."""
-    return x.gather(1, chosen.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
+    # Whole rows at once: several times as fast on a CPU as to gather numbers one by one.
+    first = torch.arange(len(x), device=x.device).unsqueeze(1) * x.shape[1]
+    return x.flatten(0, 1).index_select(0, (chosen + first).flatten()).unflatten(0, chosen.shape)
 
 
 def moved(places: Int[Tensor, "B P"], to: Int[Tensor, "B S"]) -> Int[Tensor, "B P"]:

@@ -33,7 +33,6 @@ METHODS = {
 }
 CLASS = ("class_attention", "adaptive", "merge_then_prune")  # ask the class token
 CHOOSING = ("norm", "random", "class_attention")  # leave patches out, the same number of every image
-ROUNDS = 3
 
 
 class Reduced(nn.Module):
@@ -86,7 +85,7 @@ class Reduced(nn.Module):
         if self.method in ("norm", "random") and choosing < tokens.count:
             tokens = self._first(tokens, choosing) or self._chosen(tokens, self._scores(tokens), choosing)
         if first:
-            tokens = self._first(tokens, tokens.count - first) or merged_in_rounds(tokens, first, ROUNDS)
+            tokens = self._first(tokens, tokens.count - first) or merged_in_rounds(tokens, first)
         for number, merged_here in enumerate(merging):
             chosen = choosing if self.method in CLASS and number == self.layer else None
             tokens = self._through(tower.layers[number], tokens, merged_here, chosen)
@@ -101,7 +100,7 @@ class Reduced(nn.Module):
         if self.method == "merge":
             merging = schedules.merges(self.schedule, patches, layers, self.keep)
         elif self.method == "merge_in_rounds":
-            first, *merging = schedules.merges(self.schedule, patches, layers + 1, self.keep, ROUNDS)
+            first, *merging = schedules.merges(self.schedule, patches, layers + 1, self.keep, True)
         elif self.method == "merge_then_prune":
             share = (1 + self.keep) / 2
             merging[: self.layer] = schedules.merges(self.schedule, patches, self.layer, share)
@@ -143,7 +142,7 @@ class Reduced(nn.Module):
             row = class_row(layer.self_attn, query, key, tokens.weights)[:, tokens.classes :]
             tokens = self._by_share(tokens, row) if self.method == "adaptive" else self._chosen(tokens, row, choosing)
         elif merging and self.method == "merge_in_rounds":
-            tokens = merged_in_rounds(tokens, merging, ROUNDS)
+            tokens = merged_in_rounds(tokens, merging)
         elif merging:
             tokens = merged(tokens, *match(key.mean(1), merging, tokens.classes))
         return replace(tokens, x=tokens.x + layer.mlp(layer.layer_norm2(tokens.x)))

@@ -9,7 +9,6 @@ from typing import Literal
 
 import torch
 from datasets import Dataset, load_dataset
-from datasets.exceptions import DataFilesNotFoundError
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
@@ -74,7 +73,7 @@ def cifar10(split: Literal["train", "test"], source: str = CIFAR10) -> Images:
         )
     try:
         found = load_dataset(source, split=split)
-    except (DataFilesNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise FileNotFoundError(f"{source!r}: {str(error).splitlines()[0]}; {split}-*.parquet is needed") from None
     return _images(found, source)
 

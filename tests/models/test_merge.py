@@ -74,11 +74,11 @@ def test_of_equal_pairs_the_smaller_tokens_merge_first():
 
 
 @settings(deadline=None, max_examples=20)
-@given(patches=st.integers(4, 20), rounds=st.integers(1, 4), seed=st.integers(0, 999))
-def test_merging_in_rounds_leaves_as_many_and_loses_no_patch(patches, rounds, seed):
+@given(patches=st.integers(4, 20), seed=st.integers(0, 999), data=st.data())
+def test_merging_in_rounds_leaves_as_many_and_loses_no_patch(patches, seed, data):
     x = normal(2, 1 + patches, 4, seed=seed)
-    count = patches // 2
-    tokens = merged_in_rounds(Tokens.of(x, 1), count, rounds)
+    count = data.draw(st.integers(0, patches // 2))
+    tokens = merged_in_rounds(Tokens.of(x, 1), count)
     assert tokens.count == patches - count
     assert (tokens.sizes[:, 1:].sum(1) == patches).all()
     assert torch.equal(tokens.x[:, 0], x[:, 0])
@@ -87,8 +87,9 @@ def test_merging_in_rounds_leaves_as_many_and_loses_no_patch(patches, rounds, se
             assert_close(tokens.x[image, place], x[image, 1:][tokens.places[image] == place].mean(0))
 
 
-def test_rounds_make_one_of_four_of_a_kind_where_one_round_cannot():
+def test_rounds_make_one_of_four_of_a_kind_where_one_matching_cannot():
     x = torch.cat([torch.eye(5)[[0]].expand(4, -1), torch.eye(5)[1:]]).unsqueeze(0)
-    for rounds in (1, 3):
-        tokens = merged_in_rounds(Tokens.of(x, 0), 3, rounds)
-        assert (tokens.places[0, :4] == tokens.places[0, 0]).all() == (rounds == 3)
+    tokens = Tokens.of(x, 0)
+    once, often = merged(tokens, *match(x, 3, 0)), merged_in_rounds(tokens, 3)
+    for found, alike in ((once, False), (often, True)):
+        assert (found.places[0, :4] == found.places[0, 0]).all() == alike

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.models.schedules import SCHEDULES, kept, merges
+from lib.models.schedules import SCHEDULES, kept, merges, rounds
 
 
 @given(
@@ -56,3 +56,11 @@ def test_a_share_out_of_range_is_quoted(keep):
 def test_a_schedule_that_cannot_be_is_quoted(schedule, message):
     with pytest.raises(ValueError, match=message):
         merges(schedule, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("count", "tokens", "wanted"),
+    [(0, 64, []), (8, 64, [8]), (9, 64, [5, 4]), (17, 64, [6, 6, 5]), (40, 64, [14, 13, 13])],
+)
+def test_rounds_are_one_for_every_eighth_and_at_most_three(count, tokens, wanted):
+    assert rounds(count, tokens) == wanted
