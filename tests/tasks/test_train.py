@@ -53,3 +53,34 @@ def test_too_few_losses_are_told():
 def test_no_steps_are_refused():
     with pytest.raises(ValueError, match="steps = 0"):
         train(nn.Linear(1, 1), iter([]), 0)
+
+
+def test_matrices_take_muons_steps_and_go_on_after_an_interruption(generator, tmp_path):
+    class Enough(Exception):
+        pass
+
+    def learnt(kept=None, stop=None):
+        draw = torch.Generator().manual_seed(0)
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+
+        def batches():
+            for step in range(12):
+                if step == stop:
+                    raise Enough
+                x, y = problem(draw)
+                yield (model(x) - y).square().mean()
+
+        options = {"matrices": {"0.": 10.0}, "kept": kept, "generator": draw, "every": 4, "progress": False}
+        return model, train(model, batches(), 12, rate=1e-3, **options)
+
+    model, whole = learnt()
+    kept = tmp_path / "kept.safetensors"
+    with pytest.raises(Enough):
+        learnt(kept, stop=6)
+    again, resumed = learnt(kept)
+    assert resumed == whole
+    assert all(torch.equal(*pair) for pair in zip(model.parameters(), again.parameters(), strict=True))
+    torch.manual_seed(0)
+    start = nn.Linear(3, 8).weight
+    assert torch.linalg.matrix_norm(model[0].weight - start, 2) > 10 * 1e-3  # a step of Muon has that norm at least
