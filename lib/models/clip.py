@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, PretrainedConfig
 
 from lib.models.hub import no_bars, why_not
 from lib.paths import CHECKPOINTS, DATA
@@ -112,13 +112,21 @@ def random_init(name: str, seed: int = 0, dtype: torch.dtype = torch.float32) ->
     name     one of `shipped()`
     raises   ValueError, listing them, for another one
     """
-    if name not in shipped():
-        raise ValueError(f"name = {name!r}: the sizes of {', '.join(shipped())} are known")
-    fields = json.loads((CONFIGS / f"{name}.json").read_text())
+    config = known_config(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModel.from_config(AutoConfig.for_model(**fields), dtype=dtype)
+        model = AutoModel.from_config(config, dtype=dtype)
     return model.eval()
+
+
+def known_config(name: str) -> PretrainedConfig:
+    """Sizes of a well-known model.
+
+    raises   ValueError, listing them, for one that is not in `shipped()`
+    """
+    if name not in shipped():
+        raise ValueError(f"name = {name!r}: the sizes of {', '.join(shipped())} are known")
+    return AutoConfig.for_model(**json.loads((CONFIGS / f"{name}.json").read_text()))
 
 
 def shipped() -> list[str]:

@@ -121,7 +121,7 @@ class ClipVtp(Parameters):
     dtype: Literal["float32", "bfloat16"] = Field(description="'float32' or 'bfloat16'")
     keep: float = Field(gt=0, le=1, description="a share of tokens, more than 0, at most 1")
     method: Literal[*REDUCTIONS] = Field(description=", ".join(map(repr, REDUCTIONS)))
-    model: str = Field(min_length=1, description="a checkpoint of this project, a folder, or a name of the hub")
+    model: str = Field(min_length=1, description="'auto', a checkpoint of ours, a folder, or a name of the hub")
     dataset: str = Field(min_length=1, description="'scenes', 'cifar10', or a folder with its parquet files")
     images: int = Field(ge=8, description="a number of images, a whole number, at least 8")
     timed: str = Field(min_length=1, description="a model of known sizes, as lib.models.clip.shipped lists them")
@@ -135,6 +135,11 @@ class ClipVtp(Parameters):
     @property
     def tasks(self) -> tuple[str, ...]:
         return ("scenes", "cifar10") if self.task == "all" else (self.task,)
+
+    @property
+    def shown(self) -> str:
+        """The model: the first of ours that was trained for the data, unless one is named."""
+        return (f"clip-{'scenes' if self.dataset == 'scenes' else 'cifar10'}-0") if self.model == "auto" else self.model
 
     @property
     def source(self) -> str:

@@ -1,7 +1,5 @@
 """CLIP by name, folder or with random weights; texts and images into one space."""
 
-import json
-
 import clips
 import pytest
 import torch
@@ -82,8 +80,7 @@ def test_another_tower_sees_and_the_first_model_stays(folder):
 
 @pytest.mark.parametrize("name", clip.shipped())
 def test_shipped_sizes_are_those_of_the_name(name):
-    config = transformers.AutoConfig.for_model(**json.loads((clip.CONFIGS / f"{name}.json").read_text()))
-    vision = config.vision_config
+    vision = clip.known_config(name).vision_config
     width, depth = (1024, 24) if "large" in name else (768, 12)
     assert (vision.hidden_size, vision.num_hidden_layers) == (width, depth)
     assert f"patch{vision.patch_size}" in name

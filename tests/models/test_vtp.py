@@ -177,6 +177,21 @@ def test_what_is_counted_on_paper_is_what_runs(method, alone, keep):
         assert paper == sum(vit_cost.vision_flops(model.config, class_row_only=alone).values())
 
 
+@pytest.mark.parametrize("method", OURS)
+def test_half_precision_keeps_the_direction(method):
+    x = images(256, dtype=torch.float32)[:8]
+    exact = reduce_tokens(tower(dtype=torch.float32), method, 0.5, class_row_only=True)(x).pooler_output
+    half = reduce_tokens(tower(dtype=torch.bfloat16), method, 0.5, class_row_only=True)(x.bfloat16()).pooler_output
+    assert half.dtype == torch.bfloat16
+    assert torch.cosine_similarity(half.float(), exact, dim=1).mean() > 0.98
+
+
+@pytest.mark.parametrize("method", OURS)
+def test_one_image_or_many(method):
+    reduced, x = reduce_tokens(tower(dtype=torch.float32), method, 0.5), images(256, dtype=torch.float32)
+    assert_close(reduced(x[200:201]).pooler_output, reduced(x).pooler_output[200:201], rtol=1e-4, atol=1e-4)
+
+
 def test_pixels_that_are_no_numbers_are_refused():
     x = images()
     x[1, 0, 3, 3] = torch.nan
