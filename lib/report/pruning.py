@@ -124,8 +124,8 @@ def operations_by_part(ax: Axes, frame: pd.DataFrame) -> Axes:
     for (part, values), colour, hatch in zip(shares.items(), sns.color_palette(), ("", "//", "", ".."), strict=False):
         ax.bar(range(len(shares)), values, bottom=bottom, label=part, color=colour, hatch=hatch, edgecolor="white")
         bottom += values.to_numpy()
-    ax.set_xticks(range(len(shares)), [f"{side} px\n{(side // 16) ** 2} patches" for side in shares.index])
-    ax.set_ylabel("share of operations")
+    ax.set_xticks(range(len(shares)), [f"{side}" for side in shares.index])
+    ax.set(xlabel="pixels a side", ylabel="share of operations")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.grid(axis="x", visible=False)
     last = shares["attention"].iloc[-1]
@@ -157,17 +157,21 @@ def latency_by_keep(ax: Axes, frame: pd.DataFrame) -> Axes:
 
 
 def retained_over(ax: Axes, frame: pd.DataFrame, cost: str, label: str, title: str) -> Axes:
-    """Accuracy over the untouched model's, mean and interval over checkpoints, over a cost; a line per variant.
+    """Accuracy over the untouched model's, mean and interval over checkpoints, over a cost; the last variant strongest.
 
     frame   of `summary`, one task and machine
     cost    a column: `ratio` of operations, or `latency_ratio`
     """
-    styles = zip(frame.groupby("variant", sort=False), MARKERS * 2, sns.color_palette() * 2, strict=False)
-    for number, ((variant, group), marker, colour) in enumerate(styles):
-        group = group.sort_values(cost)
+    variants = list(frame["variant"].unique())
+    styles = zip(variants, MARKERS * 2, sns.color_palette() * 2, strict=False)
+    for number, (variant, marker, colour) in enumerate(styles):
+        group = frame[frame["variant"] == variant].sort_values(cost)
         margin = group["retained_high"] - group["retained"]
-        line = "-" if number < len(MARKERS) else "--"
-        ax.plot(group[cost], group["retained"], line, marker=marker, color=colour, label=variant, markersize=5)
+        line, width = ("-" if number < len(MARKERS) else "--"), 1.4
+        if variant == variants[-1]:  # what the others are compared with
+            line, width, colour = "-", 2.4, "0.2"
+        drawn = {"color": colour, "linewidth": width, "label": variant, "marker": marker, "markersize": 5}
+        ax.plot(group[cost], group["retained"], line, **drawn)
         ax.fill_between(
             group[cost], group["retained"] - margin, group["retained"] + margin, color=colour, alpha=0.12, linewidth=0
         )
@@ -228,17 +232,16 @@ def gallery(images: np.ndarray, names: Sequence[str], rows: dict[str, tuple[np.n
 
 
 def retained_table(frame: pd.DataFrame, caption: str) -> Markdown:
-    """Accuracy over the untouched model's by task and variant (rows), and share of operations (columns).
+    """Accuracy over the untouched model's [%] by variant (rows) and share of operations (columns), with intervals.
 
-    frame   of `summary`, with a target
+    frame   of `summary`, one task, with a target
     """
     targets = sorted(frame["target"].unique(), reverse=True)
-    cells = {(row.task, row.variant, row.target): row for row in frame.itertuples()}
-    keys = list(dict.fromkeys((row.task, row.variant) for row in frame.itertuples()))
-    columns = {"task": [NAMES[task] for task, _ in keys], "variant": [variant for _, variant in keys]}
+    cells = {(row.variant, row.target): row for row in frame.itertuples()}
+    columns = {"variant": list(frame["variant"].unique())}
     for target in targets:
-        found = [cells.get((*key, target)) for key in keys]
-        columns[f"≤ {target:.2f}"] = ["–" if row is None else _with_margin(row) for row in found]
+        found = [cells.get((variant, target)) for variant in columns["variant"]]
+        columns[f"≤ {target:.2f}"] = ["–" if row is None else retained(row).removesuffix(" %") for row in found]
     return table(columns, caption)
 
 
@@ -269,7 +272,3 @@ def ahead(frame: pd.DataFrame) -> str:
 def retained(row) -> str:
     """Share of the accuracy that is left, in percent, and how far its interval goes: `98.7 ± 0.6 %`."""
     return f"{100 * row.retained:.1f} ± {100 * (row.retained_high - row.retained):.1f} %"
-
-
-def _with_margin(row) -> str:
-    return f"{row.retained:.3f} ± {row.retained_high - row.retained:.3f}"
