@@ -176,7 +176,7 @@ def retained_over(ax: Axes, frame: pd.DataFrame, cost: str, label: str, title: s
             group[cost], group["retained"] - margin, group["retained"] + margin, color=colour, alpha=0.12, linewidth=0
         )
     ax.axhline(1, **BASELINE)
-    ax.set(xlabel=label, ylabel="accuracy / untouched model's", ylim=(0, 1.08))
+    ax.set(xlabel=label, ylabel="share of accuracy left", ylim=(0, 1.08))
     ax.set_title(title, fontsize="medium")
     return ax
 
