@@ -245,6 +245,37 @@ def retained_table(frame: pd.DataFrame, caption: str) -> Markdown:
     return table(columns, caption)
 
 
+def keep_table(frame: pd.DataFrame, caption: str) -> Markdown:
+    """Accuracy over the untouched model's [%] by task and variant (rows) and share of patches kept (columns).
+
+    frame   of `summary`, chosen by the share of patches
+    """
+    keeps = sorted(frame["keep"].unique(), reverse=True)
+    cells = {(row.task, row.variant, row.keep): row for row in frame.itertuples()}
+    keys = list(dict.fromkeys((row.task, row.variant) for row in frame.itertuples()))
+    columns = {"task": [NAMES[task] for task, _ in keys], "variant": [variant for _, variant in keys]}
+    for keep in keeps:
+        found = [cells.get((*key, keep)) for key in keys]
+        columns[f"keep {keep:.1f}"] = ["–" if row is None else retained(row).removesuffix(" %") for row in found]
+    return table(columns, caption)
+
+
+def fidelity_table(frame: pd.DataFrame, caption: str) -> Markdown:
+    """Share of the untouched model's answers [%] and cosine with its features, by variant and task, with intervals.
+
+    frame   of `summary`, one row per variant and task
+    """
+    columns = {"variant": list(frame["variant"].unique())}
+    for task, rows in frame.groupby("task", sort=False):
+        rows = rows.set_index("variant").reindex(columns["variant"])
+        for name, column, scale, digits in (("same answer [%]", "agreement", 100, 1), ("cosine", "cosine", 1, 3)):
+            columns[f"{NAMES[task]}: {name}"] = [
+                "–" if pd.isna(middle) else f"{scale * middle:.{digits}f} ± {scale * (high - middle):.{digits}f}"
+                for middle, high in zip(rows[column], rows[f"{column}_high"], strict=True)
+            ]
+    return table(columns, caption)
+
+
 def duel_table(frame: pd.DataFrame, caption: str) -> Markdown:
     """Of `duels`, one after another: column `against`."""
     return table(

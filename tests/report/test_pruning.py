@@ -106,6 +106,9 @@ def test_pictures_and_tables_are_made(frame):
     text = pruning.retained_table(laid, "Table 1. What is left").data
     assert "| ours" in text
     assert "87.5 ± " in text
+    means = pruning.summary(frame)
+    assert "keep 0.5" in pruning.keep_table(means, "Table 3. By keep").data
+    assert "100.0 ± 0.0" in pruning.fidelity_table(means, "Table 4. Fidelity").data
     duels = pruning.duels(frame, "ours", "other").assign(against="other")
     assert " 5 : 2 " in pruning.duel_table(duels, "Table 2. Duels").data
     figure = pruning.gallery(np.zeros((2, 4, 4, 3)), ["a", "b"], {"ours": (np.ones((2, 4), int), ["a", "b"])})
