@@ -48,10 +48,8 @@ def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B 
 
     sources, targets   numbers of tokens; no source is a target
     """
-    moving, held = (
-        tokens.sizes.gather(1, sources),
-        tokens.sizes.scatter_add(1, targets, tokens.sizes.gather(1, sources)),
-    )
+    moving = tokens.sizes.gather(1, sources)
+    held = tokens.sizes.scatter_add(1, targets, moving)
     share = (moving / held.gather(1, targets)).unsqueeze(-1).to(tokens.x.dtype)
     pulls = (take(tokens.x, sources) - take(tokens.x, targets)) * share
     x = tokens.x.scatter_add(1, targets.unsqueeze(-1).expand_as(pulls), pulls)

@@ -100,7 +100,7 @@ def _growth(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str, cost
         ax.errorbar(
             group[over],
             group[cost] * scale,
-            yerr=scale * _bars(group, cost) if f"{cost}_low" in group else None,
+            yerr=scale * bars(group, cost) if f"{cost}_low" in group else None,
             marker=marker,
             linestyle="--" if variant == "baseline" else "-",
             capsize=2,
@@ -123,8 +123,8 @@ def _by_factor(ax: Axes, frame: pd.DataFrame, column: str) -> None:
     for number, (machine, marker) in enumerate(zip(machines, MARKERS, strict=False)):
         group = shown[shown["machine"] == machine]
         places = [factors.index(factor) + (number - (len(machines) - 1) / 2) * step for factor in group["factor"]]
-        bars = _bars(group, column) if f"{column}_low" in group else None
-        ax.errorbar(places, group[column], yerr=bars, marker=marker, linestyle="none", capsize=2, label=machine)
+        spread = bars(group, column) if f"{column}_low" in group else None
+        ax.errorbar(places, group[column], yerr=spread, marker=marker, linestyle="none", capsize=2, label=machine)
     ax.axhline(1, **BASELINE)
     ax.annotate(
         "baseline", (0, 1), (4, 4), xycoords=("axes fraction", "data"), textcoords="offset points", color="0.25"
@@ -148,7 +148,7 @@ def _factors(frame: pd.DataFrame) -> list[int]:
     return sorted(frame["factor"].dropna().unique())
 
 
-def _bars(group: pd.DataFrame, column: str) -> np.ndarray:
+def bars(group: pd.DataFrame, column: str) -> np.ndarray:
     """Distances from the median down and up to the quartiles; none where there is one value only."""
     low = group[column] - group[f"{column}_low"]
     high = group[f"{column}_high"] - group[column]

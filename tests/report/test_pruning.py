@@ -1,26 +1,13 @@
 """Outcomes of token reduction as frames, tests, figures and tables, on cases that one can check by hand."""
 
-from dataclasses import dataclass
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib import records
-from lib.report import pruning
-
-
-@dataclass(frozen=True)
-class One:
-    name: str
-    keep: float
-    target: float | None
-    ratio: float
-    accuracy: float
-    agreement: float
-    cosine: float
-    right: str
+from lib.report import pruning, pruning_figures
+from lib.tasks.reductions import Outcome
 
 
 def bits(text):
@@ -28,7 +15,9 @@ def bits(text):
 
 
 def outcome(name, text, target=None, ratio=1.0):
-    return One(name, 1.0 if target is None else 0.5, target, ratio, text.count("1") / len(text), 1.0, 1.0, bits(text))
+    return Outcome(
+        name, 1.0 if target is None else 0.5, target, ratio, text.count("1") / len(text), 1.0, 1.0, bits(text)
+    )
 
 
 @pytest.fixture
@@ -83,7 +72,7 @@ def test_the_seeds_table_has_its_ratios():
 def test_gone_patches_are_pale_and_merged_ones_of_one_colour():
     image = np.arange(4 * 4 * 3).reshape(4, 4, 3) / 48
     _, ax = plt.subplots()
-    pruning.kept(ax, image, np.array([1, 1, -1, 2]), "answer")
+    pruning_figures.kept(ax, image, np.array([1, 1, -1, 2]), "answer")
     shown = ax.images[0].get_array()
     top = image[:2].mean((0, 1))
     np.testing.assert_allclose(shown[:2], np.broadcast_to(top, (2, 4, 3)))
@@ -95,14 +84,14 @@ def test_gone_patches_are_pale_and_merged_ones_of_one_colour():
 def test_pictures_and_tables_are_made(frame):
     laid = pruning.summary(frame.dropna(subset="target")).assign(latency_ratio=0.5)
     _, axes = plt.subplots(1, 3)
-    pruning.retained_over(axes[0], laid, "latency_ratio", "latency", "scenes")
+    pruning_figures.retained_over(axes[0], laid, "latency_ratio", "latency", "scenes")
     assert {line.get_label() for line in axes[0].lines} >= {"ours", "other"}
     parts = pd.DataFrame(
         [{"side": side, "part": part, "flops": side} for side in (32, 64) for part in ("attention", "MLP")]
     )
-    pruning.operations_by_part(axes[1], parts)
+    pruning_figures.operations_by_part(axes[1], parts)
     assert "Attention between tokens: 50 % at 64 pixels" in axes[1].get_title()
-    pruning.latency_by_keep(axes[2], pruning.seed_vtp().assign(flops_ratio=np.nan))
+    pruning_figures.latency_by_keep(axes[2], pruning.seed_vtp().assign(flops_ratio=np.nan))
     text = pruning.retained_table(laid, "Table 1. What is left").data
     assert "| ours" in text
     assert "87.5 ± " in text
@@ -111,6 +100,6 @@ def test_pictures_and_tables_are_made(frame):
     assert "100.0 ± 0.0" in pruning.fidelity_table(means, "Table 4. Fidelity").data
     duels = pruning.duels(frame, "ours", "other").assign(against="other")
     assert " 5 : 2 " in pruning.duel_table(duels, "Table 2. Duels").data
-    figure = pruning.gallery(np.zeros((2, 4, 4, 3)), ["a", "b"], {"ours": (np.ones((2, 4), int), ["a", "b"])})
+    figure = pruning_figures.gallery(np.zeros((2, 4, 4, 3)), ["a", "b"], {"ours": (np.ones((2, 4), int), ["a", "b"])})
     assert len(figure.axes) == 4
     plt.close("all")

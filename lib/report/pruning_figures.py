@@ -1,0 +1,120 @@
+"""Figures of token reduction: what operations go into, what is left of the accuracy, which patches stay."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from lib.report import units
+from lib.report.figures import BASELINE, MARKERS, bars
+
+EDGE = {"color": "white", "linewidth": 0.6}
+
+
+def operations_by_part(ax: Axes, frame: pd.DataFrame) -> Axes:
+    """Share of a tower's operations by part, over the image's side; columns side, part, flops."""
+    wide = frame.pivot(index="side", columns="part", values="flops")[list(frame["part"].unique())]
+    shares = wide.div(wide.sum(axis=1), axis=0)
+    bottom = np.zeros(len(shares))
+    for (part, values), colour, hatch in zip(shares.items(), sns.color_palette(), ("", "//", "", ".."), strict=False):
+        ax.bar(range(len(shares)), values, bottom=bottom, label=part, color=colour, hatch=hatch, edgecolor="white")
+        bottom += values.to_numpy()
+    ax.set_xticks(range(len(shares)), [f"{side}" for side in shares.index])
+    ax.set(xlabel="pixels a side", ylabel="share of operations")
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.grid(axis="x", visible=False)
+    last = shares["attention"].iloc[-1]
+    ax.set_title(f"Attention between tokens: {units.share(last)} at {shares.index[-1]} pixels", fontsize="medium")
+    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
+    return ax
+
+
+def latency_by_keep(ax: Axes, frame: pd.DataFrame) -> Axes:
+    """Latency over the untouched tower's by the share of patches kept, per machine, and what operations alone cost."""
+    for (machine, group), marker in zip(frame.groupby("machine", sort=False), MARKERS, strict=False):
+        group = group.sort_values("keep")
+        spread = bars(group, "latency_ratio") if "latency_ratio_low" in group else None
+        ax.errorbar(group["keep"], group["latency_ratio"], yerr=spread, marker=marker, capsize=2, label=machine)
+    ideal = frame.dropna(subset="flops_ratio").drop_duplicates("keep").sort_values("keep")
+    ax.plot(ideal["keep"], ideal["flops_ratio"], color="0.55", linestyle=":", label="operations alone")
+    ax.axhline(1, **BASELINE)
+    ax.set(xlabel="share of patches kept", ylabel="latency / untouched tower's", ylim=(0, 1.1))
+    ax.set_title("Latency follows the number of tokens", fontsize="medium")
+    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    return ax
+
+
+def retained_over(ax: Axes, frame: pd.DataFrame, cost: str, label: str, title: str) -> Axes:
+    """Accuracy over the untouched model's, mean and interval over checkpoints, over a cost; the last variant strongest.
+
+    frame   of `summary`, one task and machine
+    cost    a column: `ratio` of operations, or `latency_ratio`
+    """
+    variants = list(frame["variant"].unique())
+    styles = zip(variants, MARKERS * 2, sns.color_palette() * 2, strict=False)
+    for number, (variant, marker, colour) in enumerate(styles):
+        group = frame[frame["variant"] == variant].sort_values(cost)
+        margin = group["retained_high"] - group["retained"]
+        line, width = ("-" if number < len(MARKERS) else "--"), 1.4
+        if variant == variants[-1]:  # what the others are compared with
+            line, width, colour = "-", 2.4, "0.2"
+        drawn = {"color": colour, "linewidth": width, "label": variant, "marker": marker, "markersize": 5}
+        ax.plot(group[cost], group["retained"], line, **drawn)
+        ax.fill_between(
+            group[cost], group["retained"] - margin, group["retained"] + margin, color=colour, alpha=0.12, linewidth=0
+        )
+    ax.axhline(1, **BASELINE)
+    ax.set(xlabel=label, ylabel="share of accuracy left", ylim=(0, 1.08))
+    ax.set_title(title, fontsize="medium")
+    return ax
+
+
+def kept(ax: Axes, image: np.ndarray, places: np.ndarray, title: str) -> Axes:
+    """An image (H, W, 3) as its tokens see it: patches that are gone are pale, those of one token have its mean colour.
+
+    places   of every patch the token that holds it, or a negative number, row by row
+    """
+    grid = int(len(places) ** 0.5)
+    patches = image.reshape(grid, image.shape[0] // grid, grid, image.shape[1] // grid, 3).swapaxes(1, 2)
+    patches = patches.reshape(grid * grid, *patches.shape[2:]).copy()
+    for place in np.unique(places[places >= 0]):
+        own = places == place
+        if own.sum() > 1:
+            patches[own] = patches[own].mean((0, 1, 2))
+    patches[places < 0] = 0.2 * patches[places < 0] + 0.8
+    shown = patches.reshape(grid, grid, *patches.shape[1:]).swapaxes(1, 2).reshape(image.shape)
+    ax.imshow(shown, interpolation="nearest")
+    field, size = places.reshape(grid, grid), image.shape[0] / grid
+    for row in range(grid):
+        for column in range(grid):
+            if column + 1 < grid and field[row, column] != field[row, column + 1]:
+                ax.plot([(column + 1) * size - 0.5] * 2, [row * size - 0.5, (row + 1) * size - 0.5], **EDGE)
+            if row + 1 < grid and field[row, column] != field[row + 1, column]:
+                ax.plot([column * size - 0.5, (column + 1) * size - 0.5], [(row + 1) * size - 0.5] * 2, **EDGE)
+    ax.set_axis_off()
+    ax.set_title(title, fontsize="small")
+    return ax
+
+
+def gallery(images: np.ndarray, names: Sequence[str], rows: dict[str, tuple[np.ndarray, Sequence[str]]]) -> plt.Figure:
+    """Images (B, H, W, 3) from 0 to 1 above what each method keeps of them, with what the model says then.
+
+    rows   label -> places (B, P), answers
+    """
+    figure, axes = plt.subplots(
+        len(rows) + 1, len(images), figsize=(1.45 * len(images), 1.65 * (len(rows) + 1)), layout="constrained",
+        squeeze=False,
+    )  # fmt: skip
+    for column, (image, name) in enumerate(zip(images, names, strict=True)):
+        axes[0, column].imshow(image, interpolation="nearest")
+        axes[0, column].set_axis_off()
+        axes[0, column].set_title(name, fontsize="small")
+        for row, (places, answers) in enumerate(rows.values(), start=1):
+            kept(axes[row, column], image, places[column], answers[column])
+    for label, ax in zip(["image", *rows], axes[:, 0], strict=True):
+        ax.text(-0.12, 0.5, label, transform=ax.transAxes, rotation=90, va="center", ha="right", fontsize="small")
+    return figure
