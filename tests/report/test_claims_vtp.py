@@ -3,9 +3,13 @@
 import pandas as pd
 import pytest
 
-from lib.report import accuracy, claims_vtp
+from lib.report import accuracy, claims_vtp, pruning
 from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
-from lib.report.pruning import seed_vtp
+
+
+@pytest.fixture
+def seed():
+    return pruning.seed_vtp()
 
 
 def compared(variant, **differences):
@@ -107,26 +111,26 @@ def recorded(*quartiles):
         ([(0.56, 0.58, 0.60)], UNSUPPORTED),
     ],
 )
-def test_latency_at_half_is_judged_by_the_seeds_own_ratio(seed_vtp(), quartiles, verdict):
-    found = claims_vtp.latency_at_half(seed_vtp(), recorded(*quartiles))
+def test_latency_at_half_is_judged_by_the_seeds_own_ratio(seed, quartiles, verdict):
+    found = claims_vtp.latency_at_half(seed, recorded(*quartiles))
     assert found.verdict == verdict
     assert f"{quartiles[0][1]:.2f}×" in found.evidence
     assert "0.51× its operations" in found.evidence
 
 
-def test_the_seeds_gains_come_from_its_table():
+def test_the_seeds_gains_come_from_its_table(seed):
     quartiles = (0.60, 0.62, 0.64)
-    found = claims_vtp.latency_at_half(seed_vtp(), recorded(quartiles))
+    found = claims_vtp.latency_at_half(seed, recorded(quartiles))
     assert "latency −43 %, throughput +70 %;" in found.evidence
     slower = seed.assign(seconds=seed["seconds"].where(seed["keep"] != 0.5, 0.06))
     found = claims_vtp.latency_at_half(slower, recorded(quartiles))
     assert ("latency −26 %" in found.evidence, found.verdict) == (True, REPRODUCED)
 
 
-def test_a_share_that_was_not_recorded_gives_no_verdict():
+def test_a_share_that_was_not_recorded_gives_no_verdict(seed):
     frame = recorded((0.50, 0.52, 0.54))
     with pytest.raises(ValueError, match=r"'keep 0\.5': no such case"):
-        claims_vtp.latency_at_half(seed_vtp(), frame[frame["keep"] == 1])
+        claims_vtp.latency_at_half(seed, frame[frame["keep"] == 1])
 
 
 def pruned(code, norm):
