@@ -42,8 +42,11 @@ class Clip:
         """Images as the model takes them: resized, cropped to a square, and normed; on its device, in its dtype.
 
         images   0 to 255, or pictures of PIL
+        raises   ValueError for none
         """
         images = list(images)  # of one size or of many
+        if not images:
+            raise ValueError("images: at least one is needed")
         pixels = self.processor(images=images, return_tensors="pt")["pixel_values"]
         return pixels.to(self.model.device, self.model.dtype)
 
@@ -58,8 +61,10 @@ class Clip:
     def text_features(self, texts: Sequence[str]) -> Float[Tensor, "C P"]:
         """Features of unit length, read where the model reads them: CLIP at a text's end, not at its start.
 
-        raises   ValueError, naming it, for a text that is longer than the model's longest
+        raises   ValueError, naming it, for a text that is longer than the model's longest, and for none at all
         """
+        if isinstance(texts, str) or not len(texts):
+            raise ValueError(f"texts = {texts!r}: a list of at least one text is needed")
         # SigLIP was trained on texts that are padded to one length, and reads the last token.
         padding = "max_length" if self.model.config.model_type == "siglip" else True
         inputs = self.tokenizer(list(texts), padding=padding, return_tensors="pt")
@@ -74,9 +79,12 @@ class Clip:
         """One row of unit length per class: the mean of its features over all templates.
 
         templates   texts with a {} where the name goes
-        raises      ValueError, naming it, for one without
+        raises      ValueError, naming it, for one without, and for no names or templates
         source      Radford et al. (2021), section 3.1.4, "prompt engineering and ensembling"
         """
+        for kind, given in (("names", names), ("templates", templates)):
+            if isinstance(given, str) or not len(given):
+                raise ValueError(f"{kind} = {given!r}: a list of at least one is needed")
         for template in templates:
             if template.count("{}") != 1:
                 raise ValueError(f"template {template!r}: one {{}} is needed, where the name goes")

@@ -46,6 +46,12 @@ class SeedPruning(nn.Module):
     def forward(
         self, pixel_values: Float[Tensor, "B C H W"], interpolate_pos_encoding: bool = False, **_
     ) -> BaseModelOutputWithPooling:
+        Tower.of(self.model).check(pixel_values)
+        side, sides = self.config.image_size, tuple(pixel_values.shape[2:])
+        if sides != (side, side) and not interpolate_pos_encoding:
+            raise ValueError(
+                f"images of {sides[0]} x {sides[1]} pixels: {side} x {side} without interpolated positions"
+            )
         embeddings, mended = self.model.embeddings, self.mended
         patches = embeddings.patch_embedding(pixel_values.to(embeddings.patch_embedding.weight.dtype))
         patches = patches.flatten(2).transpose(1, 2)  # (B, P, D)

@@ -1,4 +1,4 @@
-"""The checks that every Mamba input goes through, so that all refusals read alike."""
+"""The checks that every input goes through, so that all refusals read alike."""
 
 from torch import Tensor
 

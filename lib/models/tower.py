@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from lib.models.shapes import check_shape
+
 
 @dataclass(frozen=True)
 class Tower:
@@ -38,6 +40,15 @@ class Tower:
     @property
     def layers(self) -> nn.ModuleList:
         return self.model.encoder.layers
+
+    def check(self, pixels: Tensor) -> None:
+        """raises   ValueError, naming shape or type, for pixels that are no images of this tower"""
+        channels, patch = self.model.config.num_channels, self.model.config.patch_size
+        check_shape("pixel_values", pixels, "B", channels, "H", "W", H=patch, W=patch)
+        if not pixels.is_floating_point():
+            raise ValueError(f"pixel_values of {pixels.dtype}: floating-point numbers are needed, normed")
+        if not torch.compiler.is_compiling() and not pixels.isfinite().all():
+            raise ValueError("pixel_values: all of them must be finite")
 
     def embed(self, pixels: Float[Tensor, "B C H W"], interpolate: bool = False) -> Float[Tensor, "B S D"]:
         """Tokens as the first layer gets them: the class token, where there is one, then patches, row by row."""

@@ -75,11 +75,10 @@ class Reduced(nn.Module):
     ) -> tuple[BaseModelOutputWithPooling, Tokens]:
         """The output, and the last layer's tokens: which patch each of them holds, which are gone.
 
-        raises   ValueError for pixels that are not finite
+        raises   ValueError for pixels that are no images of this tower, empty or not finite
         """
-        if not torch.compiler.is_compiling() and not pixel_values.isfinite().all():
-            raise ValueError("pixel_values: all of them must be finite")
         tower = Tower.of(self.model)
+        tower.check(pixel_values)
         tokens = Tokens.of(tower.embed(pixel_values, interpolate_pos_encoding), tower.classes)
         first, merging, choosing = self.planned(tokens.count)
         if self.method in ("norm", "random") and choosing < tokens.count:

@@ -47,6 +47,9 @@ class Plan:
     steps: int
     source: str = images.CIFAR10
 
+    def __post_init__(self) -> None:
+        check_task(self.task)
+
     @property
     def name(self) -> str:
         """Of its checkpoint."""
@@ -89,6 +92,12 @@ def build(plan: Plan, data: images.Images) -> Clip:
     return Clip(plan.name, model, words, CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size=square))
 
 
+def check_task(task: str) -> None:
+    """raises   ValueError, quoting it, for a task that there is not"""
+    if task not in STEPS:
+        raise ValueError(f"task = {task!r}: one of {', '.join(STEPS)} is needed")
+
+
 def training_images(plan: Plan) -> images.Images:
     """Those that the seed learns from: of scenes its own."""
     if plan.task == "cifar10":
@@ -98,6 +107,7 @@ def training_images(plan: Plan) -> images.Images:
 
 def held_out(task: str, source: str = images.CIFAR10) -> images.Images:
     """Those that every seed is judged by."""
+    check_task(task)
     if task == "cifar10":
         return images.cifar10("test", source)
     return images.rendered(TESTING, torch.Generator().manual_seed(0))

@@ -54,7 +54,12 @@ def named(dataset: str, count: int, seed: int) -> Images:
 
 
 def rendered(count: int, generator: torch.Generator, side: int = 64) -> Images:
-    """Scenes of `lib.tasks.scenes`, drawn anew."""
+    """Scenes of `lib.tasks.scenes`, drawn anew.
+
+    raises   ValueError, quoting it, for a count below 1
+    """
+    if count < 1:
+        raise ValueError(f"count = {count}: at least 1 is needed")
     drawn = [scenes(min(AT_ONCE, count - start), generator, side) for start in range(0, count, AT_ONCE)]
     images = torch.cat([(one.images * 255).round().to(torch.uint8) for one in drawn])
     return Images(images, torch.cat([one.classes for one in drawn]), CAPTIONS, TEMPLATES["scenes"])

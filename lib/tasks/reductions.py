@@ -95,6 +95,9 @@ def at_ratio(tower: nn.Module, method: str, target: float, side: int | None = No
 
     raises   ValueError, quoting it, where no number of tokens is few enough
     """
+    if not target > 0:
+        raise ValueError(f"target = {target}: more than 0 is needed")
+    reduce_tokens(tower, method, **options)  # what is wrong with method or options is said as it is
     patches = vit_cost.patches(tower.config, side)
     for left in range(patches, 0, -1):
         try:

@@ -115,5 +115,14 @@ def test_what_cannot_be_is_said(folder, tmp_path):
     found = clip.load(str(folder))
     with pytest.raises(ValueError, match=r"template 'a photo': one \{\} is needed"):
         found.classifier(["red disc"], ["a photo"])
+    for given in ([], "a red disc"):
+        with pytest.raises(ValueError, match=r"texts = .* a list of at least one text is needed"):
+            found.text_features(given)
+    with pytest.raises(ValueError, match=r"names = .*: a list of at least one"):
+        found.classifier([], ["a {}."])
+    with pytest.raises(ValueError, match=r"templates = .*: a list of at least one"):
+        found.classifier(["red disc"], [])
+    with pytest.raises(ValueError, match="images: at least one is needed"):
+        found.pixels([])
     with pytest.raises(ValueError, match="more than the 16 tokens that"):
         found.text_features(["red " * 20])

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from refusals import refused
 from torch.testing import assert_close
 from towers import KINDS, images, tower
 
@@ -192,11 +193,27 @@ def test_one_image_or_many(method):
     assert_close(reduced(x[200:201]).pooler_output, reduced(x).pooler_output[200:201], rtol=1e-4, atol=1e-4)
 
 
-def test_pixels_that_are_no_numbers_are_refused():
-    x = images()
-    x[1, 0, 3, 3] = torch.nan
-    with pytest.raises(ValueError, match="pixel_values: all of them must be finite"):
-        reduce_tokens(tower(), "norm", 0.5)(x)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x.index_fill(2, torch.tensor([3]), torch.nan), "pixel_values: all of them must be finite"),
+        (lambda x: x[:0], "pixel_values of shape (0, 3, 32, 32): (B, 3, H, W) with B >= 1 and H >= 8 and W >= 8"),
+        (lambda x: x[0], "pixel_values of shape (3, 32, 32)"),
+        (lambda x: x[:, :1], "pixel_values of shape (3, 1, 32, 32)"),
+        (lambda x: x[..., :4], "pixel_values of shape (3, 3, 32, 4)"),
+        (lambda x: x.long(), "pixel_values of torch.int64: floating-point numbers are needed"),
+    ],
+)
+def test_what_is_no_image_is_refused(method, change, message):
+    reduced = reduce_tokens(tower(), method, 0.5)
+    with refused(message):
+        reduced(change(images()))
+
+
+def test_images_of_another_size_need_interpolated_positions():
+    with pytest.raises(ValueError, match="images of 48 x 48 pixels: 32 x 32 without interpolated positions"):
+        reduce_tokens(tower(), "seed", 0.5)(images(side=48))
     with pytest.raises(ValueError, match=r"Input image size \(48\*48\) doesn't match model"):
         reduce_tokens(tower(), "norm", 0.5)(images(side=48))
 

@@ -80,6 +80,12 @@ def test_what_is_kept_is_what_was_judged(trial):
     assert again["accuracy"] == found["accuracy"]
 
 
+def test_a_task_that_there_is_not_is_named():
+    for ask in (lambda: clips.Plan("digits", 0, 1), lambda: clips.held_out("digits")):
+        with pytest.raises(ValueError, match="task = 'digits': one of scenes, cifar10 is needed"):
+            ask()
+
+
 def test_a_trial_keeps_no_checkpoint(trial):
     plan, folder = trial
     clips.made(replace(plan, steps=2))

@@ -54,6 +54,11 @@ def test_more_scenes_than_are_drawn_at_once(monkeypatch):
     assert len(images.rendered(7, torch.Generator().manual_seed(0))) == 7
 
 
+def test_no_scenes_are_refused():
+    with pytest.raises(ValueError, match="count = 0: at least 1"):
+        images.named("scenes", 0, seed=0)
+
+
 def test_what_is_nowhere_is_named_with_what_works_offline(monkeypatch, tmp_path):
     monkeypatch.setattr(hub.HfApi, "repo_info", lambda *_, **__: (_ for _ in ()).throw(OSError("no network")))
     with pytest.raises(FileNotFoundError, match=r"'uoft-cs/cifar10': no such folder, and the hub says: no network\."):

@@ -24,6 +24,10 @@ def test_as_many_tokens_stay_as_a_share_of_the_operations_allows(variant):
 def test_a_share_that_no_method_gets_to_is_refused():
     with pytest.raises(ValueError, match=r"target = 0\.01: norm does not get there"):
         reductions.at_ratio(tower(), "norm", 0.01)
+    with pytest.raises(ValueError, match=r"target = -1: more than 0"):
+        reductions.at_ratio(tower(), "norm", -1)
+    with pytest.raises(ValueError, match="method = 'l2': one of"):
+        reductions.at_ratio(tower(), "l2", 0.5)
 
 
 def test_the_share_on_paper_is_that_of_what_runs():
