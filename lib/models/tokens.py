@@ -65,6 +65,11 @@ class Tokens:
         single = self.single and valid is None
         return replace(self, x=take(self.x, chosen), sizes=sizes, places=moved(self.places, to), single=single)
 
+    def sliced(self, count: int) -> "Tokens":
+        """The class token and the first of the others; where their patches went is not told."""
+        last = self.classes + count
+        return replace(self, x=self.x[:, :last], sizes=self.sizes[:, :last])
+
     def summarised(self, chosen: Int[Tensor, "B K"]) -> "Tokens":
         """As `kept`, and one more token at the end: the mean of those left out, which weighs as much as one.
 

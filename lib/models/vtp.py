@@ -6,8 +6,9 @@ al. (2022), https://arxiv.org/abs/2202.07800; merging in rounds and the adaptive
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -82,9 +83,9 @@ class Reduced(nn.Module):
         tokens = Tokens.of(tower.embed(pixel_values, interpolate_pos_encoding), tower.classes)
         first, merging, choosing = self.planned(tokens.count)
         if self.method in ("norm", "random") and choosing < tokens.count:
-            tokens = self._first(tokens, choosing) or self._chosen(tokens, self._scores(tokens), choosing)
+            tokens = self._chosen(tokens, choosing, partial(self._scores, tokens))
         if first:
-            tokens = self._first(tokens, tokens.count - first) or merged_in_rounds(tokens, first)
+            tokens = self._merged(tokens, first)
         for number, merged_here in enumerate(merging):
             chosen = choosing if self.method in CLASS and number == self.layer else None
             tokens = self._through(tower.layers[number], tokens, merged_here, chosen)
@@ -135,27 +136,29 @@ class Reduced(nn.Module):
             return replace(tokens, x=layer(tokens.x, None))
         out, query, key = attend(layer.self_attn, layer.layer_norm1(tokens.x), tokens.weights)
         tokens = replace(tokens, x=tokens.x + out)
-        if sliced := self._first(tokens, tokens.count - merging if choosing is None else choosing):
-            tokens = sliced
-        elif choosing is not None:
-            row = class_row(layer.self_attn, query, key, tokens.weights)[:, tokens.classes :]
-            tokens = self._by_share(tokens, row) if self.method == "adaptive" else self._chosen(tokens, row, choosing)
-        elif merging and self.method == "merge_in_rounds":
-            tokens = merged_in_rounds(tokens, merging)
+        if choosing is not None:
+            tokens = self._chosen(tokens, choosing, partial(self._attended, layer, query, key, tokens))
         elif merging:
-            tokens = merged(tokens, *match(key.mean(1), merging, tokens.classes))
+            tokens = self._merged(tokens, merging, key)
         return replace(tokens, x=tokens.x + layer.mlp(layer.layer_norm2(tokens.x)))
 
-    def _first(self, tokens: Tokens, count: int) -> Tokens | None:
-        """The first tokens, where nothing else is to be asked."""
-        if not self.slicing:
-            return None
-        last = tokens.classes + count
-        return replace(tokens, x=tokens.x[:, :last], sizes=tokens.sizes[:, :last], single=False)
-
-    def _chosen(self, tokens: Tokens, scores: Float[Tensor, "B P"], count: int) -> Tokens:
+    def _chosen(self, tokens: Tokens, count: int, score: Callable[[], Float[Tensor, "B P"]]) -> Tokens:
+        """Those of the highest score."""
+        if self.slicing:
+            return tokens.sliced(count + self.summary)
+        scores = score()
+        if self.method == "adaptive":
+            return self._by_share(tokens, scores)
         chosen = scores.topk(count, dim=1).indices
         return tokens.summarised(chosen) if self.summary else tokens.kept(chosen)
+
+    def _merged(self, tokens: Tokens, count: int, key: Float[Tensor, "B heads S dim"] | None = None) -> Tokens:
+        """Fewer by so many, matched by the method's own features or by the keys."""
+        if self.slicing:
+            return replace(tokens.sliced(tokens.count - count), single=False)
+        if self.method == "merge_in_rounds":
+            return merged_in_rounds(tokens, count)
+        return merged(tokens, *match(key.mean(1), count, tokens.classes))
 
     def _by_share(self, tokens: Tokens, scores: Float[Tensor, "B P"]) -> Tokens:
         """The fewest patches of each image that hold a share of its scores; those of other images fill up."""
@@ -164,6 +167,9 @@ class Reduced(nn.Module):
         valid = held < self.keep * values.sum(1, keepdim=True)
         most = int(valid.sum(1).max())
         return tokens.kept(order[:, :most], valid[:, :most])
+
+    def _attended(self, layer: nn.Module, query: Tensor, key: Tensor, tokens: Tokens) -> Float[Tensor, "B P"]:
+        return class_row(layer.self_attn, query, key, tokens.weights)[:, tokens.classes :]
 
     def _scores(self, tokens: Tokens) -> Float[Tensor, "B P"]:
         x = tokens.x[:, tokens.classes :]

@@ -8,7 +8,7 @@ from the notebook's history.
 import ast
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -63,7 +63,21 @@ class Parameters(BaseModel):
         return {"runs": self.runs, "warmup": self.warmup, "device": self.device}
 
 
-class Mrss(Parameters):
+class Trained(Parameters):
+    """What chapters share whose models are trained; each has a `task` of its own."""
+
+    retrain: bool = Field(description="True or False")
+    seeds: int = Field(ge=2, description="a number of trainings of each kind, a whole number, at least 2")
+    steps: int = Field(ge=0, description="training steps, a whole number; 0 for the task's own")
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The one, or all that there are."""
+        every = get_args(type(self).model_fields["task"].annotation)
+        return tuple(one for one in every if one != "all") if self.task == "all" else (self.task,)
+
+
+class Mrss(Trained):
     """The chapter on multi-resolution scanning."""
 
     r: int = Field(ge=1, description="a downsampling factor, a whole number, at least 1")
@@ -74,17 +88,10 @@ class Mrss(Parameters):
     longest: int = Field(ge=256, description="the longest sequence of the models, a whole number, at least 256")
     width: int = Field(ge=64, multiple_of=4, description="channels of the wider models, a multiple of 4, at least 64")
     layers: int = Field(ge=2, description="a number of blocks, a whole number, at least 2")
-    retrain: bool = Field(description="True or False")
     task: Literal[*TASKS, "all"] = Field(description=f"{', '.join(map(repr, TASKS))} or 'all'")
-    seeds: int = Field(ge=2, description="a number of trainings of each kind, a whole number, at least 2")
-    steps: int = Field(ge=0, description="training steps of the baseline, a whole number; 0 for the task's own")
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        return TASKS if self.task == "all" else (self.task,)
 
 
-class KernelDistillation(Parameters):
+class KernelDistillation(Trained):
     """The chapter on kernel distillation."""
 
     dtype: Literal["float32", "float64"] = Field(description="'float32' or 'float64'")
@@ -97,10 +104,7 @@ class KernelDistillation(Parameters):
     )
     order: int = Field(ge=2, le=64, description="states, a rank or taps kept per channel, a whole number, 2 to 64")
     healing: int = Field(ge=1, description="a number of training steps, a whole number, at least 1")
-    retrain: bool = Field(description="True or False")
     task: Literal["digits", "plugs", "clocks", "all"] = Field(description="'digits', 'plugs', 'clocks' or 'all'")
-    seeds: int = Field(ge=2, description="a number of trainings of each kind, a whole number, at least 2")
-    steps: int = Field(ge=0, description="training steps of the original, a whole number; 0 for the plan's own")
 
     @field_validator("order")
     @classmethod
@@ -110,12 +114,8 @@ class KernelDistillation(Parameters):
                 raise ValueError(f"`{name}` is {others.data[name]}, and nothing has more")
         return order
 
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        return ("digits", "plugs", "clocks") if self.task == "all" else (self.task,)
 
-
-class ClipVtp(Parameters):
+class ClipVtp(Trained):
     """The chapter on CLIP's visual tokens."""
 
     dtype: Literal["float32", "bfloat16"] = Field(description="'float32' or 'bfloat16'")
@@ -127,14 +127,7 @@ class ClipVtp(Parameters):
     timed: str = Field(min_length=1, description="a model of known sizes, as lib.models.clip.shipped lists them")
     side: int = Field(ge=32, multiple_of=16, description="pixels of the largest image, a multiple of 16, at least 32")
     batch: int = Field(ge=1, description="a number of images, a whole number, at least 1")
-    retrain: bool = Field(description="True or False")
     task: Literal["scenes", "cifar10", "all"] = Field(description="'scenes', 'cifar10' or 'all'")
-    seeds: int = Field(ge=2, description="a number of trainings of each kind, a whole number, at least 2")
-    steps: int = Field(ge=0, description="training steps, a whole number; 0 for the task's own")
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        return ("scenes", "cifar10") if self.task == "all" else (self.task,)
 
     @property
     def shown(self) -> str:

@@ -38,6 +38,24 @@ def seed_vtp() -> pd.DataFrame:
     )
 
 
+def overheads(frame: pd.DataFrame) -> pd.DataFrame:
+    """Reduced towers, with what the reduction itself costs and how far latency lies above operations.
+
+    frame    cases with ratios to "untouched": reduced towers, and the twin of each named "<variant>, sliced", which
+             has as many tokens for nothing
+    returns  the reduced ones with `overhead`, median over rounds, over the untouched tower's latency; and `excess`,
+             latency ratio over ratio of operations, less one
+    """
+    rows = []
+    for _, group in frame.groupby("machine", sort=False):
+        runs = group.set_index("variant")["runs"]
+        for row in group.to_dict("records"):
+            if (twin := f"{row['variant']}, sliced") in runs:
+                overhead = float(np.median((row["runs"] - runs[twin]) / runs["untouched"]))
+                rows.append(row | {"overhead": overhead, "excess": row["latency_ratio"] / row["flops_ratio"] - 1})
+    return pd.DataFrame(rows)
+
+
 def cases(results: Mapping[int, Iterable[Any]], **parameters) -> list[Case]:
     """One case per variant and setting, from the `Outcome`s of each checkpoint's seed (`lib.tasks.reductions`)."""
     groups: dict[tuple, dict[int, Any]] = {}

@@ -174,7 +174,9 @@ def keep(clip: Clip, plan: Plan, folder: Path = CHECKPOINTS, **about) -> Path:
     clip.tokenizer.save_pretrained(part)
     clip.processor.save_pretrained(part)
     part.chmod(0o755)
-    target = folder / plan.name
+    target, older = folder / plan.name, part.with_suffix(".older")
     if target.exists():
-        shutil.rmtree(target)
-    return part.replace(target)
+        target.replace(older)
+    part.replace(target)
+    shutil.rmtree(older, ignore_errors=True)
+    return target

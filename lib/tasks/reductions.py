@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.models import clip, vit_cost
+from lib.models.seed_pruning import DEFECTS, SeedPruning
 from lib.models.vtp import Reduced, reduce_tokens
 from lib.tasks import clips, images, zero_shot
 
@@ -152,6 +153,33 @@ def outcomes(
         cosine = torch.stack([(one * base).sum(1).mean() for one in found]).mean().item()
         ratio = _ratio(tower, reduced, pixels)
         yield Outcome(name, reduced.keep, target, ratio, *means, cosine, packed(said[0] == data.classes))
+
+
+@torch.inference_mode()
+def seed_forms(model: clip.Clip, data: images.Images) -> tuple[dict[str, float], float]:
+    """What the seed's code makes of a trained model's features when it keeps all patches, by what is mended.
+
+    returns   mean cosines with the untouched tower's: "as written"; "mended" in all; "one normed, all" without the last
+              norm alone; "both normed, all" as mended; "both normed, half" by L2 norm. And how far an image's
+              features move when the others of its batch change, over their norm, with axes as in section 5.3
+    """
+    tower, pixels = model.model.vision_model, model.pixels(data.images)
+    whole = tower(pixels).pooler_output
+    forms = {
+        "as written": SeedPruning(tower, 1.0, ["axes"]),
+        "mended": SeedPruning(tower, 1.0, DEFECTS),
+        "one normed, all": SeedPruning(tower, 1.0, set(DEFECTS) - {"post_layernorm"}),
+        "both normed, all": SeedPruning(tower, 1.0, DEFECTS),
+        "both normed, half": reduce_tokens(tower, "norm", 0.5),
+    }
+    cosines = {
+        name: torch.cosine_similarity(form(pixels).pooler_output, whole).mean().item() for name, form in forms.items()
+    }
+    swapped, half = SeedPruning(tower, 1.0, []), len(pixels) // 2
+    here, elsewhere = (
+        swapped(torch.cat([pixels[:1], others])).pooler_output[0] for others in (pixels[1 : half + 1], pixels[-half:])
+    )
+    return cosines, ((here - elsewhere).norm() / here.norm()).item()
 
 
 def checked(check: Check) -> list[dict[str, Any]]:

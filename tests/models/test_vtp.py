@@ -1,9 +1,5 @@
 """Token reduction: with all tokens it is the model itself, and every patch is accounted for."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from refusals import refused
@@ -13,7 +9,6 @@ from towers import KINDS, images, tower
 from lib.models import vit_cost
 from lib.models.tokens import GONE, Tokens
 from lib.models.vtp import CLASS, METHODS, reduce_tokens
-from lib.paths import ROOT
 from lib.profilers.flops import flops
 
 OURS = [method for method in METHODS if method != "seed"]
@@ -211,33 +206,17 @@ def test_what_is_no_image_is_refused(method, change, message):
         reduced(change(images()))
 
 
+@pytest.mark.parametrize("method", FIXED)
+def test_its_twin_slices_as_many_tokens_and_asks_for_nothing(method):
+    reduced, x = reduce_tokens(tower(dtype=torch.float32), method, 0.5), images(2, dtype=torch.float32)
+    twin = reduced.sliced()
+    assert twin(x).last_hidden_state.shape == reduced(x).last_hidden_state.shape
+    assert flops(lambda: twin(x)) / 2 == sum(vit_cost.vision_flops(reduced.config, reduced.seen(16)).values())
+    assert not reduced.slicing
+
+
 def test_images_of_another_size_need_interpolated_positions():
     with pytest.raises(ValueError, match="images of 48 x 48 pixels: 32 x 32 without interpolated positions"):
         reduce_tokens(tower(), "seed", 0.5)(images(side=48))
     with pytest.raises(ValueError, match=r"Input image size \(48\*48\) doesn't match model"):
         reduce_tokens(tower(), "norm", 0.5)(images(side=48))
-
-
-COMPILED = """
-import sys
-import torch
-from torch.testing import assert_close
-from towers import images, tower
-from lib.models.vtp import reduce_tokens
-
-for method in sys.argv[1:]:
-    reduced, x = reduce_tokens(tower(dtype=torch.float32), method, 0.5), images(dtype=torch.float32)
-    compiled = torch.compile(reduced, backend="aot_eager", fullgraph=True)
-    assert_close(compiled(x).pooler_output, reduced(x).pooler_output)
-"""
-
-
-def test_it_compiles_in_one_piece():
-    # In a process of its own: the shape checks of the tests cannot be traced.
-    methods = [method for method in FIXED if method != "random"]  # which asks a generator
-    subprocess.run(
-        [sys.executable, "-c", COMPILED, *methods],
-        check=True,
-        cwd=ROOT / "tests",
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )

@@ -62,6 +62,20 @@ def test_ahead_and_behind_are_counted():
     assert pruning.ahead(found.iloc[:2]).endswith("behind beyond chance at none")
 
 
+def test_a_twin_that_slices_tells_what_the_reduction_costs():
+    timed = {"untouched": [10.0, 20.0], "ours": [6.0, 12.0], "ours, sliced": [5.0, 10.0], "bfloat16": [3.0, 6.0]}
+    counted = {"untouched": 100, "ours": 50, "ours, sliced": 50, "bfloat16": 100}
+    rows = [
+        {"machine": "M", "variant": name, "runs": np.array(runs), "latency_ratio": runs[0] / 10}
+        | {"flops_ratio": counted[name] / 100}
+        for name, runs in timed.items()
+    ]
+    (found,) = pruning.overheads(pd.DataFrame(rows)).to_dict("records")
+    assert found["variant"] == "ours"
+    assert found["overhead"] == pytest.approx(0.1)
+    assert found["excess"] == pytest.approx(0.2)
+
+
 def test_the_seeds_table_has_its_ratios():
     table = pruning.seed_vtp()
     half = table[table["keep"] == 0.5].iloc[0]

@@ -82,6 +82,14 @@ def test_what_the_seeds_code_costs_is_counted(outcomes):
     assert found["seed's code"].ratio == pytest.approx(ran)
 
 
+def test_the_seeds_forms_are_held_against_the_tower():
+    model, data = small.clip(), small.scenes(8)
+    cosines, moved = reductions.seed_forms(model, data)
+    assert cosines["mended"] == cosines["both normed, all"] == pytest.approx(1)
+    assert cosines["as written"] < 0.999
+    assert 0 < moved < 2
+
+
 def test_answers_are_packed_a_bit_each():
     right = torch.tensor([True, False, False, True, True, False])
     assert reductions.packed(right) == f"{0b100110:02x}"
