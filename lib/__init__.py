@@ -21,5 +21,7 @@ Symbols, as in the papers; a test holds the page `book/notation.md` to this list
     M  damped modes per channel
     K  taps of a convolution
     L  taps of a long kernel
+    S  tokens of an image
+    R  rank of a product of two matrices (called `rank` in code)
     r  downsampling factor (called `factor` in code)
 """

@@ -1,7 +1,11 @@
-"""The hub, in short: whether it has something, asked before a library tries for half a minute; loading without bars."""
+"""The hub, in short: whether it has something, asked before a library tries for half a minute; loading without bars;
+folders in its layout."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import HfApi
@@ -29,3 +33,20 @@ def no_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A new folder to write into, which takes the target's place, and an older one's, once all is written."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        yield part
+        part.chmod(0o755)
+        older = part.with_suffix(".older")
+        if target.exists():
+            target.replace(older)
+        part.replace(target)
+        shutil.rmtree(older, ignore_errors=True)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

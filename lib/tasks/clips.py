@@ -1,8 +1,6 @@
 """Small CLIPs, trained from nothing on scenes or on CIFAR-10, and kept in the hub's layout."""
 
 import math
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +8,14 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast
 
 from lib.models.clip import Clip
-from lib.models.hub import no_bars
+from lib.models.hub import no_bars, whole_folder
 from lib.paths import CHECKPOINTS, SWEEPS
 from lib.tasks import images
 from lib.tasks.train import train
@@ -127,21 +125,42 @@ def contrast(logits: Float[Tensor, "B C"], classes: Int[Tensor, " B"]) -> Tensor
     return (by_image + by_text) / 2
 
 
-def losses(clip: Clip, data: images.Images, generator: torch.Generator) -> Iterator[Tensor]:
-    """Those of one batch after another, forever: mirrored and moved images, one way of saying each class."""
-    mean, std = (torch.tensor(x).view(3, 1, 1) for x in (clip.processor.image_mean, clip.processor.image_std))
+def losses(
+    clip: Clip,
+    data: images.Images,
+    generator: torch.Generator,
+    batch: int,
+    precision: torch.dtype | None = None,
+) -> Iterator[Tensor]:
+    """Those of one batch after another, forever: mirrored and moved images, one way of saying each class.
+
+    precision   what matrix products are computed in, where it is not the weights' own
+    """
+    device = clip.model.device
     while True:
-        chosen = torch.randint(len(data), (BATCH,), generator=generator)
-        pixels = (data.images[chosen] / 255 - mean) / std
-        mirrored = torch.rand(BATCH, 1, 1, 1, generator=generator) < 0.5
-        pixels = torch.where(mirrored, pixels.flip(-1), pixels)
-        left, top = torch.randint(2 * SHIFT + 1, (2,), generator=generator).tolist()
-        padded = F.pad(pixels, [SHIFT] * 4, mode="reflect")
-        pixels = padded[..., top : top + pixels.shape[-2], left : left + pixels.shape[-1]]
+        chosen = torch.randint(len(data), (batch,), generator=generator)
+        pixels = moved(clip, data.images[chosen], generator)
         template = data.templates[torch.randint(len(data.templates), (), generator=generator)]
-        texts = clip.text_features([template.format(name) for name in data.names])
-        scale = clip.model.logit_scale.clamp(max=STEEPEST).exp()
-        yield contrast(scale * clip.image_features(pixels) @ texts.T, data.classes[chosen])
+        with torch.autocast(device.type, precision, enabled=precision is not None):
+            texts = clip.text_features([template.format(name) for name in data.names])
+            scale = clip.model.logit_scale.clamp(max=STEEPEST).exp()
+            loss = contrast(scale * clip.image_features(pixels) @ texts.T, data.classes[chosen].to(device))
+        yield loss
+
+
+def moved(clip: Clip, pictures: UInt8[Tensor, "B 3 H W"], generator: torch.Generator) -> Float[Tensor, "B 3 side side"]:
+    """Images as the model takes them, each mirrored by chance, all moved by a few pixels."""
+    mean, std = (torch.tensor(x).view(3, 1, 1) for x in (clip.processor.image_mean, clip.processor.image_std))
+    pixels = (pictures / 255 - mean) / std
+    mirrored = torch.rand(len(pixels), 1, 1, 1, generator=generator) < 0.5
+    pixels = torch.where(mirrored, pixels.flip(-1), pixels)
+    left, top = torch.randint(2 * SHIFT + 1, (2,), generator=generator).tolist()
+    padded = F.pad(pixels, [SHIFT] * 4, mode="reflect")
+    pixels = padded[..., top : top + pixels.shape[-2], left : left + pixels.shape[-1]]
+    side = clip.model.config.vision_config.image_size
+    if pixels.shape[-1] != side:
+        pixels = F.interpolate(pixels, size=(side, side), mode="bicubic", antialias=True)
+    return pixels.to(clip.model.device, clip.model.dtype)
 
 
 def made(plan: Plan) -> dict[str, Any]:
@@ -151,7 +170,7 @@ def made(plan: Plan) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(plan.seed)
     kept = SWEEPS / f"{plan.name}-{plan.steps}.safetensors"
     options = {"rate": RATE, "matrices": MUON, "kept": kept, "generator": generator, "progress": False}
-    found = train(clip.model, losses(clip, data, generator), plan.steps, **options)
+    found = train(clip.model, losses(clip, data, generator, BATCH), plan.steps, **options)
     seconds = perf_counter() - start
     clip.model.half().float()
     share = accuracy(clip, test)
@@ -165,18 +184,12 @@ def keep(clip: Clip, plan: Plan, folder: Path = CHECKPOINTS, **about) -> Path:
 
     returns   its folder, which is replaced as a whole where there is one
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=folder, prefix=f".{plan.name}."))
     clip.model.config.trained = {"task": plan.task, "seed": plan.seed, "steps": plan.steps, **about}
-    with no_bars():
-        clip.model.half().save_pretrained(part)
-    clip.model.float()
-    clip.tokenizer.save_pretrained(part)
-    clip.processor.save_pretrained(part)
-    part.chmod(0o755)
-    target, older = folder / plan.name, part.with_suffix(".older")
-    if target.exists():
-        target.replace(older)
-    part.replace(target)
-    shutil.rmtree(older, ignore_errors=True)
+    target = folder / plan.name
+    with whole_folder(target) as part:
+        with no_bars():
+            clip.model.half().save_pretrained(part)
+        clip.model.float()
+        clip.tokenizer.save_pretrained(part)
+        clip.processor.save_pretrained(part)
     return target

@@ -3,6 +3,7 @@
 Source of CIFAR-10: Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from lib.models.hub import why_not
-from lib.tasks.scenes import CAPTIONS, scenes
+from lib.tasks.scenes import COLOURS, captions, scenes
 
 CIFAR10 = "uoft-cs/cifar10"  # on the hub
 AT_ONCE = 500  # scenes that are drawn together, for their memory
@@ -43,7 +44,11 @@ class Images:
 
     def first(self, count: int) -> "Images":
         """As many of them, or all if there are fewer."""
-        return Images(self.images[:count], self.classes[:count], self.names, self.templates)
+        return self.part(0, count)
+
+    def part(self, start: int, stop: int) -> "Images":
+        """Those from one number on, up to another."""
+        return Images(self.images[start:stop], self.classes[start:stop], self.names, self.templates)
 
 
 def named(dataset: str, count: int, seed: int) -> Images:
@@ -53,16 +58,28 @@ def named(dataset: str, count: int, seed: int) -> Images:
     return cifar10("test", CIFAR10 if dataset == "cifar10" else dataset).first(count)
 
 
-def rendered(count: int, generator: torch.Generator, side: int = 64) -> Images:
+def to_learn(dataset: str, count: int, seed: int) -> Images:
+    """So many others of the same kind, or all that there are: those of "cifar10" from its training images."""
+    if dataset == "scenes":
+        return rendered(count, torch.Generator().manual_seed(seed + 1))
+    return cifar10("train", CIFAR10 if dataset == "cifar10" else dataset).first(count)
+
+
+def rendered(
+    count: int,
+    generator: torch.Generator,
+    side: int = 64,
+    colours: Mapping[str, tuple[float, float, float]] = COLOURS,
+) -> Images:
     """Scenes of `lib.tasks.scenes`, drawn anew.
 
     raises   ValueError, quoting it, for a count below 1
     """
     if count < 1:
         raise ValueError(f"count = {count}: at least 1 is needed")
-    drawn = [scenes(min(AT_ONCE, count - start), generator, side) for start in range(0, count, AT_ONCE)]
+    drawn = [scenes(min(AT_ONCE, count - start), generator, side, colours) for start in range(0, count, AT_ONCE)]
     images = torch.cat([(one.images * 255).round().to(torch.uint8) for one in drawn])
-    return Images(images, torch.cat([one.classes for one in drawn]), CAPTIONS, TEMPLATES["scenes"])
+    return Images(images, torch.cat([one.classes for one in drawn]), captions(colours), TEMPLATES["scenes"])
 
 
 def cifar10(split: Literal["train", "test"], source: str = CIFAR10) -> Images:

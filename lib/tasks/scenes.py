@@ -4,7 +4,7 @@ Small enough for minutes on a CPU, and of the kind that token reduction is about
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -47,7 +47,14 @@ SHAPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross": lambda x, y: torch.minimum(_bar(x, y), _bar(y, x)),
     "ellipse": lambda x, y: torch.hypot(x, 2 * y) - 1,
 }
-CAPTIONS = tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)
+
+
+def captions(colours: Iterable[str]) -> tuple[str, ...]:
+    """One per class, in the order of their numbers."""
+    return tuple(f"{colour} {shape}" for colour in colours for shape in SHAPES)
+
+
+CAPTIONS = captions(COLOURS)
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Scenes:
     """Images with what is on them.
 
     images     (B, 3, side, side), from 0 to 1
-    classes    numbers in CAPTIONS
+    classes    numbers in `captions` of the colours
     cluttered  whether the background is
     inside     (B, side, side), how much of a pixel the object covers
     """
@@ -66,9 +73,15 @@ class Scenes:
     inside: Float[Tensor, "B H W"]
 
 
-def scenes(count: int, generator: torch.Generator, side: int = 64) -> Scenes:
+def scenes(
+    count: int,
+    generator: torch.Generator,
+    side: int = 64,
+    colours: Mapping[str, tuple[float, float, float]] = COLOURS,
+) -> Scenes:
     """Draw scenes: class, place, size, angle and background at random, every second background cluttered on average.
 
+    colours   of the objects: red, green and blue from 0 to 1
     raises   ValueError, quoting it, for a count below 1 and for fewer than 16 pixels a side
     """
     for name, value, least in (("count", count, 1), ("side", side, 16)):
@@ -81,10 +94,9 @@ def scenes(count: int, generator: torch.Generator, side: int = 64) -> Scenes:
     def number(most: int, *shape: int) -> Tensor:
         return torch.randint(most, (count, *shape), generator=generator)
 
-    classes, cluttered = number(len(CAPTIONS)), number(2)
+    classes, cluttered = number(len(colours) * len(SHAPES)), number(2)
     # Smooth: a grey or pastel gradient, from coarse noise.
     images = F.interpolate(uniform(0.35, 0.75, 3, 3, 3), size=(side, side), mode="bicubic").clamp(0, 1)
-    colours = torch.tensor(list(COLOURS.values()))
     for _ in range(CLUTTER):
         # Pieces have any colour but that of an object, and are smaller than it.
         piece = uniform(0.1, 0.9, 3, 1, 1)
@@ -96,7 +108,7 @@ def scenes(count: int, generator: torch.Generator, side: int = 64) -> Scenes:
     shapes = torch.stack([distance(x, y) for distance in SHAPES.values()], dim=1)
     own = shapes[torch.arange(count), classes % len(SHAPES)]
     inside = _cover(own, size, side)
-    colour = (colours[classes // len(SHAPES)] + uniform(-0.1, 0.1, 3)).clamp(0, 1)
+    colour = (torch.tensor(list(colours.values()))[classes // len(SHAPES)] + uniform(-0.1, 0.1, 3)).clamp(0, 1)
     images = torch.lerp(images, colour.view(-1, 3, 1, 1).expand_as(images), inside.unsqueeze(1))
     noise = 0.03 * torch.randn(images.shape, generator=generator)
     return Scenes((images + noise).clamp(0, 1), classes, cluttered, inside)

@@ -65,3 +65,14 @@ def test_what_is_nowhere_is_named_with_what_works_offline(monkeypatch, tmp_path)
         images.cifar10("test")
     with pytest.raises(FileNotFoundError, match=r"test-\*\.parquet is needed"):
         images.cifar10("test", str(tmp_path))
+
+
+def test_images_to_learn_from_are_others_of_the_same_kind():
+    judged, learned = images.named("scenes", 20, seed=3), images.to_learn("scenes", 20, seed=3)
+    assert learned.names == judged.names
+    assert not {one.numpy().tobytes() for one in learned.images} & {one.numpy().tobytes() for one in judged.images}
+
+
+def test_training_images_of_a_folder_are_learned_from(folder):
+    assert torch.equal(images.to_learn(str(folder), 3, seed=0).images, images.cifar10("train", str(folder)).images[:3])
+    assert len(images.to_learn(str(folder), 10**6, seed=0)) == 4

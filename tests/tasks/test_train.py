@@ -84,3 +84,40 @@ def test_matrices_take_muons_steps_and_go_on_after_an_interruption(generator, tm
     torch.manual_seed(0)
     start = nn.Linear(3, 8).weight
     assert torch.linalg.matrix_norm(model[0].weight - start, 2) > 10 * 1e-3  # a step of Muon has that norm at least
+
+
+def test_frozen_weights_stay_and_do_not_count_as_gradients(generator):
+    model, (x, y) = nn.Linear(3, 1), problem(generator)
+    model.bias.requires_grad_(False)
+    before = model.bias.clone()
+    train(model, losses(model, x, y + 1), 20, rate=0.05, progress=False)
+    assert torch.equal(model.bias, before)
+
+
+def test_a_model_of_which_nothing_learns_is_refused():
+    model = nn.Linear(1, 1).requires_grad_(False)
+    with pytest.raises(ValueError, match="Linear: no weight asks for a gradient"):
+        train(model, iter([]), 5, progress=False)
+
+
+def test_a_batch_in_parts_takes_the_steps_of_the_whole(generator):
+    (x, y), found = problem(generator), []
+    for parts in (1, 4):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1).double()
+
+        def chunks(model=model, parts=parts):
+            while True:
+                for inputs, wanted in zip(x.double().chunk(parts), y.double().chunk(parts), strict=True):
+                    yield (model(inputs) - wanted).square().mean()
+
+        taken = train(model, chunks(), 10, rate=0.05, accumulate=parts, progress=False)
+        found.append((model.weight.detach(), torch.tensor(taken)))
+    torch.testing.assert_close(*[weight for weight, _ in found])
+    torch.testing.assert_close(*[taken for _, taken in found])
+
+
+def test_too_few_parts_of_a_batch_are_told():
+    model = nn.Linear(1, 1)
+    with pytest.raises(ValueError, match="steps = 2: there were losses for 1 only"):
+        train(model, (model(torch.ones(1)).sum() for _ in range(3)), 2, accumulate=2, progress=False)

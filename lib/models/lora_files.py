@@ -1,0 +1,127 @@
+"""Adapters in files of peft's layout: peft loads ours, and we load peft's. Symbols: `lib/__init__.py`.
+
+Source: https://huggingface.co/docs/peft/developer_guides/checkpoint, peft 0.21.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lib.models.hub import whole_folder
+from lib.models.lora import LoraLinear, adapters, freeze, matching
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+FRONT = "base_model.model."  # of every key: peft's own two wrappers
+PLAIN = {  # what an adapter of ours is, in the words of peft's configuration
+    "use_dora": False,
+    "use_rslora": False,
+    "bias": "none",
+    "lora_bias": False,
+    "fan_in_fan_out": False,
+    "rank_pattern": {},
+    "alpha_pattern": {},
+    "modules_to_save": None,
+}
+
+
+def save_lora(model: nn.Module, folder: str | Path) -> Path:
+    """Write all adapters of a model, and nothing else, atomically.
+
+    An SVD start took its part out of the frozen weight, where a file of adapters cannot follow. What it learned is
+    written as the plain adapter of twice the rank that it equals: B A less what B A was at the start.
+
+    returns   the folder, which is replaced as a whole where there is one
+    raises    ValueError for a model without adapters, and for adapters of several ranks, scales or kinds
+    """
+    found = dict(adapters(model))
+    if not found:
+        raise ValueError(f"{type(model).__name__} has no adapters: add_lora makes them")
+    kinds = {(layer.rank, layer.alpha, layer.dropout.p, layer.init) for layer in found.values()}
+    if len(kinds) > 1:
+        said = "; ".join(f"rank {rank}, alpha {alpha}, dropout {p}, {init}" for rank, alpha, p, init in sorted(kinds))
+        raise ValueError(f"adapters of {said}: one kind fits into one folder")
+    rank, alpha, p, init = kinds.pop()
+    twice = 2 if init == "svd" else 1
+    config = {
+        "peft_type": "LORA",
+        "task_type": None,
+        "base_model_name_or_path": None,
+        "r": twice * rank,
+        "lora_alpha": twice * alpha,  # the scale stays
+        "lora_dropout": p,
+        "init_lora_weights": True,
+        "target_modules": "|".join(map(re.escape, found)),
+        "inference_mode": True,
+        **PLAIN,
+    }
+    tensors = {}
+    for name, layer in found.items():
+        for letter, value in zip("AB", _plain(layer), strict=True):
+            tensors[f"{FRONT}{name}.lora_{letter}.weight"] = value.detach().cpu().contiguous()
+    with whole_folder(Path(folder)) as part:
+        (part / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+        save_file(tensors, part / WEIGHTS, metadata={"format": "pt"})
+    return Path(folder)
+
+
+def load_lora(model: nn.Module, folder: str | Path) -> list[str]:
+    """Give a model the adapters of a folder, frozen layers and all, as `add_lora` does.
+
+    returns   names of the layers, in the model's order
+    raises    FileNotFoundError, naming it, for a file that is not there; ValueError, naming file and reason, for broken
+              ones, adapters that are not plain LoRA, layers that the model lacks and matrices that do not fit
+    """
+    folder = Path(folder)
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder / name}: no such file; {CONFIG} and {WEIGHTS} are needed")
+    config = _config(folder / CONFIG)
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise ValueError(f"{folder / WEIGHTS}: not readable ({error})") from None
+    ends = tuple(f".lora_{letter}.weight" for letter in "AB")
+    if odd := [key for key in tensors if not (key.startswith(FRONT) and key.endswith(ends))]:
+        raise ValueError(f"{folder / WEIGHTS}: {odd[0]} is no adapter of a linear layer")
+    names = list(dict.fromkeys(key.removeprefix(FRONT).rpartition(".lora_")[0] for key in tensors))
+    layers = dict(model.named_modules())
+    for name in names:
+        layer = layers.get(name)
+        pair = [tensors.get(f"{FRONT}{name}{end}") for end in ends]
+        wanted = None if layer is None else [(config["r"], layer.in_features), (layer.out_features, config["r"])]
+        if layer is None:
+            raise ValueError(f"{folder / WEIGHTS}: adapts {name}, which {type(model).__name__} lacks")
+        if [None if one is None else tuple(one.shape) for one in pair] != wanted:
+            raise ValueError(f"{folder / WEIGHTS}: the matrices of {name} are not of shapes {wanted[0]}, {wanted[1]}")
+    found = matching(model, "|".join(map(re.escape, names)))
+    for name, layer in found.items():
+        adapted = LoraLinear(layer, config["r"], float(config["lora_alpha"]), config.get("lora_dropout", 0.0))
+        for weight, end in zip((adapted.A, adapted.B), ends, strict=True):
+            weight.data.copy_(tensors[f"{FRONT}{name}{end}"])
+        model.set_submodule(name, adapted)
+    freeze(model)
+    return list(found)
+
+
+def _plain(layer: LoraLinear) -> tuple[Tensor, Tensor]:
+    if layer.init == "zero":
+        return layer.A, layer.B
+    return torch.cat([layer.A, layer.start_A]), torch.cat([layer.B, -layer.start_B], dim=1)
+
+
+def _config(path: Path) -> dict:
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: not readable as JSON ({error})") from None
+    if config.get("peft_type") != "LORA":
+        raise ValueError(f"{path}: peft_type = {config.get('peft_type')!r}: LORA is needed")
+    for name, plain in PLAIN.items():
+        if (config.get(name) or None) != (plain or None):
+            raise ValueError(f"{path}: {name} = {config[name]!r}: {plain!r} is needed, adapters here are plain")
+    return config

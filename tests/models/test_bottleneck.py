@@ -1,0 +1,59 @@
+"""The seed's two matrices: the pseudocode forgets the layer, the formula is as near as its rank allows."""
+
+import pytest
+import test_lora
+import torch
+from refusals import refused
+from torch import nn
+from torch.testing import assert_close
+
+from lib.models.bottleneck import low_rank, replace_linear
+
+
+def test_the_error_of_the_formula_is_the_dropped_spectrum():
+    weight = test_lora.net()[0].weight.detach()
+    left, right = low_rank(weight, 2)
+    assert_close((weight - left @ right).square().sum(), torch.linalg.svdvals(weight)[2:].square().sum())
+
+
+def test_at_full_rank_the_formula_is_the_layer():
+    model, x = test_lora.net(), test_lora.inputs()
+    whole = model(x)
+    assert replace_linear(model, "0|2", 4, "svd") == ["0", "2"]
+    assert not torch.allclose(model(x), whole)  # rank 4 of 6 in the first
+    model = test_lora.net()
+    replace_linear(model, "2", 4, "svd")
+    assert_close(model(x), whole)
+
+
+def test_the_pseudocode_keeps_nothing_of_the_layer():
+    outputs = []
+    for seed in (0, 1):
+        model = test_lora.net(seed)
+        replace_linear(model, "0|2", 3, "random", generator=torch.Generator().manual_seed(0))
+        outputs.append(model(test_lora.inputs()))
+    assert torch.equal(*outputs)
+
+
+def test_the_pseudocode_begins_as_torch_does():
+    torch.manual_seed(5)
+    down, up = nn.Linear(6, 3), nn.Linear(3, 10)
+    model = test_lora.net(dtype=torch.float32)
+    replace_linear(model, "0", 3, "random", generator=torch.Generator().manual_seed(5))
+    for part, wanted in zip(model[0], (down, up), strict=True):
+        assert part.weight.shape == wanted.weight.shape
+        assert part.weight.abs().max() <= wanted.in_features**-0.5
+        assert part.bias.abs().max() <= wanted.in_features**-0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"rank": 0}, "rank = 0: 1 to 6"),
+        ({"init": "zero"}, "init = 'zero': one of random, svd is needed"),
+        ({"targets": "1"}, "1 is of type GELU, not Linear"),
+    ],
+)
+def test_what_cannot_be_is_refused(options, said):
+    with refused(said):
+        replace_linear(test_lora.net(), **{"targets": "0|2", "rank": 3, "init": "svd", **options})
