@@ -50,7 +50,7 @@ class Clip:
         pixels = self.processor(images=images, return_tensors="pt")["pixel_values"]
         return pixels.to(self.model.device, self.model.dtype)
 
-    def image_features(self, pixels: Float[Tensor, "B 3 H W"], interpolate: bool = False) -> Float[Tensor, "B P"]:
+    def image_features(self, pixels: Float[Tensor, "B 3 H W"], interpolate: bool = False) -> Float[Tensor, "B width"]:
         """Features of unit length.
 
         interpolate   positions, for images of another size than the model's
@@ -58,7 +58,7 @@ class Clip:
         found = self.model.get_image_features(pixel_values=pixels, interpolate_pos_encoding=interpolate)
         return F.normalize(found.pooler_output, dim=-1)
 
-    def text_features(self, texts: Sequence[str]) -> Float[Tensor, "C P"]:
+    def text_features(self, texts: Sequence[str]) -> Float[Tensor, "C width"]:
         """Features of unit length, read where the model reads them: CLIP at a text's end, not at its start.
 
         raises   ValueError, naming it, for a text that is longer than the model's longest, and for none at all
@@ -75,7 +75,7 @@ class Clip:
         found = self.model.get_text_features(**inputs.to(self.model.device))
         return F.normalize(found.pooler_output, dim=-1)
 
-    def classifier(self, names: Sequence[str], templates: Sequence[str]) -> Float[Tensor, "C P"]:
+    def classifier(self, names: Sequence[str], templates: Sequence[str]) -> Float[Tensor, "C width"]:
         """One row of unit length per class: the mean of its features over all templates.
 
         templates   texts with a {} where the name goes

@@ -85,24 +85,18 @@ def load_lora(model: nn.Module, folder: str | Path) -> list[str]:
         tensors = load_file(folder / WEIGHTS)
     except SafetensorError as error:
         raise ValueError(f"{folder / WEIGHTS}: not readable ({error})") from None
-    ends = tuple(f".lora_{letter}.weight" for letter in "AB")
-    if odd := [key for key in tensors if not (key.startswith(FRONT) and key.endswith(ends))]:
-        raise ValueError(f"{folder / WEIGHTS}: {odd[0]} is no adapter of a linear layer")
-    names = list(dict.fromkeys(key.removeprefix(FRONT).rpartition(".lora_")[0] for key in tensors))
-    layers = dict(model.named_modules())
-    for name in names:
-        layer = layers.get(name)
-        pair = [tensors.get(f"{FRONT}{name}{end}") for end in ends]
-        wanted = None if layer is None else [(config["r"], layer.in_features), (layer.out_features, config["r"])]
-        if layer is None:
-            raise ValueError(f"{folder / WEIGHTS}: adapts {name}, which {type(model).__name__} lacks")
-        if [None if one is None else tuple(one.shape) for one in pair] != wanted:
+    pairs = _pairs(tensors, folder / WEIGHTS)
+    if lacking := sorted(set(pairs) - {name for name, _ in model.named_modules()}):
+        raise ValueError(f"{folder / WEIGHTS}: adapts {lacking[0]}, which {type(model).__name__} lacks")
+    found = matching(model, "|".join(map(re.escape, pairs)))
+    for name, layer in found.items():
+        wanted = [(config["r"], layer.in_features), (layer.out_features, config["r"])]
+        if [tuple(one.shape) for one in pairs[name]] != wanted:
             raise ValueError(f"{folder / WEIGHTS}: the matrices of {name} are not of shapes {wanted[0]}, {wanted[1]}")
-    found = matching(model, "|".join(map(re.escape, names)))
     for name, layer in found.items():
         adapted = LoraLinear(layer, config["r"], float(config["lora_alpha"]), config.get("lora_dropout", 0.0))
-        for weight, end in zip((adapted.A, adapted.B), ends, strict=True):
-            weight.data.copy_(tensors[f"{FRONT}{name}{end}"])
+        for weight, value in zip((adapted.A, adapted.B), pairs[name], strict=True):
+            weight.data.copy_(value)
         model.set_submodule(name, adapted)
     freeze(model)
     return list(found)
@@ -114,6 +108,19 @@ def _plain(layer: LoraLinear) -> tuple[Tensor, Tensor]:
     return torch.cat([layer.A, layer.start_A]), torch.cat([layer.B, -layer.start_B], dim=1)
 
 
+def _pairs(tensors: dict[str, Tensor], path: Path) -> dict[str, list[Tensor]]:
+    """A and B by the name of the layer."""
+    pairs: dict[str, list[Tensor]] = {}
+    for key in sorted(tensors):  # A before B
+        name, _, end = key.removeprefix(FRONT).rpartition(".lora_")
+        if not key.startswith(FRONT) or end not in ("A.weight", "B.weight"):
+            raise ValueError(f"{path}: {key} is no adapter of a linear layer")
+        pairs.setdefault(name, []).append(tensors[key])
+    if not pairs or any(len(pair) < 2 for pair in pairs.values()):
+        raise ValueError(f"{path}: A and B of at least one layer, and of each the two, are needed")
+    return pairs
+
+
 def _config(path: Path) -> dict:
     try:
         config = json.loads(path.read_text())
@@ -121,7 +128,10 @@ def _config(path: Path) -> dict:
         raise ValueError(f"{path}: not readable as JSON ({error})") from None
     if config.get("peft_type") != "LORA":
         raise ValueError(f"{path}: peft_type = {config.get('peft_type')!r}: LORA is needed")
+    for name in ("r", "lora_alpha"):
+        if not isinstance(config.get(name), int | float) or not config[name] > 0:
+            raise ValueError(f"{path}: {name} = {config.get(name)!r}: a number above 0 is needed")
     for name, plain in PLAIN.items():
-        if (config.get(name) or None) != (plain or None):
+        if config.get(name, plain) not in (plain, None):
             raise ValueError(f"{path}: {name} = {config[name]!r}: {plain!r} is needed, adapters here are plain")
     return config

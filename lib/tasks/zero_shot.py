@@ -12,7 +12,7 @@ from lib.tasks.images import Images
 @torch.inference_mode()
 def image_features(
     clip: Clip, data: Images, *, batch: int = 250, interpolate: bool = False, progress: bool = False
-) -> Float[Tensor, "B P"]:
+) -> Float[Tensor, "B width"]:
     """Features of unit length of all images, on the CPU."""
     parts = data.images.split(batch)
     bar = tqdm(parts, desc="images", unit="batch", leave=False, disable=not progress)
@@ -20,12 +20,12 @@ def image_features(
 
 
 @torch.inference_mode()
-def classifier(clip: Clip, data: Images) -> Float[Tensor, "C P"]:
+def classifier(clip: Clip, data: Images) -> Float[Tensor, "C width"]:
     """One row per class of the data, by its own templates, on the CPU."""
     return clip.classifier(data.names, data.templates).float().cpu()
 
 
-def predictions(features: Float[Tensor, "B P"], classes: Float[Tensor, "C P"]) -> Int[Tensor, " B"]:
+def predictions(features: Float[Tensor, "B width"], classes: Float[Tensor, "C width"]) -> Int[Tensor, " B"]:
     """Number of the nearest class of each image."""
     return (features @ classes.T).argmax(dim=1)
 

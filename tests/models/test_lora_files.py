@@ -106,6 +106,8 @@ def changed(folder, **fields):
     ("fields", "said"),
     [
         ({"peft_type": "IA3"}, "peft_type = 'IA3': LORA is needed"),
+        ({"r": None}, "r = None: a number above 0 is needed"),
+        ({"lora_alpha": 0}, "lora_alpha = 0: a number above 0 is needed"),
         ({"use_dora": True}, "use_dora = True: False is needed, adapters here are plain"),
         ({"use_rslora": True}, "use_rslora = True"),
         ({"bias": "all"}, "bias = 'all': 'none' is needed"),
@@ -145,7 +147,18 @@ def test_layers_that_do_not_fit_are_named(tmp_path):
     save_file(tensors | {"base_model.model.first.bias": torch.zeros(10)}, place)
     with refused(f"{place}: base_model.model.first.bias is no adapter of a linear layer"):
         load_lora(net(), tmp_path)
-    tensors.pop("base_model.model.first.lora_B.weight")
-    save_file(tensors, place)
-    with refused(f"{place}: the matrices of first are not of shapes"):
-        load_lora(net(), tmp_path)
+    for left in ({}, {key: value for key, value in tensors.items() if key != "base_model.model.first.lora_B.weight"}):
+        save_file(left, place)
+        with refused(f"{place}: A and B of at least one layer"):
+            load_lora(net(), tmp_path)
+
+
+def test_adapters_of_what_is_not_linear_are_refused_in_words(tmp_path):
+    save_lora(ours(), tmp_path)
+    model = net()
+    model.first = nn.Embedding(6, 10)
+    with refused("first is of type Embedding, not Linear"):
+        load_lora(model, tmp_path)
+    model = ours()
+    with refused("first has an adapter: merge it first"):
+        load_lora(model, tmp_path)
