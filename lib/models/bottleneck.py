@@ -1,15 +1,14 @@
 """Two small matrices in the place of one: what the seed report calls LoRA, and what its formula W ~ A B asks for.
 
-Symbols: `lib/__init__.py`. Source: the seed report, part B, section 4.2; Eckart and Young (1936),
-https://doi.org/10.1007/BF02288367.
+Source: the seed report, part B, section 4.2.
 """
 
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
+from lib.models.factors import low_rank
 from lib.models.lora import check_rank, matching
 
 Init = Literal["random", "svd"]
@@ -33,14 +32,6 @@ def replace_linear(
     for name, layer in found.items():
         model.set_submodule(name, _two(layer, rank, init, generator))
     return list(found)
-
-
-def low_rank(
-    weight: Float[Tensor, "out into"], rank: int
-) -> tuple[Float[Tensor, "out rank"], Float[Tensor, "rank into"]]:
-    """Best factors of a matrix: their product's squared error is the sum of the dropped squared singular values."""
-    left, values, right = torch.linalg.svd(weight, full_matrices=False)
-    return left[:, :rank] * values[:rank], right[:rank]
 
 
 def _two(layer: nn.Linear, rank: int, init: Init, generator: torch.Generator | None) -> nn.Sequential:

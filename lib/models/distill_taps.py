@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.models.distilled import Distilled, Source, check_order, distilled, taken, unit
+from lib.models.factors import low_rank
 from lib.models.shapes import check_shape
 
 
@@ -96,8 +97,7 @@ def truncated_svd(source: Source, rank: int, *, length: int = 1024) -> Distilled
     kernel, skip = taken(source, length, dense=True)
     matrix = kernel.T if kernel.ndim == 2 else kernel.flatten(1)
     check_order("rank", rank, min(matrix.shape))
-    u, values, v = torch.linalg.svd(matrix, full_matrices=False)
-    left, right = (u * values)[:, :rank].to(skip), v[:rank].to(skip)
+    left, right = (factor.to(skip) for factor in low_rank(matrix, rank))
     module = LowRankConvolution(left, right if kernel.ndim == 2 else right.unflatten(1, kernel.shape[1:]), skip)
     return distilled("truncated_svd", rank, torch.full((len(skip),), rank), module, kernel)
 

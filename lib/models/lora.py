@@ -5,6 +5,7 @@ https://arxiv.org/abs/2106.09685; the start from singular vectors, Meng et al. (
 """
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,10 +23,10 @@ SHOWN = 4  # names that a message lists
 class LoraLinear(nn.Module):
     """A linear layer that is frozen, and its adapter.
 
-    base    the layer; from an SVD start on, its weight is what the adapter began without
-    A, B    (rank, in) and (out, rank); float32 over a base of half precision
-    scale   alpha / rank
-    start   of an SVD start, A and B as they began, else None
+    base              the layer; from an SVD start on, its weight is what the adapter began without
+    A, B              (rank, in) and (out, rank); float32 over a base of half precision
+    scale             alpha / rank
+    start_A, start_B  of an SVD start alone: A and B as they began
     """
 
     def __init__(
@@ -124,14 +125,18 @@ def add_lora(
     raises      ValueError, and changes nothing, for a value out of range, for a pattern that matches no layer or one
                 that is not linear, naming near ones, and for a layer that has an adapter
     """
-    if not alpha > 0:
-        raise ValueError(f"alpha = {alpha}: more than 0 is needed")
+    if not 0 < alpha < math.inf:
+        raise ValueError(f"alpha = {alpha}: a finite number above 0 is needed")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout = {dropout}: at least 0 and less than 1 is needed")
     if init not in get_args(Init):
         raise ValueError(f"init = {init!r}: one of {', '.join(get_args(Init))} is needed")
     found = matching(model, targets)
     check_rank(found, rank)
+    if init == "svd":
+        for name, layer in found.items():
+            if not layer.weight.isfinite().all():
+                raise ValueError(f"{name}: its weight is not finite, and has no singular values")
     for name, layer in found.items():
         model.set_submodule(name, LoraLinear(layer, rank, alpha, dropout, init, generator))
     freeze(model)
@@ -214,11 +219,12 @@ def matching(model: nn.Module, targets: str) -> dict[str, nn.Linear]:
 
 
 def check_rank(layers: Mapping[str, nn.Linear], rank: int) -> None:
-    """raises   ValueError, naming the layer, for a rank below 1, or above what its matrix can have"""
+    """raises   ValueError, naming the layer, for a rank that is no whole number, below 1, or above the matrix' own"""
     for name, layer in layers.items():
         most = min(layer.weight.shape)
-        if not 1 <= rank <= most:
-            raise ValueError(f"rank = {rank}: 1 to {most} is possible in {name}, of shape {tuple(layer.weight.shape)}")
+        if rank not in range(1, most + 1):
+            said = f"a whole number from 1 to {most} is possible in {name}, of shape {tuple(layer.weight.shape)}"
+            raise ValueError(f"rank = {rank}: {said}")
 
 
 def _near(name: str, known: list[str]) -> str:

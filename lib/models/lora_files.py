@@ -16,6 +16,7 @@ from lib.models.hub import whole_folder
 from lib.models.lora import LoraLinear, adapters, freeze, matching
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+OWN = {CONFIG, WEIGHTS, "README.md"}  # what a folder of adapters holds: the last one is peft's model card
 FRONT = "base_model.model."  # of every key: peft's own two wrappers
 PLAIN = {  # what an adapter of ours is, in the words of peft's configuration
     "use_dora": False,
@@ -35,9 +36,18 @@ def save_lora(model: nn.Module, folder: str | Path) -> Path:
     An SVD start took its part out of the frozen weight, where a file of adapters cannot follow. What it learned is
     written as the plain adapter of twice the rank that it equals: B A less what B A was at the start.
 
-    returns   the folder, which is replaced as a whole where there is one
-    raises    ValueError for a model without adapters, and for adapters of several ranks, scales or kinds
+    folder    a new one, or one of adapters, which is replaced as a whole
+    returns   the folder
+    raises    ValueError for a model without adapters, and for adapters of several ranks, scales or kinds;
+              FileExistsError, naming it, where something else is there already
     """
+    folder = Path(folder).resolve()
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder}: a file; a folder is needed")
+    if others := sorted({path.name for path in folder.glob("*")} - OWN):
+        raise FileExistsError(
+            f"{folder}: holds {others[0]}, which would be lost; name a new folder, or one of adapters"
+        )
     found = dict(adapters(model))
     if not found:
         raise ValueError(f"{type(model).__name__} has no adapters: add_lora makes them")
@@ -63,10 +73,10 @@ def save_lora(model: nn.Module, folder: str | Path) -> Path:
     for name, layer in found.items():
         for letter, value in zip("AB", _plain(layer), strict=True):
             tensors[f"{FRONT}{name}.lora_{letter}.weight"] = value.detach().cpu().contiguous()
-    with whole_folder(Path(folder)) as part:
+    with whole_folder(folder) as part:
         (part / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
         save_file(tensors, part / WEIGHTS, metadata={"format": "pt"})
-    return Path(folder)
+    return folder
 
 
 def load_lora(model: nn.Module, folder: str | Path) -> list[str]:

@@ -129,6 +129,36 @@ def duels(frame: pd.DataFrame, variant: str, other: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def worse_guides(frame: pd.DataFrame, most: float) -> tuple[list[str], list[str]]:
+    """Tasks on which a score does worse than chance at every share of patches up to one: surely, and on average alone.
+
+    frame   of `lib.report.accuracy.compared` to "random", one score, with `task` and `keep`
+    most    share of patches
+    """
+    surely, on_average = [], []
+    for task, rows in frame[frame["keep"] <= most].groupby("task", sort=False):
+        if (rows["difference_high"] < 0).all():
+            surely.append(task)
+        elif (rows["difference"] < 0).all():
+            on_average.append(task)
+    return surely, on_average
+
+
+def over_fixed(frame: pd.DataFrame, variant: str = "adaptive", fixed: str = "class attention") -> pd.DataFrame:
+    """A variant's rows with `gained`: what it keeps over a fixed one at the same operations, between whose settings a
+    straight line is drawn; where the fixed one has no setting on either side, the row is left out.
+
+    frame   of `summary`
+    """
+    found = []
+    for _, rows in frame.groupby(["machine", "task"], sort=False):
+        line = rows[rows["variant"] == fixed].sort_values("ratio")
+        own = rows[rows["variant"] == variant]
+        own = own[own["ratio"].between(line["ratio"].min(), line["ratio"].max())]
+        found.append(own.assign(gained=own["retained"] - np.interp(own["ratio"], line["ratio"], line["retained"])))
+    return pd.concat(found)
+
+
 def retained_table(frame: pd.DataFrame, caption: str) -> Markdown:
     """Accuracy over the untouched model's [%] by variant (rows) and share of operations (columns), with intervals.
 

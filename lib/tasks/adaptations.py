@@ -30,7 +30,7 @@ PLACES = {  # names of linear layers, as regular expressions
 USUAL, RANK = "all linear", 2
 SCALE = 2.0  # alpha over rank
 BATCH, STEPS, LONGER = 64, {"labels": 150, "tokens": 300}, 4
-RATES = {  # by goal and way, or start where it is another one
+RATES = {  # by `Plan.kind`
     ("labels", "full"): 1e-3,
     ("labels", "lora"): 1e-2,
     ("labels", "svd"): 3e-3,
@@ -38,8 +38,8 @@ RATES = {  # by goal and way, or start where it is another one
     ("tokens", "lora"): 5e-3,
 }
 MODELS = 3  # checkpoints of each task; a seed takes one of them
-HELD_BACK = 1000  # of CIFAR-10's training images, and so many scenes: by them rates were chosen
-TESTED = 1000
+HELD_BACK = 1000  # of CIFAR-10's training images: by them, and by other scenes, rates were chosen
+TESTED = 1000  # images that judge
 RANKS = (1, 2, 4, 8, 16, 32)
 LABELS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -62,6 +62,7 @@ TOKENS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"all tokens": {}} | {f"{method}, {keep}": {"method": method, "keep": keep} for method in METHODS for keep in KEEPS}
 )
 GOALS = {"labels": LABELS, "tokens": TOKENS}
+WAYS = ("full", "lora", "bottleneck")
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,14 @@ class Plan:
     task     "scenes" or "cifar10"
     seed     number of the training
     goal     "labels": a new label set; "tokens": the old one, with fewer visual tokens
+    steps    of BATCH images each
     way      "full": all weights learn; "lora"; "bottleneck": the seed's pseudocode in the place of layers
     place    of adapters or bottlenecks, one of PLACES
     rank     of adapters and bottleneck
     init     of adapters, "zero" or "svd"
     method   of the reduction
     keep     of the reduction
-    steps    of BATCH images each
-    rate     highest learning rate; its own, by goal and way, where it is 0
+    rate     highest learning rate; that of RATES where it is 0
     source   of CIFAR-10: a name of the hub, or a folder
     trial    judged by images that are held back, not by the test images
     """
@@ -86,16 +87,36 @@ class Plan:
     task: str
     seed: int
     goal: str
+    steps: int
     way: str = "lora"
     place: str = USUAL
     rank: int = RANK
     init: str = "zero"
     method: str = "merge_in_rounds"
     keep: float = 1.0
-    steps: int = 150
     rate: float = 0.0
     source: str = images.CIFAR10
     trial: bool = False
+
+    def __post_init__(self) -> None:
+        clips.check_task(self.task)
+        for name, known in (("goal", GOALS), ("way", WAYS), ("place", PLACES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} = {getattr(self, name)!r}: one of {', '.join(known)} is needed")
+        if not self.rate and self.kind not in RATES:
+            raise ValueError(f"rate = 0: {' and '.join(self.kind)} have none of their own")
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What rates are known by: the goal, and the way, or the start where it is another one."""
+        return self.goal, "svd" if self.init == "svd" else self.way
+
+    @property
+    def adapter(self) -> str | None:
+        """Name among the project's checkpoints: of the first seed with fewer tokens, of as many steps as recorded."""
+        kept = self.way == "lora" and self.goal == "tokens" and self.keep < 1 and self.seed == 0
+        kept = kept and self.steps == STEPS["tokens"] and not self.trial
+        return f"lora-{self.task}-{self.method}-{self.keep}" if kept else None
 
 
 @dataclass(frozen=True)
@@ -130,7 +151,7 @@ def plans(goal: str, task: str, seeds: int, steps: int = 0, source: str = images
         given = dict(options)
         taken = (steps or STEPS[goal]) * given.pop("longer", 1)
         for seed in range(seeds):
-            yield Plan(task, seed, goal, steps=taken, source=source, **given)
+            yield Plan(task, seed, goal, taken, source=source, **given)
 
 
 def data_of(plan: Plan) -> tuple[images.Images, images.Images]:
@@ -179,7 +200,7 @@ def trained(ours: clip.Clip, seen: clip.Clip, learned: images.Images, plan: Plan
     """Train a prepared checkpoint; the loss at every step [nats]."""
     generator = torch.Generator().manual_seed(plan.seed)
     losses = clips.losses(seen, learned, generator, BATCH)
-    rate = plan.rate or RATES[plan.goal, "svd" if plan.init == "svd" else plan.way]
+    rate = plan.rate or RATES[plan.kind]
     return train(ours.model, losses, plan.steps, rate=rate, generator=generator, **options)
 
 
@@ -192,15 +213,9 @@ def adapted(plan: Plan) -> dict[str, Any]:
     report, start = trainable_report(ours.model), perf_counter()
     losses = trained(ours, seen, learned, plan, progress=False)
     seconds, twentieth = perf_counter() - start, max(1, plan.steps // 20)
+    if plan.adapter:
+        save_lora(ours.model, CHECKPOINTS / plan.adapter)
     if plan.way == "lora":
-        if (
-            plan.goal == "tokens"
-            and plan.seed == 0
-            and plan.steps == STEPS["tokens"]
-            and plan.keep < 1
-            and not plan.trial
-        ):
-            save_lora(ours.model, CHECKPOINTS / f"lora-{plan.task}-{plan.method}-{plan.keep}")
         merge_lora(ours.model)  # judged as it would be deployed
     means = [sum(losses[at : at + twentieth]) / twentieth for at in range(0, len(losses) - twentieth + 1, twentieth)]
     found = Adapted(

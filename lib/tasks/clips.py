@@ -135,7 +135,11 @@ def losses(
     """Those of one batch after another, forever: mirrored and moved images, one way of saying each class.
 
     precision   what matrix products are computed in, where it is not the weights' own
+    raises      ValueError, quoting it, for a batch below 1, and for no images
     """
+    for name, value in (("batch", batch), ("images", len(data))):
+        if value < 1:
+            raise ValueError(f"{name} = {value}: at least 1 is needed")
     device = clip.model.device
     while True:
         chosen = torch.randint(len(data), (batch,), generator=generator)

@@ -3,7 +3,6 @@
 Source of CIFAR-10: Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from lib.models.hub import why_not
-from lib.tasks.scenes import COLOURS, captions, scenes
+from lib.tasks.scenes import COLOURS, Colours, captions, scenes
 
 CIFAR10 = "uoft-cs/cifar10"  # on the hub
 AT_ONCE = 500  # scenes that are drawn together, for their memory
@@ -65,12 +64,7 @@ def to_learn(dataset: str, count: int, seed: int) -> Images:
     return cifar10("train", CIFAR10 if dataset == "cifar10" else dataset).first(count)
 
 
-def rendered(
-    count: int,
-    generator: torch.Generator,
-    side: int = 64,
-    colours: Mapping[str, tuple[float, float, float]] = COLOURS,
-) -> Images:
+def rendered(count: int, generator: torch.Generator, side: int = 64, colours: Colours = COLOURS) -> Images:
     """Scenes of `lib.tasks.scenes`, drawn anew.
 
     raises   ValueError, quoting it, for a count below 1

@@ -9,8 +9,14 @@ from torch import nn
 
 from lib.models.clip import Clip
 from lib.tasks.images import Images, rendered
+from lib.tasks.scenes import Colours
 
-COLOURS = {"orange": (0.95, 0.5, 0.1), "purple": (0.55, 0.2, 0.7), "cyan": (0.1, 0.75, 0.8), "pink": (0.95, 0.45, 0.7)}
+COLOURS: Colours = {
+    "orange": (0.95, 0.5, 0.1),
+    "purple": (0.55, 0.2, 0.7),
+    "cyan": (0.1, 0.75, 0.8),
+    "pink": (0.95, 0.45, 0.7),
+}
 WAYS = ("upright", "inverted")
 WORDS = {"scenes": tuple(COLOURS), "cifar10": WAYS}  # that are new
 
@@ -29,7 +35,12 @@ def by_way(data: Images, generator: torch.Generator) -> Images:
 
 
 def learn_words(clip: Clip, words: tuple[str, ...], generator: torch.Generator) -> None:
-    """Give tokenizer and text tower words that they lack, in place: a random vector each, as long as the others'."""
+    """Give tokenizer and text tower words that they lack, in place: a random vector each, as long as the others'.
+
+    raises   ValueError for none
+    """
+    if isinstance(words, str) or not words:
+        raise ValueError(f"words = {words!r}: a tuple of at least one is needed")
     clip.tokenizer.add_tokens([AddedToken(word, single_word=True, normalized=True) for word in words])
     embeddings = clip.model.text_model.embeddings
     old = embeddings.token_embedding.weight.detach()

@@ -12,7 +12,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-COLOURS = {"red": (0.85, 0.15, 0.15), "green": (0.15, 0.7, 0.2), "blue": (0.2, 0.3, 0.9), "yellow": (0.9, 0.8, 0.15)}
+Colours = Mapping[str, tuple[float, float, float]]  # name -> red, green and blue, from 0 to 1
+COLOURS: Colours = {
+    "red": (0.85, 0.15, 0.15),
+    "green": (0.15, 0.7, 0.2),
+    "blue": (0.2, 0.3, 0.9),
+    "yellow": (0.9, 0.8, 0.15),
+}
 CLUTTER = 14  # pieces behind the object of a cluttered scene
 
 
@@ -73,15 +79,10 @@ class Scenes:
     inside: Float[Tensor, "B H W"]
 
 
-def scenes(
-    count: int,
-    generator: torch.Generator,
-    side: int = 64,
-    colours: Mapping[str, tuple[float, float, float]] = COLOURS,
-) -> Scenes:
+def scenes(count: int, generator: torch.Generator, side: int = 64, colours: Colours = COLOURS) -> Scenes:
     """Draw scenes: class, place, size, angle and background at random, every second background cluttered on average.
 
-    colours   of the objects: red, green and blue from 0 to 1
+    colours   of the objects
     raises   ValueError, quoting it, for a count below 1 and for fewer than 16 pixels a side
     """
     for name, value, least in (("count", count, 1), ("side", side, 16)):

@@ -44,7 +44,8 @@ def train(
     half          whether losses come out of float16, whose small gradients need to be scaled up
     kept          a .safetensors file, renewed after `every` steps: where it is, training goes on from there. Delete it
                   to begin anew. The finished model's stays
-    generator     what draws the batches; its state is kept, too, so that an interruption changes nothing
+    generator     what draws the batches; its state is kept, too, so that an interruption changes nothing, but with
+                  `half`, where the scale of the gradients is found anew
     returns       the loss at every step, in the loss's unit
     raises        ValueError for steps, accumulate or every < 1, for a model of which nothing learns, for fewer losses
                   than steps, for a file of another model or plan;

@@ -168,10 +168,13 @@ def test_a_second_call_keeps_the_first_adapters_learning():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"rank": 0}, "rank = 0: 1 to 6 is possible in 0, of shape (10, 6)"),
-        ({"rank": 5}, "rank = 5: 1 to 4 is possible in 2, of shape (4, 10)"),
-        ({"alpha": 0}, "alpha = 0: more than 0 is needed"),
-        ({"alpha": -1.0}, "alpha = -1.0: more than 0"),
+        ({"rank": 0}, "rank = 0: a whole number from 1 to 6 is possible in 0, of shape (10, 6)"),
+        ({"rank": 5}, "rank = 5: a whole number from 1 to 4 is possible in 2, of shape (4, 10)"),
+        ({"rank": 2.5}, "rank = 2.5: a whole number from 1 to 6"),
+        ({"alpha": 0}, "alpha = 0: a finite number above 0 is needed"),
+        ({"alpha": -1.0}, "alpha = -1.0: a finite number"),
+        ({"alpha": float("nan")}, "alpha = nan: a finite number"),
+        ({"alpha": float("inf")}, "alpha = inf: a finite number"),
         ({"dropout": 1.0}, "dropout = 1.0: at least 0 and less than 1"),
         ({"init": "pissa"}, "init = 'pissa': one of zero, svd is needed"),
         ({"targets": "0("}, "targets = '0(': no regular expression"),
@@ -185,6 +188,16 @@ def test_what_cannot_be_is_refused_and_changes_nothing(options, said):
         add_lora(model, **{"targets": "0|2", "rank": 3, "alpha": 6.0, **options})
     assert not list(adapters(model))
     assert all(weight.requires_grad for weight in model.parameters())
+
+
+def test_what_has_no_singular_values_is_named_and_nothing_is_changed():
+    model = net()
+    model[2].weight.data[0, 0] = torch.nan
+    first = model[0].weight.detach().clone()
+    with refused("2: its weight is not finite, and has no singular values"):
+        add_lora(model, "0|2", 3, 6.0, init="svd")
+    assert not list(adapters(model))
+    assert torch.equal(model[0].weight, first)
 
 
 def test_near_names_are_told():

@@ -77,11 +77,24 @@ def test_an_svd_start_is_written_as_the_plain_adapter_that_it_equals(tmp_path):
     assert_close(PeftModel.from_pretrained(net(torch.float64), tmp_path).eval()(x), model(x))
 
 
-def test_a_folder_comes_whole_and_takes_an_older_ones_place(tmp_path):
+def test_a_folder_comes_whole_and_takes_the_place_of_an_older_one_of_adapters(tmp_path):
     save_lora(ours(), tmp_path / "a")
-    (tmp_path / "a" / "leftover").touch()
-    save_lora(ours(), tmp_path / "a")
+    before = (tmp_path / "a" / WEIGHTS).read_bytes()
+    (tmp_path / "a" / "README.md").touch()  # peft's model card
+    save_lora(test_lora.shaken(ours(), seed=9), tmp_path / "a")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", CONFIG, WEIGHTS]
+    assert (tmp_path / "a" / WEIGHTS).read_bytes() != before
+
+
+def test_no_folder_of_other_things_is_replaced_and_no_file(tmp_path, monkeypatch):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    monkeypatch.chdir(tmp_path)
+    for place in (tmp_path, "."):
+        with refused(f"{tmp_path}: holds thesis.txt, which would be lost", FileExistsError):
+            save_lora(ours(), place)
+    with refused(f"{tmp_path / 'thesis.txt'}: a file; a folder is needed", FileExistsError):
+        save_lora(ours(), tmp_path / "thesis.txt")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["years of work"]
 
 
 def test_what_cannot_be_written_is_refused_and_leaves_the_older_one(tmp_path):

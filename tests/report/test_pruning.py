@@ -117,3 +117,21 @@ def test_pictures_and_tables_are_made(frame):
     figure = pruning_figures.gallery(np.zeros((2, 4, 4, 3)), ["a", "b"], {"ours": (np.ones((2, 4), int), ["a", "b"])})
     assert len(figure.axes) == 4
     plt.close("all")
+
+
+def test_a_score_is_a_worse_guide_surely_or_on_average_or_not():
+    rows = [
+        ("sure", 0.5, -0.2, -0.1), ("sure", 0.3, -0.3, -0.2), ("sure", 0.9, 0.2, 0.3),  # above the share that counts
+        ("mean", 0.5, -0.2, 0.1), ("mean", 0.3, -0.3, -0.2),
+        ("no", 0.5, -0.2, -0.1), ("no", 0.3, 0.1, 0.2),
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["task", "keep", "difference", "difference_high"])
+    assert pruning.worse_guides(frame, 0.7) == (["sure"], ["mean"])
+
+
+def test_a_budget_is_held_against_the_line_between_fixed_numbers():
+    rows = [("fixed", 0.4, 0.6), ("fixed", 0.8, 1.0), ("adaptive", 0.5, 0.65), ("adaptive", 0.9, 1.0)]
+    frame = pd.DataFrame(rows, columns=["variant", "ratio", "retained"]).assign(machine="M", task="t")
+    found = pruning.over_fixed(frame, fixed="fixed")
+    assert list(found["ratio"]) == [0.5]  # beyond the line nothing is known
+    assert list(found["gained"]) == pytest.approx([0.65 - 0.7])

@@ -1,5 +1,6 @@
 """Adapters on a checkpoint: what learns, what stays, and a training that goes on as if it had not stopped."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,21 @@ def few(monkeypatch, tmp_path):
     return Plan("scenes", 0, "labels", steps=2)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"task": "cifar"}, "task = 'cifar': one of scenes, cifar10 is needed"),
+        ({"goal": "label"}, "goal = 'label': one of labels, tokens is needed"),
+        ({"way": "peft"}, "way = 'peft': one of full, lora, bottleneck is needed"),
+        ({"place": "everywhere"}, "place = 'everywhere': one of all linear, image tower"),
+        ({"goal": "tokens", "way": "full"}, "rate = 0: tokens and full have none of their own"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(few, wrong, said):
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
+        replace(few, **wrong)
+
+
 def test_every_variant_of_both_goals_is_planned_for_every_seed():
     for goal, variants in GOALS.items():
         found = list(plans(goal, "scenes", 3))
@@ -45,7 +61,7 @@ def test_every_variant_of_both_goals_is_planned_for_every_seed():
 )
 def test_a_place_is_where_its_name_says(place, towers, kinds):
     ours = clip.load("clip-scenes-0")
-    prepared(ours, Plan("scenes", 0, "tokens", place=place))
+    prepared(ours, Plan("scenes", 0, "tokens", 1, place=place))
     names = [name for name, _ in adapters(ours.model)]
     assert {name.partition("_")[0] for name in names} == towers
     assert {name.rpartition(".")[2] for name in names} == kinds
@@ -54,7 +70,7 @@ def test_a_place_is_where_its_name_says(place, towers, kinds):
 def test_all_linear_layers_are_all():
     ours = clip.load("clip-scenes-0")
     linear = sum(type(layer) is torch.nn.Linear for layer in ours.model.modules())
-    prepared(ours, Plan("scenes", 0, "tokens"))
+    prepared(ours, Plan("scenes", 0, "tokens", 1))
     assert len(list(adapters(ours.model))) == linear
 
 
@@ -71,7 +87,7 @@ def test_new_words_learn_whatever_else_does(few):
 def test_a_start_from_zero_or_from_singular_values_leaves_the_answers(few):
     for init in ("zero", "svd"):
         untouched, ours = clip.load("clip-scenes-0"), clip.load("clip-scenes-0")
-        prepared(ours, replace(few, goal="tokens", init=init))
+        prepared(ours, replace(few, goal="tokens", init=init, rate=1e-3))
         texts = ["a red disc.", "a blue star."]
         with torch.inference_mode():
             torch.testing.assert_close(ours.text_features(texts), untouched.text_features(texts), atol=1e-4, rtol=1e-4)
@@ -159,6 +175,7 @@ def test_a_step_costs_what_learns(few):
 def test_adapters_of_the_first_seed_are_kept_and_answer_as_they_did(few, monkeypatch, tmp_path):
     monkeypatch.setattr(adaptations, "STEPS", {"tokens": 2})
     plan = replace(few, goal="tokens", method="norm", keep=0.5)
+    assert [replace(plan, **other).adapter for other in ({"seed": 1}, {"keep": 1.0}, {"trial": True})] == [None] * 3
     found = adapted(plan)
     (folder,) = tmp_path.iterdir()
     assert folder.name == "lora-scenes-norm-0.5"

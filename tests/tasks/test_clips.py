@@ -106,3 +106,10 @@ def test_a_checkpoint_is_as_good_as_it_says():
     model = clip.load("clip-scenes-0")
     data = clips.held_out("scenes").first(400)
     assert abs(zero_shot.accuracy(model, data) - model.model.config.trained["accuracy"]) < 0.04
+
+
+@pytest.mark.parametrize(("count", "batch", "said"), [(12, 0, "batch = 0"), (0, 4, "images = 0")])
+def test_losses_of_nothing_are_refused(count, batch, said):
+    batches = clips.losses(small.clip(), small.scenes().first(count), torch.Generator(), batch)
+    with pytest.raises(ValueError, match=f"{said}: at least 1 is needed"):
+        next(batches)

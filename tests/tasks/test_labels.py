@@ -1,6 +1,7 @@
 """New label sets: what they ask for is on the image, and the new words reach the text tower."""
 
 import clips as small
+import pytest
 import torch
 
 from lib.tasks import labels
@@ -58,3 +59,9 @@ def test_one_generator_gives_the_new_words_one_vector():
         rows.append(model.model.text_model.embeddings.token_embedding.weight[-2:].detach())
     assert torch.equal(rows[0], rows[1])
     assert not torch.equal(rows[0], rows[2])
+
+
+@pytest.mark.parametrize("words", [(), "cyan"])
+def test_no_words_are_refused(words):
+    with pytest.raises(ValueError, match="a tuple of at least one is needed"):
+        labels.learn_words(small.clip(), words, drawn())
