@@ -4,11 +4,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lib.models.shapes import check_shape
 
-def low_rank(matrix: Float[Tensor, "M N"], rank: int) -> tuple[Float[Tensor, "M R"], Float[Tensor, "R N"]]:
+
+def low_rank(
+    matrix: Float[Tensor, "rows columns"], rank: int
+) -> tuple[Float[Tensor, "rows R"], Float[Tensor, "R columns"]]:
     """Left and right: their product's squared error is the sum of the dropped squared singular values.
 
-    rank   1 <= rank <= min(M, N)
+    rank     1 <= rank <= min(rows, columns)
+    raises   ValueError, quoting it, for another rank, for what is no matrix, and for one that is not finite
     """
+    check_shape("matrix", matrix, "rows", "columns")
+    if not 1 <= rank <= min(matrix.shape):
+        raise ValueError(f"rank = {rank}: 1 to {min(matrix.shape)} is possible in a matrix of {tuple(matrix.shape)}")
+    if not matrix.isfinite().all():
+        raise ValueError("matrix: all of it must be finite")
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
     return (left * values)[:, :rank], right[:rank]

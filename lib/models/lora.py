@@ -16,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.models.shapes import check_kind
+
 Init = Literal["zero", "svd"]
 SHOWN = 4  # names that a message lists
 
@@ -123,16 +125,17 @@ def add_lora(
     generator   of A, on the CPU; torch's own where left out
     returns     names of the layers, in the model's order
     raises      ValueError, and changes nothing, for a value out of range, for a pattern that matches no layer or one
-                that is not linear, naming near ones, and for a layer that has an adapter
+                that is not linear, naming near ones, and for a layer that has an adapter; TypeError for targets that
+                are no text
     """
-    if not 0 < alpha < math.inf:
-        raise ValueError(f"alpha = {alpha}: a finite number above 0 is needed")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout = {dropout}: at least 0 and less than 1 is needed")
     if init not in get_args(Init):
         raise ValueError(f"init = {init!r}: one of {', '.join(get_args(Init))} is needed")
     found = matching(model, targets)
     check_rank(found, rank)
+    if not 0 < alpha < math.inf:
+        raise ValueError(f"alpha = {alpha}: a finite number above 0 is needed")
     if init == "svd":
         for name, layer in found.items():
             if not layer.weight.isfinite().all():
@@ -196,8 +199,9 @@ def trainable_report(model: nn.Module) -> Trainable:
 def matching(model: nn.Module, targets: str) -> dict[str, nn.Linear]:
     """Linear layers whose full name matches a regular expression, in the model's order.
 
-    raises   ValueError, as `add_lora` says
+    raises   ValueError, as `add_lora` says; TypeError for what is no expression, such as a list of names
     """
+    check_kind("targets", targets, str)
     try:
         pattern = re.compile(targets)
     except re.error as error:
@@ -224,7 +228,7 @@ def check_rank(layers: Mapping[str, nn.Linear], rank: int) -> None:
         most = min(layer.weight.shape)
         if rank not in range(1, most + 1):
             said = f"a whole number from 1 to {most} is possible in {name}, of shape {tuple(layer.weight.shape)}"
-            raise ValueError(f"rank = {rank}: {said}")
+            raise ValueError(f"rank = {rank!r}: {said}")
 
 
 def _near(name: str, known: list[str]) -> str:

@@ -211,8 +211,10 @@ def reduce_tokens(
     summary         patches that are left out, by a choice of a fixed number, leave their mean behind as a token
     seed            of the random choice
     raises          ValueError, quoting it, for an unknown method, for a value out of range, and for what asks a class
-                    token of a tower that has none; TypeError for a model of other parts
+                    token of a tower that has none; TypeError for a model of other parts, and for a reduced one
     """
+    if isinstance(model, Reduced | SeedPruning):
+        raise TypeError(f"{type(model).__name__}: reduced already; `.model` is the tower that it was made of")
     tower = Tower.of(model)
     if method not in METHODS:
         raise ValueError(f"method = {method!r}: one of {', '.join(METHODS)} is needed")

@@ -103,6 +103,9 @@ class Plan:
         for name, known in (("goal", GOALS), ("way", WAYS), ("place", PLACES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} = {getattr(self, name)!r}: one of {', '.join(known)} is needed")
+        for name, least in (("seed", 0), ("steps", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} = {getattr(self, name)}: at least {least} is needed")
         if not self.rate and self.kind not in RATES:
             raise ValueError(f"rate = 0: {' and '.join(self.kind)} have none of their own")
 

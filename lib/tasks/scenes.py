@@ -83,9 +83,9 @@ def scenes(count: int, generator: torch.Generator, side: int = 64, colours: Colo
     """Draw scenes: class, place, size, angle and background at random, every second background cluttered on average.
 
     colours   of the objects
-    raises   ValueError, quoting it, for a count below 1 and for fewer than 16 pixels a side
+    raises    ValueError, quoting it, for a count below 1, for fewer than 16 pixels a side, and for no colours
     """
-    for name, value, least in (("count", count, 1), ("side", side, 16)):
+    for name, value, least in (("count", count, 1), ("side", side, 16), ("colours", len(colours), 1)):
         if value < least:
             raise ValueError(f"{name} = {value}: at least {least} is needed")
 

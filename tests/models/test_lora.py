@@ -213,6 +213,12 @@ def test_a_linear_layer_that_is_used_without_being_called_is_refused():
         add_lora(model, "out_proj", 2, 4.0)
 
 
+@pytest.mark.parametrize("targets", [None, ["0", "2"]])
+def test_targets_are_one_expression(targets):
+    with refused(f"targets is of type {type(targets).__name__}: a str is needed", TypeError):
+        add_lora(net(), targets, 3, 6.0)
+
+
 def test_an_adapter_on_an_adapter_is_refused():
     model = net()
     add_lora(model, "0", 3, 6.0)

@@ -220,3 +220,11 @@ def test_images_of_another_size_need_interpolated_positions():
         reduce_tokens(tower(), "seed", 0.5)(images(side=48))
     with pytest.raises(ValueError, match=r"Input image size \(48\*48\) doesn't match model"):
         reduce_tokens(tower(), "norm", 0.5)(images(side=48))
+
+
+@pytest.mark.parametrize("method", ["seed", "norm"])
+def test_a_tower_that_is_reduced_already_is_refused(method):
+    once = reduce_tokens(tower(), method, 0.5)
+    with refused(f"{type(once).__name__}: reduced already; `.model` is the tower", TypeError):
+        reduce_tokens(once, "norm", 0.5)
+    assert reduce_tokens(once.model, "norm", 0.5)

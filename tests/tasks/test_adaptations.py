@@ -33,6 +33,8 @@ def few(monkeypatch, tmp_path):
         ({"goal": "label"}, "goal = 'label': one of labels, tokens is needed"),
         ({"way": "peft"}, "way = 'peft': one of full, lora, bottleneck is needed"),
         ({"place": "everywhere"}, "place = 'everywhere': one of all linear, image tower"),
+        ({"seed": -1}, "seed = -1: at least 0 is needed"),
+        ({"steps": 0}, "steps = 0: at least 1 is needed"),
         ({"goal": "tokens", "way": "full"}, "rate = 0: tokens and full have none of their own"),
     ],
 )

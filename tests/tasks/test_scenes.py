@@ -75,3 +75,8 @@ def test_every_class_comes_up_and_every_pixel_is_a_colour():
 def test_a_size_out_of_range_is_quoted(options, message):
     with pytest.raises(ValueError, match=message):
         scenes(options[0], torch.Generator(), options[1])
+
+
+def test_no_colours_are_refused():
+    with pytest.raises(ValueError, match="colours = 0: at least 1 is needed"):
+        scenes(2, torch.Generator(), colours={})
