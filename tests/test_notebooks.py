@@ -19,6 +19,7 @@ NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
 MODELS = {
     "clip_vtp": parameters.ClipVtp,
     "kernel_distillation": parameters.KernelDistillation,
+    "lora": parameters.Lora,
     "mrss": parameters.Mrss,
     "ssm_background": parameters.SsmBackground,
 }

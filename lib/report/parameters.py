@@ -115,17 +115,15 @@ class KernelDistillation(Trained):
         return order
 
 
-class ClipVtp(Trained):
-    """The chapter on CLIP's visual tokens."""
+class Clips(Trained):
+    """What the chapters on CLIP share."""
 
-    dtype: Literal["float32", "bfloat16"] = Field(description="'float32' or 'bfloat16'")
     keep: float = Field(gt=0, le=1, description="a share of tokens, more than 0, at most 1")
     method: Literal[*REDUCTIONS] = Field(description=", ".join(map(repr, REDUCTIONS)))
     model: str = Field(min_length=1, description="'auto', a checkpoint of ours, a folder, or a name of the hub")
     dataset: str = Field(min_length=1, description="'scenes', 'cifar10', or a folder with its parquet files")
     images: int = Field(ge=8, description="a number of images, a whole number, at least 8")
     timed: str = Field(min_length=1, description="a model of known sizes, as lib.models.clip.shipped lists them")
-    side: int = Field(ge=32, multiple_of=16, description="pixels of the largest image, a multiple of 16, at least 32")
     batch: int = Field(ge=1, description="a number of images, a whole number, at least 1")
     task: Literal["scenes", "cifar10", "all"] = Field(description="'scenes', 'cifar10' or 'all'")
 
@@ -138,6 +136,29 @@ class ClipVtp(Trained):
     def source(self) -> str:
         """Of CIFAR-10, where it is asked for: the hub's name, or a folder."""
         return "uoft-cs/cifar10" if self.dataset in ("scenes", "cifar10") else self.dataset
+
+
+class ClipVtp(Clips):
+    """The chapter on CLIP's visual tokens."""
+
+    dtype: Literal["float32", "bfloat16"] = Field(description="'float32' or 'bfloat16'")
+    side: int = Field(ge=32, multiple_of=16, description="pixels of the largest image, a multiple of 16, at least 32")
+
+
+class Lora(Clips):
+    """The chapter on low-rank adaptation."""
+
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(description="'float32', 'bfloat16' or 'float16'")
+    rank: int = Field(ge=1, description="a whole number, at least 1")
+    targets: str = Field(min_length=1, description="a regular expression for whole names of linear layers")
+    learning: int = Field(ge=1, description="a number of training steps, a whole number, at least 1")
+    rate: float = Field(gt=0, le=1, description="a learning rate, more than 0, at most 1")
+    accumulate: int = Field(ge=1, description="a number of batches in a step, a whole number, at least 1")
+    goal: Literal["labels", "tokens", "all"] = Field(description="'labels', 'tokens' or 'all'")
+
+    @property
+    def goals(self) -> tuple[str, ...]:
+        return ("labels", "tokens") if self.goal == "all" else (self.goal,)
 
 
 class SsmBackground(Parameters):

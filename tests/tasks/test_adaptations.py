@@ -10,6 +10,7 @@ from lib.models import clip
 from lib.models.lora import adapters
 from lib.models.lora_files import load_lora
 from lib.models.vtp import reduce_tokens
+from lib.paths import CHECKPOINTS
 from lib.tasks import adaptations, zero_shot
 from lib.tasks.adaptations import GOALS, Plan, adapted, data_of, plans, prepared, trained
 
@@ -185,3 +186,9 @@ def test_adapters_of_the_first_seed_are_kept_and_answer_as_they_did(few, monkeyp
     seen = ours.seeing_with(reduce_tokens(ours.model.vision_model, "norm", 0.5, class_row_only=True))
     load_lora(ours.model, folder)
     assert zero_shot.accuracy(seen, data_of(plan)[1]) == found["accuracy"]
+
+
+@pytest.mark.parametrize("folder", sorted(CHECKPOINTS.glob("lora-*")), ids=lambda folder: folder.name)
+def test_adapters_that_are_shipped_fit_their_checkpoint(folder):
+    _, task, _, _ = folder.name.split("-")
+    assert load_lora(clip.load(f"clip-{task}-0").model, folder)
