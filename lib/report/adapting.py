@@ -96,23 +96,19 @@ def last_losses(records: Iterable[Record]) -> dict[tuple[str, str], float]:
 
 
 def labels_table(frame: pd.DataFrame, differences: pd.DataFrame, caption: str) -> Markdown:
-    """What learns, what its optimiser keeps, and accuracies [%] with differences to full fine-tuning [points], by task.
+    """What learns, and accuracies [%] with differences to full fine-tuning [points], by task.
 
     frame         of `summary`, with `accuracy`
     differences   of `lib.report.accuracy.compared`, to full fine-tuning
     """
     variants = list(frame["variant"].unique())
     one = frame.drop_duplicates("variant").set_index("variant").loc[variants]
-    columns = {"what learns": variants, "of the weights [%]": [f"{100 * share:.1f}" for share in one["share"]]}
-    whole = one["optimiser_bytes"].max()
-    columns["optimiser's state"] = [
-        f"1 / {whole / size:.0f}" if size < whole else "1" for size in one["optimiser_bytes"]
-    ]
+    columns = {"what learns": variants, "weights [%]": [f"{100 * share:.1f}" for share in one["share"]]}
     for task in frame["task"].unique():
         rows = frame[frame["task"] == task].set_index("variant").loc[variants]
         columns[f"{NAMES[task]} [%]"] = [percent(row, "accuracy") for row in rows.itertuples()]
         rows = differences[differences["task"] == task].set_index("variant").loc[variants]
-        columns[f"{NAMES[task]}: − full [points]"] = [
+        columns[f"{NAMES[task]}, gain [points]"] = [
             "–" if row.Index == FULL else prose.points(row) for row in rows.itertuples()
         ]
     return table(columns, caption)
@@ -147,13 +143,14 @@ def cost_table(frame: pd.DataFrame, caption: str) -> Markdown:
             "what learns": list(frame["variant"]),
             "weights": [f"{count:,.0f}" for count in frame["trainable"]],
             "gradients": [units.binary(size) for size in frame["gradient_bytes"]],
-            "optimiser": [units.binary(size) for size in frame["optimiser_bytes"]],
-            "of full": [f"1 / {base['optimiser_bytes'] / size:.0f}" for size in frame["optimiser_bytes"]],
+            "optimiser, full / its": [
+                f"{units.binary(size)}, {base['optimiser_bytes'] / size:.0f}" for size in frame["optimiser_bytes"]
+            ],
             "step / full": [
                 f"{row.latency_ratio:.2f} ({row.latency_ratio_low:.2f} – {row.latency_ratio_high:.2f})"
                 for row in frame.itertuples()
             ],
-            "peak memory / full": [f"{ratio:.2f}" for ratio in frame["memory_ratio"]],
+            "memory / full": [f"{ratio:.2f}" for ratio in frame["memory_ratio"]],
         },
         caption,
     )
