@@ -143,8 +143,8 @@ def cost_table(frame: pd.DataFrame, caption: str) -> Markdown:
             "what learns": list(frame["variant"]),
             "weights": [f"{count:,.0f}" for count in frame["trainable"]],
             "gradients": [units.binary(size) for size in frame["gradient_bytes"]],
-            "optimiser, full / its": [
-                f"{units.binary(size)}, {base['optimiser_bytes'] / size:.0f}" for size in frame["optimiser_bytes"]
+            "optimiser (of full)": [
+                f"{units.binary(size)} (1 / {base['optimiser_bytes'] / size:.0f})" for size in frame["optimiser_bytes"]
             ],
             "step / full": [
                 f"{row.latency_ratio:.2f} ({row.latency_ratio_low:.2f} – {row.latency_ratio_high:.2f})"
