@@ -105,7 +105,7 @@ def test_a_steps_costs_are_shown_over_those_of_a_full_one():
         }
     )
     last = adapting.cost_table(costs, "Table 1. T").data.splitlines()[-1]
-    assert "80.0 B, 100 |" in last
+    assert "80.0 B (1 / 100) |" in last
     assert "0.70 (0.60 – 0.80)" in last
 
 
