@@ -9,6 +9,7 @@ from lib.report.parameters import MARK
 
 ORDER = ("abstract", "parameters", "setup")
 ENDING = ["## What we could not show", "## Exercises", "## References"]
+SOURCE = re.compile(r"recorded|this run|live|seed report", re.IGNORECASE)
 DECIMAL = re.compile(r"(?<![\w./-])\d+[.,]\d+")
 
 
@@ -95,6 +96,15 @@ def numbers(notebook: NotebookNode) -> list[str]:
     return found
 
 
+def provenance(notebook: NotebookNode) -> list[str]:
+    """Every caption tells where its numbers come from: recorded, of this run, or the seed report's own."""
+    texts = [cell.source for cell in cells(notebook, "code")]
+    captions = [
+        text for source in texts for text in re.findall(r'"((?:Figure|Table) \d+.*?)"\s*[,)\n]', source, re.DOTALL)
+    ]
+    return [f"no source is told in {text[:60]!r}" for text in captions if not SOURCE.search(text)]
+
+
 def links(notebook: NotebookNode, bibliography: str) -> list[str]:
     """Every paper linked in a chapter stands in references.bib."""
     text = "\n".join(cell.source for cell in cells(notebook, "markdown"))
@@ -105,4 +115,4 @@ def links(notebook: NotebookNode, bibliography: str) -> list[str]:
     ]
 
 
-CHECKS = (outputs, definitions, skeleton, parameter_cell, typed_decimals, figures, numbers)
+CHECKS = (outputs, definitions, skeleton, parameter_cell, typed_decimals, figures, numbers, provenance)

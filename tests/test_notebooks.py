@@ -17,6 +17,7 @@ from lib.report import parameters
 
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
 MODELS = {
+    "claims": parameters.Verdicts,
     "clip_vtp": parameters.ClipVtp,
     "kernel_distillation": parameters.KernelDistillation,
     "lora": parameters.Lora,
@@ -141,6 +142,7 @@ BROKEN = {
     "parameter_cell": lambda nb: nb.cells[2].update(source="# Parameters\nr: int = 4  # a factor (>= 1)"),
     "typed_decimals": lambda nb: nb.cells[5].update(source="It is 1.52 times faster."),
     "numbers": lambda nb: nb.cells[4].update(source='caption("Figure 7. Late")'),
+    "provenance": lambda nb: nb.cells[4].update(source='caption("Table 9. Figures of nowhere")'),
     "figures": lambda nb: nb.cells[4].update(source="plt.subplots()"),
 }
 

@@ -23,7 +23,6 @@ def low_rank_stores_little(ranks: pd.DataFrame, stored: Mapping[str, float]) -> 
     found = [f"{row.needed} of {row.full} ({row.bank})" for row in ranks.itertuples()]
     return Verdict(
         "A11",
-        "A low rank keeps r / L of the parameters, with an error below 1 % (5.2)",
         f"Rank needed for 1 %: {units.listed(found)}. Storage in the seed's layout at one rank: "
         f"{100 * stored['claimed']:.1f} % claimed, {100 * stored['counted']:.1f} % counted.",
         CONTRADICTED if fails else REPRODUCED if holds and exact else CORRECTED,
@@ -38,7 +37,6 @@ def low_rank_is_faster(ratios: pd.DataFrame) -> Verdict:
     holds, fails = (ratios["latency_ratio_high"] < 1).any(), (ratios["latency_ratio_low"] >= 1).all()
     return Verdict(
         "A12",
-        "A low-rank kernel is faster in inference (5.2)",
         f"Convolving with the basis kernels takes {extent(ratios['latency_ratio'])} the time of one convolution with "
         "the whole kernel's spectrum, over all lengths and ranks.",
         decide(holds, fails),

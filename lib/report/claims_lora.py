@@ -19,7 +19,6 @@ def bottleneck_is_lora(starts: Mapping[str, float]) -> Verdict:
     middle = (untouched + starts["chance"]) / 2
     return Verdict(
         "B10",
-        "B(A(z)) in the place of a projection is low-rank adaptation (B, 4.2)",
         f"Accuracy before the first step: {units.share(untouched)} untouched, {units.share(starts['LoRA'])} with LoRA, "
         f"{units.share(bottleneck)} with the pseudocode, {units.share(starts['chance'])} by chance. It has no frozen "
         "weight beside it, no scale and no start from zero.",
@@ -35,7 +34,7 @@ def keeps_alignment(differences: pd.DataFrame, shares: Mapping[str, float]) -> V
     """
     rows = {variant: group for variant, group in differences.groupby("variant")}
     if not {"LoRA", "bottleneck"} <= set(rows):
-        return Verdict("B11", CLAIM, "No trainings are recorded.", UNSUPPORTED)
+        return Verdict("B11", "No trainings are recorded.", UNSUPPORTED)
     kept = {variant: (group["difference_high"] >= 0).all() for variant, group in rows.items()}
     lost = {variant: (group["difference_high"] < 0).all() for variant, group in rows.items()}
     found = [
@@ -52,7 +51,4 @@ def keeps_alignment(differences: pd.DataFrame, shares: Mapping[str, float]) -> V
         if lost["LoRA"]
         else UNSUPPORTED
     )
-    return Verdict("B11", CLAIM, f"Points over full fine-tuning, on new labels. {'; '.join(found)}.", verdict)
-
-
-CLAIM = "Low-rank matrices keep the alignment with far fewer parameters (B, 4.2)"
+    return Verdict("B11", f"Points over full fine-tuning, on new labels. {'; '.join(found)}.", verdict)

@@ -24,7 +24,6 @@ def latency_falls(dual: pd.DataFrame, matched: pd.DataFrame) -> Verdict:
     corrected = not holds and (matched["latency_ratio_high"] < 1).any()
     return Verdict(
         "A1",
-        "MRSS lowers latency",
         f"As wide as the baseline, the dual branch takes {extent(dual['latency_ratio'])} its time, over all lengths, "
         f"widths and passes; with as many weights, and so narrower, {extent(matched['latency_ratio'])}.",
         CORRECTED if corrected else decide(holds, fails),
@@ -37,7 +36,6 @@ def runtime_is_sublinear(slopes: pd.DataFrame) -> Verdict:
     found = [f"{row.slope:.2f} {units.interval(row.low, row.high)} on {row.machine}" for row in slopes.itertuples()]
     return Verdict(
         "A2",
-        "Runtime grows sublinearly with length",
         f"Its forward pass grows with length to the power {units.listed(found)}. One is linear.",
         decide(holds, fails),
     )
@@ -48,7 +46,6 @@ def cost_below_twice(dual: pd.DataFrame) -> Verdict:
     worst = max(dual["latency_ratio"].max(), dual["flops_ratio"].max())
     return Verdict(
         "A3",
-        "The dual branch costs less than twice the baseline",
         f"Latency {extent(dual['latency_ratio'])}, operations {extent(dual['flops_ratio'].dropna())} the baseline's.",
         REPRODUCED if worst < 2 else CONTRADICTED,
     )
@@ -64,7 +61,6 @@ def memory_falls(factors: pd.DataFrame) -> Verdict:
     path = ", ".join(f"r = {row.factor}: {units.times(row.memory_ratio)}" for row in named.itertuples())
     return Verdict(
         "A4",
-        "Peak memory falls as the factor grows",
         f"Forward pass, over the baseline's: {path}.",
         max(found, key=[REPRODUCED, CORRECTED, CONTRADICTED].index),
     )
@@ -78,7 +74,6 @@ def operations_match(predicted: Mapping[str, float], counted: Mapping[str, float
     off = max(abs(counted[name] / predicted[name] - 1) for name in predicted)
     return Verdict(
         "A5",
-        "Operations follow (1 + 1/r) and the gate",
         f"Predicted from the baseline's count, counted on the real blocks: at most {units.share(off)} apart.",
         REPRODUCED if off < 0.01 else CORRECTED if off < 0.1 else CONTRADICTED,
     )
@@ -91,7 +86,6 @@ def gate_learns(blind: list[str]) -> Verdict:
     """
     return Verdict(
         "A6",
-        "A learned gate fuses two learned branches",
         f"No gradient reaches {', '.join(blind)}." if blind else "A gradient reaches every weight of both branches.",
         CONTRADICTED if blind else REPRODUCED,
     )
@@ -107,8 +101,30 @@ def fidelity_is_kept(compared: pd.DataFrame) -> Verdict:
     found = [f"{row.task} {points(row)}" for row in compared.itertuples()]
     return Verdict(
         "A7",
-        "Representational fidelity is maintained",
         f"With as many weights, points of accuracy over the baseline's, {compared['seeds'].min()} seeds, "
         f"95 % intervals: {'; '.join(found)}.",
         decide(holds, fails),
+    )
+
+
+def proxy_stands_for_it(proxy: pd.DataFrame, dual: pd.DataFrame) -> Verdict:
+    """A14: at every factor of both, do the quartiles of the latency ratio overlap, or at none?
+
+    proxy, dual   columns factor, latency_ratio with _low and _high: over the proxy's baseline, over the real scan's
+    raises        ValueError where they have no factor in common
+    """
+    rows = proxy.dropna(subset="factor").merge(dual.dropna(subset="factor"), on=["machine", "factor"])
+    if rows.empty:
+        raise ValueError("no factor was recorded for both the proxy and the scan")
+    apart = (rows["latency_ratio_low_x"] > rows["latency_ratio_high_y"]) | (
+        rows["latency_ratio_low_y"] > rows["latency_ratio_high_x"]
+    )
+    found = [
+        f"r = {row.factor}: {units.times(row.latency_ratio_x)} and {units.times(row.latency_ratio_y)}"
+        for row in rows.itertuples()
+    ]
+    return Verdict(
+        "A14",
+        f"Latency over the baseline's, of the proxy and of the same form on the real scan: {'; '.join(found)}.",
+        decide(not apart.any(), apart.all()),
     )

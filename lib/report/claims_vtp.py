@@ -28,7 +28,6 @@ def tokens_per_image(counts: Mapping[int, int]) -> Verdict:
     found = [f"{count:,} at {side}" for side, count in sorted(counts.items())]
     return Verdict(
         "B1",
-        "CLIP's encoder processes roughly 50 × 50 = 2,500 visual tokens (B, 3)",
         f"Patches of ViT-B/16, by pixels a side: {units.listed(found)}. The class token makes one more.",
         REPRODUCED if any(abs(count / TOKENS - 1) <= 0.1 for count in counts.values()) else CONTRADICTED,
     )
@@ -46,7 +45,6 @@ def attention_is_the_bottleneck(parts: pd.DataFrame) -> Verdict:
     found = [f"{units.share(shares.at[side, 'attention'])} at {side}" for side in told]
     return Verdict(
         "B2",
-        "Quadratic attention is the bottleneck of the encoder (B, 3 and 6.3)",
         f"Of the operations, attention between tokens, the quadratic part, takes {units.listed(found)} pixels a side.",
         REPRODUCED if largest.all() else CORRECTED if largest.any() else CONTRADICTED,
     )
@@ -60,7 +58,6 @@ def latency_is_quadratic(slopes: pd.DataFrame) -> Verdict:
     found = [f"{row.slope:.2f} {units.interval(row.low, row.high)} on {row.machine}" for row in slopes.itertuples()]
     return Verdict(
         "B3",
-        "Near-linear latency confirms attention's O(n²) (B, 6.4)",
         f"Latency grows with the number of tokens to the power {units.listed(found)}, with 95 % intervals. "
         "One is linear, two is quadratic.",
         decide((slopes["low"] > HALFWAY).all(), (slopes["high"] < HALFWAY).all()),
@@ -79,11 +76,26 @@ def latency_at_half(seed: pd.DataFrame, recorded: pd.DataFrame) -> Verdict:
     ours = _some(recorded[recorded["keep"] == 0.5], "keep 0.5")
     return Verdict(
         "B4",
-        "Half the tokens: latency −43 %, throughput +70 % (B, 6.3)",
         f"The seed's table: latency {units.change(latency)}, throughput {units.change(throughput)}; its conclusion "
         f"says 40 % and 75 %. Recorded latency: {per_machine(ours, 'latency_ratio')} the untouched encoder's, with "
         f"{extent(ours['flops_ratio'])} its operations.",
         decide((ours["latency_ratio"] <= latency).all(), (ours["latency_ratio_low"] > latency).all()),
+    )
+
+
+def memory_at_half(seed: pd.DataFrame, recorded: pd.DataFrame) -> Verdict:
+    """B12: with half the patches, does peak memory fall at least as far as in the seed's table, on every machine?
+
+    seed, recorded   as for B4, with memory_ratio
+    """
+    base, half = frames.only(seed, variant="baseline"), frames.only(seed, variant="vtp", keep=0.5)
+    theirs = half["memory_bytes"] / base["memory_bytes"]
+    ours = _some(recorded[recorded["keep"] == 0.5], "keep 0.5")
+    return Verdict(
+        "B12",
+        f"The seed's table: {units.change(theirs)}, weights included. Recorded: {extent(ours['memory_ratio'])} the "
+        "untouched encoder's, of what a pass holds beside the weights.",
+        decide((ours["memory_ratio"] <= theirs).all(), (ours["memory_ratio"] >= 1).all()),
     )
 
 
@@ -102,7 +114,6 @@ def accuracy_is_kept(frame: pd.DataFrame, alike: Mapping[str, bool]) -> Verdict:
     read = [f"{'equal' if same else 'not equal'} at the {token} token" for token, same in alike.items()]
     return Verdict(
         "B5",
-        "Accuracy loss is negligible (B, 7.1), at least from keep 0.7 up (B, 4.1)",
         f"Points of accuracy over the untouched model's, with 95 % intervals. The seed's code: {told[0]}. "
         f"With class token, positions and norms: {told[1]}. The prompts' features are {units.listed(read)}."
         + (" Read at the start token, as in the seed's code, every accuracy is chance." if alike["start"] else ""),
@@ -121,7 +132,6 @@ def norm_tells_importance(frame: pd.DataFrame) -> Verdict:
     worse = [task for task, group in below.groupby("task", sort=False) if (group["difference_high"] < 0).all()]
     return Verdict(
         "B6",
-        "Tokens of large L2 norm are the important ones (B, 4.1)",
         f"Points of accuracy over patches drawn at random, with 95 % intervals: {_by_task_and_keep(rows)}."
         + (f" From keep 0.7 down the norm is worse than random on {units.listed(worse)}." if worse else ""),
         decide((rows["difference_low"] > 0).all(), bool(worse)),
@@ -138,7 +148,6 @@ def summary_keeps_context(frame: pd.DataFrame) -> Verdict:
     helped = rows["difference_low"] > 0
     return Verdict(
         "B7",
-        "A learnable summary token preserves the context of what was dropped (B, 4.1)",
         f"The mean of the dropped patches as one more token changes accuracy by "
         f"{extent_of_points(rows['difference'])} points, over all tasks and shares. "
         "The seed's is a plain mean too, of all patches, and not learned.",
@@ -155,7 +164,6 @@ def works_as_written(cosines: Mapping[str, float], neighbour: float) -> Verdict:
     holds = cosines["as written"] > SAME and neighbour < 1e-3
     return Verdict(
         "B8",
-        "Plug and play: works on a pretrained CLIP without retraining (B, 4.1 and 7.2)",
         f"With all patches kept, cosine of its features with the untouched model's: {_cosine(cosines['as written'])} "
         f"as written, {_cosine(cosines['mended'])} with all defects mended. With the axes of section 5.3, another "
         f"image of the batch changes an image's features by up to {units.tiny(neighbour)} of their norm.",
@@ -173,7 +181,6 @@ def cosine_of_features(sides: Mapping[str, float]) -> Verdict:
     both, one, half = (sides[name] for name in names)
     return Verdict(
         "B9",
-        f"Pruned features have a cosine of {COSINE} with unpruned ones at keep 0.5 (a later notebook)",
         f"There one side alone passed the last layer norm. Compared so, all patches give {_cosine(one)}; with the "
         f"norm on both sides they give {_cosine(both)}, and half of them {_cosine(half)}.",
         decide(abs(half - COSINE) <= 0.05, one < 0.99),

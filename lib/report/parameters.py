@@ -174,6 +174,10 @@ class SsmBackground(Parameters):
     steps: int = Field(ge=1, description="a number of training steps, a whole number, at least 1")
 
 
+class Verdicts(Parameters):
+    """The chapter on the verdict, which times nothing."""
+
+
 Chosen = TypeVar("Chosen", bound=Parameters)
 
 

@@ -1,121 +1,85 @@
-"""Verdicts follow the numbers: each is made to come out both ways."""
+"""The file of claims, and the way from a claim to its verdict."""
 
-import pandas as pd
+import json
+import re
+import shutil
+
 import pytest
+import yaml
 
-from lib.report import claims, frames
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
-
-
-@pytest.fixture
-def seed():
-    return frames.seed_mrss()
+from lib.paths import BOOK, RUNS, SEED
+from lib.report import checks, claims
+from lib.report.claims import CONTRADICTED, NOT_TESTABLE, REPRODUCED, VERDICTS, Verdict
+from lib.report.evidence import Evidence
 
 
-def recorded(low, middle, high):
-    return pd.DataFrame(
-        {
-            "machine": "M",
-            "factor": pd.array([1, 2], dtype="Int64"),
-            "latency_ratio": [3.0, middle],
-            "latency_ratio_low": [3.0, low],
-            "latency_ratio_high": [3.0, high],
-            "memory_ratio": [1.7, 1.6],
-        }
-    )
+def test_every_claim_says_what_decides_it_and_where_more_is_told():
+    found = claims.claims()
+    assert list(found) == sorted(found, key=lambda one: (one[0], int(one[1:])))
+    for claim in found.values():
+        assert set(claim.checks) <= set(checks.CHECKS)
+        assert (BOOK / f"{claim.chapter}.ipynb").exists() or claim.chapter == "claims"
 
 
-@pytest.mark.parametrize(
-    ("quartiles", "verdict"),
-    [((0.8, 0.9, 0.95), REPRODUCED), ((1.4, 1.5, 1.6), CONTRADICTED), ((0.9, 1.0, 1.1), UNSUPPORTED)],
-)
-def test_latency_is_judged_by_quartiles_against_the_baseline(seed, quartiles, verdict):
-    assert claims.latency_falls(seed, recorded(*quartiles)).verdict == verdict
+def test_every_check_belongs_to_a_claim():
+    named = {name for claim in claims.claims().values() for name in claim.checks}
+    made = {name for name, one in vars(checks).items() if callable(one) and one.__module__ == checks.__name__}
+    assert made - {"judged", "judge", "Check"} == named
 
 
-def test_the_seeds_gain_is_against_its_own_factor_one(seed):
-    evidence = claims.latency_falls(seed, recorded(1.4, 1.5, 1.6)).evidence
-    assert "−27 % against MRSS r = 1" in evidence
-    assert "+50 % against the baseline" in evidence
+def test_an_id_that_is_there_twice_or_a_claim_of_another_form_is_refused(tmp_path):
+    entries = yaml.safe_load((SEED / "claims.yml").read_text())
+    twice, odd = tmp_path / "twice.yml", tmp_path / "odd.yml"
+    twice.write_text(yaml.safe_dump([entries[0], entries[0]]))
+    with pytest.raises(ValueError, match="A1 is there twice"):
+        claims.claims(twice)
+    odd.write_text(yaml.safe_dump([entries[0] | {"verdict": "reproduced"}]))
+    with pytest.raises(ValueError, match="verdict"):
+        claims.claims(odd)
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "verdict"), [(0.8, 0.9, REPRODUCED), (1.01, 1.1, CONTRADICTED), (0.9, 1.1, UNSUPPORTED)]
-)
-def test_growth_is_judged_by_the_interval_of_the_variant(low, high, verdict):
-    slopes = pd.DataFrame(
-        {"machine": "M", "variant": ["baseline", "r = 4"], "slope": [1, 1], "low": [0.5, low], "high": [0.6, high]}
-    )
-    assert claims.runtime_is_sublinear(slopes).verdict == verdict
+def test_no_verdict_is_written_down():
+    text = (SEED / "claims.yml").read_text()
+    assert not [word for word in VERDICTS if re.search(rf"\b{word}\b", text)]
 
 
-def test_twice_the_baseline_is_judged_by_the_seeds_own_table(seed):
-    assert claims.cost_below_twice(seed, recorded(1, 1, 1)).verdict == CONTRADICTED
-    cheap = seed.assign(latency_ratio=1.5, flops_ratio=1.9)
-    assert claims.cost_below_twice(cheap, recorded(1, 1, 1)).verdict == REPRODUCED
+def test_without_records_and_toys_nothing_is_decided_but_arithmetic(tmp_path):
+    found = checks.judged(Evidence(runs=tmp_path))
+    decided = {one.id for one in found if one.verdict != NOT_TESTABLE}
+    assert decided == {"A13", "R2"}  # of the seed's own tables
+    assert {one.id for one in found} == set(claims.claims())
 
 
-def test_memory_may_fall_always_or_from_two_on_or_not(seed):
-    assert claims.memory_falls(seed, recorded(1, 1, 1)).verdict == CORRECTED
-    assert claims.memory_falls(seed.assign(memory_ratio=[1, 4, 3, 2]), recorded(1, 1, 1)).verdict == REPRODUCED
-    assert claims.memory_falls(seed.assign(memory_ratio=[1, 2, 3, 4]), recorded(1, 1, 1)).verdict == CONTRADICTED
+def test_a_missing_record_is_named_and_a_changed_one_can_change_a_verdict(tmp_path):
+    (machine,) = (path.parent for path in RUNS.glob("*/mrss_proxy.json"))
+    shutil.copytree(machine, tmp_path / machine.name)
+    assert checks.judge(Evidence(runs=tmp_path), "A1", "proxy_latency_falls").verdict == CONTRADICTED
+    place = tmp_path / machine.name / "mrss_proxy.json"
+    record = json.loads(place.read_text())
+    for case in record["cases"]:
+        if case["variant"] != "baseline":
+            case["seconds"] = [taken / 10 for taken in case["seconds"]]
+    place.write_text(json.dumps(record))
+    assert checks.judge(Evidence(runs=tmp_path), "A1", "proxy_latency_falls").verdict == REPRODUCED
+    place.unlink()
+    found = checks.judge(Evidence(runs=tmp_path), "A1", "proxy_latency_falls")
+    assert found.verdict == NOT_TESTABLE
+    assert found.evidence == "No machine has a record of mrss_proxy."
 
 
-def test_operations_match_to_the_printed_digit_or_not(seed):
-    printed = [38_590_000_000, 111_530_000_000, 92_240_000_000, 82_590_000_000]
-    assert claims.operations_match(seed, printed).verdict == REPRODUCED
-    assert claims.operations_match(seed, [printed[0] + 10_000_000, *printed[1:]]).verdict == CONTRADICTED
+def test_checks_of_one_kind_can_be_asked_for():
+    found = checks.judged(Evidence({"weights without gradient": ["a"]}), ["A6"], "scan_")
+    assert [(one.id, one.verdict) for one in found] == [("A6", CONTRADICTED)]
 
 
-def test_a_branch_without_gradient_contradicts_a_learned_gate():
-    blind = claims.gate_learns({1: True, 2: False, 4: False})
-    assert blind.verdict == CONTRADICTED
-    assert "r = 2 and r = 4" in blind.evidence
-    assert claims.gate_learns({1: True, 2: True}).verdict == REPRODUCED
-
-
-def test_fidelity_without_training_is_unsupported():
-    assert claims.fidelity_is_kept(0).verdict == UNSUPPORTED
-
-
-def test_the_table_shows_every_verdict(seed):
-    verdicts = [claims.fidelity_is_kept(0), claims.gate_learns({1: True})]
+def test_the_table_shows_every_verdict():
+    verdicts = [Verdict("A1", "Seen.", CONTRADICTED), Verdict("B4", "Not seen.", NOT_TESTABLE)]
     text = claims.verdict_table(verdicts, "caption").data
-    assert all(verdict.id in text and verdict.verdict in text for verdict in verdicts)
+    assert all(one.id in text and one.verdict in text and one.claim.claim in text for one in verdicts)
 
 
-@pytest.mark.parametrize(
-    ("departure", "verdict"),
-    [
-        ({"fixed": 1e-15, "selective": 0.4}, CONTRADICTED),
-        ({"fixed": 1e-15, "selective": 1e-15}, REPRODUCED),
-        ({"fixed": 0.1, "selective": 0.4}, UNSUPPORTED),  # the control failed
-    ],
-)
-def test_a_convolution_obeys_superposition(departure, verdict):
-    assert claims.trains_as_a_convolution(departure).verdict == verdict
-
-
-@pytest.mark.parametrize(
-    ("quartiles", "operations", "verdict"),
-    [
-        ((0.97, 1.0, 1.03), 1.0, CONTRADICTED),
-        ((0.3, 0.4, 0.5), 1.0, REPRODUCED),
-        ((0.97, 1.0, 1.03), 0.5, REPRODUCED),
-        ((0.8, 0.9, 1.0), 1.0, UNSUPPORTED),
-    ],
-)
-def test_selection_must_save_operations_or_time(quartiles, operations, verdict):
-    gate = pd.DataFrame(
-        [{"machine": "M", "variant": "step closed", "flops_ratio": operations}
-         | dict(zip(("latency_ratio_low", "latency_ratio", "latency_ratio_high"), quartiles, strict=True))]
-    )  # fmt: skip
-    assert claims.selection_saves_compute(gate).verdict == verdict
-
-
-@pytest.mark.parametrize(
-    ("scan", "block", "verdict"), [(1.0, 1.9, CORRECTED), (2.0, 2.0, REPRODUCED), (1.0, 1.1, CONTRADICTED)]
-)
-def test_the_square_of_the_width_is_looked_for_in_scan_and_block(scan, block, verdict):
-    found = claims.cost_is_quadratic_in_width({"scan over D": scan, "scan over N": 1.0, "block over D": block})
-    assert found.verdict == verdict
+def test_evidence_ends_with_its_records_and_its_chapter_where_they_are_known():
+    read, counted = Verdict("A1", "Seen.", CONTRADICTED, ("mrss_proxy",)), Verdict("A13", "Counted.", REPRODUCED)
+    first, second = claims.verdict_table([read, counted], "caption", {"mrss_proxy": "there"}).data.splitlines()[-2:]
+    assert "Seen. From: [mrss_proxy](there). More: [mrss](mrss.ipynb)." in first
+    assert "Counted. From: the seed's tables and this page. More: [mrss](mrss.ipynb)." in second

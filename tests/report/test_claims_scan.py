@@ -88,3 +88,15 @@ def test_accuracy_may_fall_by_a_point(low, high, verdict):
     found = claims_scan.fidelity_is_kept(compared)
     assert found.verdict == verdict
     assert "5 seeds" in found.evidence
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(1.9, REPRODUCED), (1.2, CONTRADICTED)])
+def test_a_proxy_stands_for_the_scan_where_their_ratios_meet(ratio, verdict):
+    def rows(middle):
+        frame = {"machine": "M", "factor": [2, 4], "latency_ratio": middle}
+        return pd.DataFrame(frame | {"latency_ratio_low": middle - 0.1, "latency_ratio_high": middle + 0.1})
+
+    found = claims_scan.proxy_stands_for_it(rows(1.9), rows(ratio))
+    assert found.verdict == verdict
+    with pytest.raises(ValueError, match="no factor"):
+        claims_scan.proxy_stands_for_it(rows(1.9), rows(ratio).assign(factor=3))

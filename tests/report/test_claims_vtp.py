@@ -222,3 +222,11 @@ def test_frames_of_accuracies_are_read_as_they_are_made():
     rows += [{**row, "variant": "L2 norm", "accuracy": row["accuracy"] + 0.7} for row in rows[2:]]
     frame = accuracy.compared(pd.DataFrame(rows), "untouched", ("variant", "keep"))
     assert claims_vtp.accuracy_is_kept(frame, {"start": True, "end": False}).verdict == CORRECTED
+
+
+@pytest.mark.parametrize(("ratio", "verdict"), [(0.5, REPRODUCED), (0.95, UNSUPPORTED), (1.0, CONTRADICTED)])
+def test_memory_at_half_is_held_against_the_seeds_table(ratio, verdict):
+    recorded = pd.DataFrame({"machine": ["M"], "keep": [0.5], "memory_ratio": [ratio]})
+    found = claims_vtp.memory_at_half(pruning.seed_vtp(), recorded)
+    assert found.verdict == verdict
+    assert "−10 %" in found.evidence

@@ -1,0 +1,217 @@
+"""What decides each claim: functions of what is recorded, named in `data/seed/claims.yml`.
+
+Each hands frames to the function that judges them, which tells how (`claims_<subject>.py`).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import pandas as pd
+
+from lib.report import (
+    accuracy,
+    claims_distill,
+    claims_lora,
+    claims_mrss,
+    claims_report,
+    claims_scan,
+    claims_ssm,
+    frames,
+    reproducibility,
+)
+from lib.report import claims_vtp as vtp
+from lib.report.adapting import FULL, USUAL
+from lib.report.claims import NOT_TESTABLE, Verdict, claims
+from lib.report.evidence import Evidence, Missing
+
+Check = Callable[[Evidence], Verdict]
+BOTTLENECK = "seed's bottleneck, rank 8"
+RANK = 16  # at which storage is counted
+
+
+def judged(evidence: Evidence, ids: Iterable[str] | None = None, which: str = "") -> list[Verdict]:
+    """Verdicts on claims, in the order asked for: on all that there are, where none is named.
+
+    which    only checks whose names begin so
+    """
+    chosen = claims().values() if ids is None else [claims()[one] for one in ids]
+    return [judge(evidence, one.id, name) for one in chosen for name in one.checks if name.startswith(which)]
+
+
+def judge(evidence: Evidence, claim: str, check: str) -> Verdict:
+    """One verdict; "not testable here" where a record or a toy is missing that the check needs."""
+    own = evidence.fresh()
+    try:
+        return replace(CHECKS[check](own), records=tuple(own.used))
+    except Missing as error:
+        return Verdict(claim, f"{str(error)[0].upper()}{str(error)[1:]}.", NOT_TESTABLE)
+
+
+def proxy_latency_falls(e: Evidence) -> Verdict:
+    return claims_mrss.latency_falls(e.seed_mrss, e.proxy)
+
+
+def proxy_runtime_is_sublinear(e: Evidence) -> Verdict:
+    return claims_mrss.runtime_is_sublinear(e.proxy_growth)
+
+
+def proxy_cost_below_twice(e: Evidence) -> Verdict:
+    return claims_mrss.cost_below_twice(e.seed_mrss, e.proxy)
+
+
+def proxy_memory_falls(e: Evidence) -> Verdict:
+    return claims_mrss.memory_falls(e.seed_mrss, e.proxy)
+
+
+def proxy_operations_match(e: Evidence) -> Verdict:
+    return claims_mrss.operations_match(e.seed_mrss, e.toy("proxy operations"))
+
+
+def proxy_gate_learns(e: Evidence) -> Verdict:
+    return claims_mrss.gate_learns(e.toy("proxy gradients"))
+
+
+def proxy_fidelity_is_kept(e: Evidence) -> Verdict:
+    return claims_mrss.fidelity_is_kept(sum(bool(case.accuracies) for r in e.records("mrss_proxy") for case in r.cases))
+
+
+def throughput_rises(e: Evidence) -> Verdict:
+    return claims_mrss.throughput_rises(e.seed_mrss)
+
+
+def scan_latency_falls(e: Evidence) -> Verdict:
+    return claims_scan.latency_falls(e.dual("dual as wide"), e.dual("dual"))
+
+
+def scan_runtime_is_sublinear(e: Evidence) -> Verdict:
+    rows = frames.where(e.scan["forward"], dim=e.scan_sizes["width"], variant=f"dual as wide, r = {e.scan_sizes['r']}")
+    return claims_scan.runtime_is_sublinear(frames.slopes(rows))
+
+
+def scan_cost_below_twice(e: Evidence) -> Verdict:
+    return claims_scan.cost_below_twice(e.dual("dual as wide"))
+
+
+def scan_memory_falls(e: Evidence) -> Verdict:
+    rows = frames.where(e.scan["forward"], dim=e.scan_sizes["width"], length=e.scan_sizes["longest"] // 4)
+    return claims_scan.memory_falls(rows[rows["form"] == "dual as wide"])
+
+
+def scan_operations_match(e: Evidence) -> Verdict:
+    sized, factor = ["machine", "dim", "length"], e.scan_sizes["r"]
+    base, double = (
+        frames.where(e.scan["forward"], variant=name).set_index(sized)["flops"]
+        for name in ("baseline", f"dual as wide, r = {factor}")
+    )
+    at = base.index.to_frame()
+    gate = 2 * e.scan_sizes["layers"] * at["length"] * at["dim"] ** 2
+    return claims_scan.operations_match(((1 + 1 / factor) * base + gate).to_dict(), double.to_dict())
+
+
+def scan_gate_learns(e: Evidence) -> Verdict:
+    return claims_scan.gate_learns(e.toy("weights without gradient"))
+
+
+def scan_fidelity_is_kept(e: Evidence) -> Verdict:
+    rows = frames.where(e.resolutions, variant=f"dual, r = {e.scan_sizes['r']}", budget="steps")
+    return claims_scan.fidelity_is_kept(rows)
+
+
+def proxy_stands_for_the_scan(e: Evidence) -> Verdict:
+    rows = frames.where(e.scan["forward"], dim=e.scan_sizes["width"], length=e.scan_sizes["longest"] // 4)
+    return claims_scan.proxy_stands_for_it(e.proxy, rows[rows["form"] == "dual as wide"])
+
+
+def trains_as_a_convolution(e: Evidence) -> Verdict:
+    return claims_ssm.trains_as_a_convolution(e.toy("superposition"))
+
+
+def selection_saves_compute(e: Evidence) -> Verdict:
+    return claims_ssm.selection_saves_compute(e.gate)
+
+
+def cost_is_quadratic_in_width(e: Evidence) -> Verdict:
+    sizes = (("scan", "D", "widths", "dim"), ("block", "D", "widths", "dim"), ("scan", "N", "states", "states"))
+    return claims_ssm.cost_is_quadratic_in_width(
+        {f"{variant} over {letter}": e.counted(variant, part, over) for variant, letter, part, over in sizes}
+    )
+
+
+def time_is_linear(e: Evidence) -> Verdict:
+    return claims_ssm.time_is_linear(e.mixing_growth)
+
+
+def low_rank_stores_little(e: Evidence) -> Verdict:
+    sizes = e.records("distillation")[0].parameters
+    length, square = sizes["length"], sizes["dim"] ** 2
+    stored = {"claimed": RANK / length, "counted": RANK * (length + square) / (length * square)}
+    return claims_distill.low_rank_stores_little(e.ranks, stored)
+
+
+def low_rank_is_faster(e: Evidence) -> Verdict:
+    return claims_distill.low_rank_is_faster(e.low_rank)
+
+
+def tokens_per_image(e: Evidence) -> Verdict:
+    return vtp.tokens_per_image(e.toy("patches"))
+
+
+def attention_is_the_bottleneck(e: Evidence) -> Verdict:
+    return vtp.attention_is_the_bottleneck(pd.DataFrame(e.toy("operations by part")))
+
+
+def latency_is_quadratic(e: Evidence) -> Verdict:
+    patches = e.toy("patches")[224]
+    tokens = 1 + (e.pruned["keep"] * patches).astype(int)
+    return vtp.latency_is_quadratic(frames.slopes(e.pruned.assign(variant="seed's code", tokens=tokens), over="tokens"))
+
+
+def latency_at_half(e: Evidence) -> Verdict:
+    return vtp.latency_at_half(e.seed_vtp, e.pruned)
+
+
+def memory_at_half(e: Evidence) -> Verdict:
+    return vtp.memory_at_half(e.seed_vtp, e.pruned)
+
+
+def accuracy_is_kept(e: Evidence) -> Verdict:
+    return vtp.accuracy_is_kept(accuracy.compared(e.reduced, "untouched", ("variant", "keep")), e.toy("prompts alike"))
+
+
+def norm_tells_importance(e: Evidence) -> Verdict:
+    return vtp.norm_tells_importance(e.reduced_against("L2 norm", "random"))
+
+
+def summary_keeps_context(e: Evidence) -> Verdict:
+    return vtp.summary_keeps_context(e.reduced_against("L2 norm, summary", "L2 norm"))
+
+
+def works_as_written(e: Evidence) -> Verdict:
+    return vtp.works_as_written(*e.toy("seed's forms"))
+
+
+def cosine_of_features(e: Evidence) -> Verdict:
+    return vtp.cosine_of_features(e.toy("seed's forms")[0])
+
+
+def bottleneck_is_lora(e: Evidence) -> Verdict:
+    return claims_lora.bottleneck_is_lora(e.toy("starts"))
+
+
+def keeps_alignment(e: Evidence) -> Verdict:
+    names = {USUAL: "LoRA", BOTTLENECK: "bottleneck"}
+    rows = accuracy.compared(e.adapted, FULL, ("variant",))
+    shares = e.adapted.drop_duplicates("variant").set_index("variant")["share"]
+    found = {name: shares[variant] for variant, name in names.items()}
+    return claims_lora.keeps_alignment(rows.assign(variant=rows["variant"].replace(names)), found)
+
+
+def can_be_repeated(e: Evidence) -> Verdict:
+    return claims_report.can_be_repeated(reproducibility.checklist())
+
+
+def tables_agree(e: Evidence) -> Verdict:
+    return claims_report.tables_agree(e.seed_mrss, e.seed_vtp)
+
+
+CHECKS: dict[str, Check] = {name: globals()[name] for one in claims().values() for name in one.checks}

@@ -1,0 +1,257 @@
+"""What readers should remember: four numbers, each from a record.
+
+README and intro hold them between two marks, with a picture, and a test that both are those of the records. After a
+recording: `python -m lib.report.headlines` writes them anew.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from lib.paths import BOOK, ROOT
+from lib.report import accuracy, figures, frames, prose, pruning, units
+from lib.report.evidence import Evidence
+
+SHARE = 0.45  # of the operations
+STATES, RANK = 16, 16  # of 128 states; of the seed's kernel
+TAPS = 8192
+KEPT = 0.5  # of the tokens, by the seed
+
+
+@dataclass(frozen=True)
+class Point:
+    """Time over the baseline's, and a few words on what it bought."""
+
+    ratio: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A sentence, the chapter that tells more, and the records that it was computed from.
+
+    proposed   what the seed report proposed, where it did
+    reached    what this book came to
+    """
+
+    topic: str
+    text: str
+    chapter: str
+    proposed: Point | None
+    reached: Point
+    records: tuple[str, ...] = ()
+
+
+def headlines(evidence: Evidence) -> list[Headline]:
+    """One for each promise of the seed report.
+
+    raises   lib.report.evidence.Missing where a record is missing
+    """
+    found = []
+    for make in (scan, slow_clock, few_states, few_tokens):
+        own = evidence.fresh()
+        headline = make(own)
+        found.append(replace(headline, records=tuple(own.used)))
+    return found
+
+
+def scan(e: Evidence) -> Headline:
+    """The compiled scan against transformers' fallback."""
+    faster = frames.speedup(frames.benchmark(e.records("scan")[0]), "cpp")
+    return Headline(
+        "selective scan without a GPU",
+        f"A selective scan without a GPU is **{units.times(faster['forward'])}** as fast as the fallback of "
+        f"transformers, and {units.times(faster['training'])} in a training step.",
+        "ssm_background",
+        None,
+        Point(1 / faster["forward"], "the same result"),
+    )
+
+
+def slow_clock(e: Evidence) -> Headline:
+    """All blocks at a low rate, and the seed's two branches, against the baseline with as many weights."""
+    sizes = e.scan_sizes
+    slow, dual = (f"{form}, r = {sizes['r']}" for form in ("low", "dual as wide"))
+    at = {"dim": sizes["width"], "length": sizes["longest"] // 4}
+    ratios = {
+        (part, name): frames.where(rows, **at, variant=name)["latency_ratio"]
+        for part, rows in e.scan.items()
+        for name in (slow, dual)
+    }
+    rows = e.resolutions[e.resolutions["variant"] == slow]
+    good = rows["verdict"].str.startswith("kept")
+    kept, later = (list(rows.loc[good & (rows["budget"] == budget), "task"]) for budget in ("steps", "operations"))
+    later = [task for task in later if task not in kept]
+    lost = [task for task in dict.fromkeys(rows["task"]) if task not in kept + later]
+    tasks = rows["task"].nunique()
+    return Headline(
+        "multi-resolution scan",
+        f"A Mamba on a slower clock takes **{prose.extent(ratios['forward', slow])}** the time of its baseline, and "
+        f"{prose.extent(ratios['training', slow])} in a training step. It keeps the accuracy on {units.listed(kept)} "
+        f"after as many steps, on {units.listed(later)} after as many operations, and loses some on "
+        f"{units.listed(lost)}. The two branches that the seed report proposed take "
+        f"{prose.extent(ratios['forward', dual])}.",
+        "mrss",
+        Point(float(ratios["forward", dual].iloc[0]), "two branches"),
+        Point(float(ratios["forward", slow].iloc[0]), f"slow clock: {len(kept + later)} of {tasks} tasks kept"),
+    )
+
+
+def few_states(e: Evidence) -> Headline:
+    """An eighth of the states, healed, and the seed's low-rank kernel."""
+    tasks = ("digits", "plugs", "clocks")
+    shares = accuracy.accuracies(e.records(*(f"distillation_{task}" for task in tasks)))
+    rows = accuracy.compared(shares, "original", ("variant", "order", "healed"))
+    rows = rows[(rows["variant"] == "balanced_truncation") & (rows["order"] == STATES) & rows["healed"]]
+    cost = frames.gather(e.records("distillation"), "sequence")
+    cost = frames.where(frames.ratios(cost, "full kernel", ("machine", "length")), length=TAPS)
+    few, low = (
+        frames.where(cost, variant=name)["latency_ratio"]
+        for name in (f"recurrence, {STATES} states", f"low rank, r = {RANK}")
+    )
+    told = [f"{prose.points(row)} points on {row.task}" for row in rows.itertuples()]
+    return Headline(
+        "long kernels",
+        f"A trained kernel of {TAPS:,} taps as {STATES} states takes **{prose.extent(few)}** the time of its "
+        f"convolution. Models so reduced and healed score {units.listed(told)}, against the original. The low rank "
+        f"that the seed report proposed takes {prose.extent(low)}.",
+        "kernel_distillation",
+        Point(float(low.iloc[0]), "low rank"),
+        Point(float(few.iloc[0]), f"{STATES} states: {prose.extent_of_points(rows['difference'])} points"),
+    )
+
+
+def few_tokens(e: Evidence) -> Headline:
+    """Merging in rounds at less than half of the operations, and the seed's norm with half of the tokens."""
+    every = pruning.summary(pruning.outcomes(e.records("clip_accuracy_scenes", "clip_accuracy_cifar10")))
+    merged = frames.where(every, variant="merge in rounds", target=SHARE)
+    normed = frames.where(every, variant="L2 norm", keep=KEPT)
+    cost = frames.ratios(frames.gather(e.records("clip_cost"), "methods"), "untouched", ("machine", "batch", "side"))
+    merging, norm = (frames.where(cost, variant=name)["latency_ratio"] for name in ("merge in rounds", "L2 norm"))
+    told = [f"{pruning.retained(row)} on {pruning.NAMES[row.task]}" for row in merged.itertuples()]
+    left = [units.share(one) for one in normed["retained"]]
+    few = [f"{one:.1%}".replace("%", " %") for one in merged["retained"]]
+    return Headline(
+        "CLIP's visual tokens",
+        f"CLIP takes **{prose.extent(merging)}** the time, without training. Of the accuracy, merging tokens in "
+        f"rounds keeps {units.listed(told)}. The norm that the seed report proposed keeps {units.listed(left)} "
+        f"at {prose.extent(norm)}.",
+        "clip_vtp",
+        Point(float(norm.iloc[0]), f"norm: {units.listed(left)} of the accuracy"),
+        Point(float(merging.iloc[0]), f"merging: {units.listed(few)} of the accuracy"),
+    )
+
+
+FIRST, LAST = "<!-- headlines: python -m lib.report.headlines -->", "<!-- until here -->"
+REPOSITORY = "https://github.com/denis7-jean/ece1512-projectA/blob/main"
+PAGES = {  # file -> addresses of a chapter and of a record
+    ROOT / "README.md": ("book/{}.ipynb", "data/runs/{}"),
+    BOOK / "intro.md": ("{}.ipynb", REPOSITORY + "/data/runs/{}"),
+}
+PICTURE = BOOK / "_assets/headlines.png"
+
+
+def listed(found: Sequence[Headline], evidence: Evidence, chapter: str, record: str) -> str:
+    """A list in Markdown, with links to chapters and to the first machine's records.
+
+    chapter   address of a chapter, with a {} where its name goes
+    record    the same of a record's file below data/runs
+    """
+    lines = []
+    for one in found:
+        machines = {name: evidence.records(name)[0].environment.machine for name in one.records}
+        sources = [
+            f"[{name.partition('_')[2] or name}]({record.format(f'{machine}/{name}.json')})"
+            for name, machine in machines.items()
+        ]
+        lines.append(f"- {one.text} [Chapter]({chapter.format(one.chapter)}). Records: {', '.join(sources)}.")
+    return "\n".join(lines)
+
+
+def filled(page: Path, found: Sequence[Headline], evidence: Evidence) -> str:
+    """A page's text, with the headlines of these records between its marks.
+
+    raises   ValueError, naming the page, where there are no marks
+    """
+    text = page.read_text()
+    pattern = re.compile(f"({re.escape(FIRST)}\n).*?({re.escape(LAST)})", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"{page}: no line {FIRST!r} with {LAST!r} after it")
+    block = listed(found, evidence, *PAGES[page])
+    return pattern.sub(lambda marks: f"{marks[1]}\n{block}\n\n{marks[2]}", text)
+
+
+def proposed_and_reached(ax: Axes, found: Sequence[Headline]) -> Axes:
+    """Time over the baseline's on a log axis, a row per topic: hollow what was proposed, filled what was reached."""
+    bad, good = sns.color_palette("colorblind")[3], sns.color_palette("colorblind")[0]
+    ax.axvline(1, **figures.BASELINE)
+    for row, one in enumerate(found):
+        ends = [1.0 if one.proposed is None else one.proposed.ratio, one.reached.ratio]
+        ax.plot(ends, [row, row], color="0.7", linewidth=1.5, zorder=1)
+        for point, colour, look in ((one.proposed, bad, "none"), (one.reached, good, "full")):
+            if point is None:
+                continue
+            ax.plot(point.ratio, row, marker="o", markersize=9, color=colour, fillstyle=look, linestyle="none")
+            above = point is one.reached
+            ax.annotate(
+                f"{units.times(point.ratio)}  {point.words}",
+                (point.ratio, row),
+                xytext=(0, 9 if above else -9),
+                textcoords="offset points",
+                ha="left" if point.ratio < 0.03 else "center",
+                va="bottom" if above else "top",
+                fontsize="small",
+                color=colour,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                zorder=3,
+            )
+    ax.set_xscale("log")
+    ax.set_xlim(0.008, 10)
+    ax.set_ylim(len(found) - 0.45, -0.65)
+    ax.set_xticks([0.01, 0.1, 1], ["0.01×", "0.1×", "baseline"])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_yticks(range(len(found)), [one.topic for one in found])
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel("time / baseline's")
+    looks = {"what the seed report proposed": (bad, "none"), "what this book came to": (good, "full")}
+    ax.legend(
+        handles=[
+            Line2D([], [], marker="o", markersize=8, color=colour, fillstyle=look, linestyle="none", label=label)
+            for label, (colour, look) in looks.items()
+        ],
+        frameon=False,
+        fontsize="small",
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=2,
+    )
+    return ax
+
+
+def told(found: Sequence[Headline]) -> str:
+    """What the picture shows, which is written into its file."""
+    return json.dumps([asdict(one) for one in found], ensure_ascii=False)
+
+
+def draw(found: Sequence[Headline], path: Path) -> None:
+    """Write the picture, with what it shows in its description."""
+    figures.style()
+    figure = Figure(figsize=(8.6, 3.6), layout="constrained")
+    proposed_and_reached(figure.subplots(), found)
+    figure.savefig(path, dpi=200, metadata={"Description": told(found), "Software": None})
+
+
+if __name__ == "__main__":
+    evidence = Evidence()
+    found = headlines(evidence)
+    for page in PAGES:
+        page.write_text(filled(page, found, evidence))
+    draw(found, PICTURE)

@@ -1,0 +1,123 @@
+"""Small computations that decide what no record can: seconds on any machine, from seeds passed in.
+
+Each returns plain values under the name by which `lib.report.checks` asks for it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib.models import clip, mrss, proxy, scan, vit_cost
+from lib.models.bottleneck import replace_linear
+from lib.models.lora import add_lora
+from lib.models.mamba import MambaConfig
+from lib.tasks import adaptations, reductions, zero_shot
+from lib.tasks.images import rendered
+
+VIT = "openai/clip-vit-base-patch16"
+SIDES = (128, 224, 336, 448)  # pixels
+FACTORS = (1, 2, 4)  # the seed's
+
+
+def proxy_operations() -> list[int]:
+    """Of the seed's proxy at its sizes, in the order of its table."""
+    return [proxy.flops(8, 8192, 512, factor=factor) for factor in (None, *FACTORS)]
+
+
+def proxy_gradients(generator: torch.Generator) -> dict[int, bool]:
+    """Factor -> whether a gradient reaches the low branch of a replica of the seed's code."""
+    x, found = torch.randn(1, 64, 8, generator=generator), {}
+    for factor in FACTORS:
+        replica = proxy.DualBranch(8, factor, taps=7, generator=generator, detach_upsample=True)
+        replica(x).sum().backward()
+        found[factor] = replica.low.mix.grad is not None
+    return found
+
+
+def weights_without_gradient(generator: torch.Generator) -> list[str]:
+    """Names of weights that no gradient reaches in the seed's form on the real scan."""
+    config = mrss.proposed(MambaConfig(dim=16, layers=2), 8)["dual as wide, r = 8"]
+    model = mrss.model(config, 6, 5, pooling="none", generator=generator).double()
+    model(torch.randn(1, 50, 6, generator=generator, dtype=torch.float64)).square().mean().backward()
+    return [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+
+
+def superposition(generator: torch.Generator) -> dict[str, float]:
+    """ "fixed" and "selective" -> how far the scan of a sum is from the sum of scans, over its largest output."""
+    u = torch.rand(1, 4, 32, generator=generator, dtype=torch.float64)
+    A = -torch.arange(1, 4, dtype=u.dtype).repeat(4, 1) / 4
+    B, C = torch.rand(2, 4, 3, generator=generator, dtype=torch.float64)
+
+    def fixed(v: Tensor) -> Tensor:
+        return scan.selective_scan_fn(v, torch.ones_like(v) / 2, A, B, C)
+
+    def selective(v: Tensor) -> Tensor:
+        return scan.selective_scan_fn(v, v, A, v[:, :3], v[:, 1:])
+
+    found = {}
+    for kind, run in (("fixed", fixed), ("selective", selective)):
+        a, b, both = run(u), run(u.flip(-1)), run(u + u.flip(-1))
+        found[kind] = ((both - a - b).abs().max() / both.abs().max()).item()
+    return found
+
+
+def patches() -> dict[int, int]:
+    """Pixels a side -> patches of ViT-B/16."""
+    config = clip.known_config(VIT).vision_config
+    return {side: vit_cost.patches(config, side) for side in SIDES}
+
+
+def operations_by_part() -> list[dict[str, Any]]:
+    """Of ViT-B/16, a row per side and part: side, part, flops."""
+    config = clip.known_config(VIT).vision_config
+    return [
+        {"side": side, "part": part, "flops": count}
+        for side in SIDES
+        for part, count in vit_cost.vision_flops(config, side=side).items()
+    ]
+
+
+def prompts_alike(ours: clip.Clip, prompts: list[str]) -> dict[str, bool]:
+    """ "start" and "end" -> whether all prompts have equal features, read at this token."""
+    inputs = ours.tokenizer(prompts, padding=True, return_tensors="pt").to(ours.model.device)
+    with torch.inference_mode():
+        states = ours.model.text_model(**inputs).last_hidden_state
+        ends = ours.text_features(prompts)
+    return {
+        "start": bool(torch.allclose(states[:, 0], states[:1, 0], atol=1e-4)),
+        "end": bool(torch.allclose(ends, ends[:1], atol=1e-4)),
+    }
+
+
+def starts(name: str, generator: torch.Generator, count: int = 400) -> dict[str, float]:
+    """Accuracy on scenes before a step is taken: "untouched", "LoRA", the seed's "bottleneck"; and "chance"."""
+    data = rendered(count, generator)
+    found = {"untouched": zero_shot.accuracy(clip.load(name), data), "chance": 1 / len(data.names)}
+    for kind in ("LoRA", "bottleneck"):
+        ours = clip.load(name)
+        if kind == "LoRA":
+            add_lora(ours.model, adaptations.PLACES["projections"], 8, 16.0, generator=generator)
+        else:
+            replace_linear(ours.model, adaptations.PLACES["projections"], 8, "random", generator=generator)
+        found[kind] = zero_shot.accuracy(ours, data)
+    return found
+
+
+def every(generator: torch.Generator) -> dict[str, Any]:
+    """All toys that `lib.report.checks` asks for, by name."""
+    ours = clip.load("clip-scenes-0")
+    data = rendered(64, generator)
+    made: dict[str, Callable[[], Any]] = {
+        "proxy operations": proxy_operations,
+        "proxy gradients": lambda: proxy_gradients(generator),
+        "weights without gradient": lambda: weights_without_gradient(generator),
+        "superposition": lambda: superposition(generator),
+        "patches": patches,
+        "operations by part": operations_by_part,
+        "prompts alike": lambda: prompts_alike(ours, [data.templates[0].format(name) for name in data.names]),
+        "seed's forms": lambda: reductions.seed_forms(ours, data),
+        "starts": lambda: starts("clip-scenes-0", generator),
+    }
+    return {name: compute() for name, compute in made.items()}

@@ -1,0 +1,87 @@
+"""Verdicts follow the numbers: each is made to come out both ways."""
+
+import pandas as pd
+import pytest
+
+from lib.report import claims_mrss, frames
+from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
+
+
+@pytest.fixture
+def seed():
+    return frames.seed_mrss()
+
+
+def recorded(low, middle, high):
+    return pd.DataFrame(
+        {
+            "machine": "M",
+            "factor": pd.array([1, 2], dtype="Int64"),
+            "latency_ratio": [3.0, middle],
+            "latency_ratio_low": [3.0, low],
+            "latency_ratio_high": [3.0, high],
+            "memory_ratio": [1.7, 1.6],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("quartiles", "verdict"),
+    [((0.8, 0.9, 0.95), REPRODUCED), ((1.4, 1.5, 1.6), CONTRADICTED), ((0.9, 1.0, 1.1), UNSUPPORTED)],
+)
+def test_latency_is_judged_by_quartiles_against_the_baseline(seed, quartiles, verdict):
+    assert claims_mrss.latency_falls(seed, recorded(*quartiles)).verdict == verdict
+
+
+def test_the_seeds_gain_is_against_its_own_factor_one(seed):
+    evidence = claims_mrss.latency_falls(seed, recorded(1.4, 1.5, 1.6)).evidence
+    assert "−27 % against MRSS r = 1" in evidence
+    assert "+50 % against the baseline" in evidence
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"), [(0.8, 0.9, REPRODUCED), (1.01, 1.1, CONTRADICTED), (0.9, 1.1, UNSUPPORTED)]
+)
+def test_growth_is_judged_by_the_interval_of_the_variant(low, high, verdict):
+    slopes = pd.DataFrame(
+        {"machine": "M", "variant": ["baseline", "r = 4"], "slope": [1, 1], "low": [0.5, low], "high": [0.6, high]}
+    )
+    assert claims_mrss.runtime_is_sublinear(slopes).verdict == verdict
+
+
+def test_twice_the_baseline_is_judged_by_the_seeds_own_table(seed):
+    assert claims_mrss.cost_below_twice(seed, recorded(1, 1, 1)).verdict == CONTRADICTED
+    cheap = seed.assign(latency_ratio=1.5, flops_ratio=1.9)
+    assert claims_mrss.cost_below_twice(cheap, recorded(1, 1, 1)).verdict == REPRODUCED
+
+
+def test_memory_may_fall_always_or_from_two_on_or_not(seed):
+    assert claims_mrss.memory_falls(seed, recorded(1, 1, 1)).verdict == CORRECTED
+    assert claims_mrss.memory_falls(seed.assign(memory_ratio=[1, 4, 3, 2]), recorded(1, 1, 1)).verdict == REPRODUCED
+    assert claims_mrss.memory_falls(seed.assign(memory_ratio=[1, 2, 3, 4]), recorded(1, 1, 1)).verdict == CONTRADICTED
+
+
+def test_operations_match_to_the_printed_digit_or_not(seed):
+    printed = [38_590_000_000, 111_530_000_000, 92_240_000_000, 82_590_000_000]
+    assert claims_mrss.operations_match(seed, printed).verdict == REPRODUCED
+    assert claims_mrss.operations_match(seed, [printed[0] + 10_000_000, *printed[1:]]).verdict == CONTRADICTED
+
+
+def test_a_branch_without_gradient_contradicts_a_learned_gate():
+    blind = claims_mrss.gate_learns({1: True, 2: False, 4: False})
+    assert blind.verdict == CONTRADICTED
+    assert "r = 2 and r = 4" in blind.evidence
+    assert claims_mrss.gate_learns({1: True, 2: True}).verdict == REPRODUCED
+
+
+def test_fidelity_without_training_is_unsupported():
+    assert claims_mrss.fidelity_is_kept(0).verdict == UNSUPPORTED
+
+
+def test_throughput_that_rises_but_stays_below_the_baselines_is_a_correction(seed):
+    found = claims_mrss.throughput_rises(seed)
+    assert found.verdict == CORRECTED
+    assert "0.49× → 0.59× → 0.67×" in found.evidence
+    faster = seed.assign(seconds=[0.05, 0.06, 0.05, 0.04])
+    assert claims_mrss.throughput_rises(faster).verdict == REPRODUCED
+    assert claims_mrss.throughput_rises(seed.assign(seconds=[0.05, 0.04, 0.05, 0.06])).verdict == CONTRADICTED
