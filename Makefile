@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+SNAKE  := .venv-workflow/bin/snakemake
+PRESET ?= cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vendor book pdf test check bench lint clean
+.PHONY: help setup vendor book pdf test check bench record slurm lint clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +49,17 @@ check: pdf book  ## what was built, in a real browser: links, console, network, 
 bench: $(READY)  ## the selective scan against its peers, interleaved (2 minutes); RECORD=1 keeps the result
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python tests/benchmarks/scan.py $(if $(RECORD),--record) $(BENCHFLAGS)
+
+record: $(READY) $(SNAKE)  ## every record anew, job by job, resumable: PRESET=cpu (hours) or smoke (minutes, replaces none)
+	$(SNAKE) -s workflow/Snakefile --cores all --resources machine=1 --rerun-incomplete --config preset=$(PRESET) $(SNAKEFLAGS)
+
+slurm: $(READY) $(SNAKE)  ## the workflow on a Slurm of one node, a job killed and taken up again; needs root and Slurm
+	$(BIN)/python -m pytest tests/cluster
+
+$(SNAKE): workflow/constraints.txt
+	$(PYTHON) -m venv .venv-workflow
+	.venv-workflow/bin/pip install --quiet --disable-pip-version-check -r workflow/constraints.txt
+	@touch $@
 
 lint: $(READY)  ## style and format, nothing is changed
 	$(BIN)/ruff check .

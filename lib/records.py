@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 import torch
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lib.paths import RUNS
+from lib.paths import RUNS, WRITTEN
 from lib.profilers.profile import Profile
 from lib.provenance import Environment, commit, environment
 
@@ -131,7 +131,7 @@ def new(
     )
 
 
-def write(record: Record, runs: Path = RUNS) -> Path:
+def write(record: Record, runs: Path = WRITTEN) -> Path:
     """Write a record to its place, atomically; a machine met for the first time gets its machine.json.
 
     returns  the file written

@@ -1,0 +1,46 @@
+"""The list of jobs: chapters, parameters and presets that exist, and a job for every record that there is."""
+
+import ast
+
+import nbformat
+import pytest
+import yaml
+from test_runs import CHAPTERS, PATHS, chapter
+
+from lib.paths import BOOK, PRESETS, ROOT
+
+JOBS = yaml.safe_load((ROOT / "workflow/jobs.yml").read_text())
+RUN = {name: job for name, job in JOBS.items() if "command" not in job}
+
+
+def parameters(chapter):
+    """Names in a chapter's parameters cell."""
+    notebook = nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4)
+    (source,) = [cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    return {line.target.id for line in ast.parse(source).body}
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_a_job_asks_a_chapter_for_what_it_knows(name):
+    job = RUN[name]
+    assert set(job) <= {"chapter", "set", "after", "trains", "images"}
+    assert set(job.get("set", {})) <= parameters(job["chapter"])
+    assert {path.stem for path in (PRESETS / job["chapter"]).glob("*.yml")} >= {"smoke", "cpu", "t4", "h200"}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_waits_for_jobs_that_stand_before_it(name):
+    order = list(JOBS)
+    assert all(one in order[: order.index(name)] for one in JOBS[name].get("after", []))
+
+
+def test_every_chapter_with_records_has_a_job_that_measures():
+    measuring = {job["chapter"] for job in RUN.values() if not job.get("trains")}
+    assert measuring == set(CHAPTERS.values())
+
+
+def test_every_task_with_records_has_a_job_that_trains():
+    trained = {(job["chapter"], job["set"]["task"]) for job in RUN.values() if job.get("trains")}
+    recorded = {(chapter(path.stem), path.stem.rpartition("_")[2]) for path in PATHS}
+    tasks = {task for _, task in trained}
+    assert {one for one in recorded if one[1] in tasks} == trained
