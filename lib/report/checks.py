@@ -22,7 +22,7 @@ from lib.report import (
 from lib.report import claims_vtp as vtp
 from lib.report.adapting import FULL, USUAL
 from lib.report.claims import NOT_TESTABLE, Verdict, claims
-from lib.report.evidence import Evidence, Missing
+from lib.report.evidence import FACTORS, TASKS, Evidence, Missing, known
 
 Check = Callable[[Evidence], Verdict]
 BOTTLENECK = "seed's bottleneck, rank 8"
@@ -39,12 +39,13 @@ def judged(evidence: Evidence, ids: Iterable[str] | None = None, which: str = ""
 
 
 def judge(evidence: Evidence, claim: str, check: str) -> Verdict:
-    """One verdict; "not testable here" where a record or a toy is missing that the check needs."""
+    """One verdict; "not testable here" where a record or a toy that the check needs is missing or incomplete."""
     own = evidence.fresh()
     try:
         return replace(CHECKS[check](own), records=tuple(own.used))
-    except Missing as error:
-        return Verdict(claim, f"{str(error)[0].upper()}{str(error)[1:]}.", NOT_TESTABLE)
+    except (Missing, ValueError, KeyError, IndexError) as error:
+        said = str(error) if isinstance(error, Missing) else f"what is recorded does not suffice: {error}"
+        return Verdict(claim, f"{said[0].upper()}{said[1:]}.", NOT_TESTABLE)
 
 
 def proxy_latency_falls(e: Evidence) -> Verdict:
@@ -64,11 +65,16 @@ def proxy_memory_falls(e: Evidence) -> Verdict:
 
 
 def proxy_operations_match(e: Evidence) -> Verdict:
-    return claims_mrss.operations_match(e.seed_mrss, e.toy("proxy operations"))
+    rows = e.proxy[(e.proxy["variant"] == "baseline") | e.proxy["factor"].isin(FACTORS)]
+    return claims_mrss.operations_match(e.seed_mrss, list(rows["flops"]), e.toy("proxy operations"))
+
+
+def proxy_operations_fall(e: Evidence) -> Verdict:
+    return claims_mrss.operations_fall(e.seed_mrss)
 
 
 def proxy_gate_learns(e: Evidence) -> Verdict:
-    return claims_mrss.gate_learns(e.toy("proxy gradients"))
+    return claims_mrss.gate_learns(e.toy("proxy gradients"), e.toy("mended gradients"))
 
 
 def proxy_fidelity_is_kept(e: Evidence) -> Verdict:
@@ -85,7 +91,7 @@ def scan_latency_falls(e: Evidence) -> Verdict:
 
 def scan_runtime_is_sublinear(e: Evidence) -> Verdict:
     rows = frames.where(e.scan["forward"], dim=e.scan_sizes["width"], variant=f"dual as wide, r = {e.scan_sizes['r']}")
-    return claims_scan.runtime_is_sublinear(frames.slopes(rows))
+    return claims_scan.runtime_is_sublinear(known(frames.slopes(known(rows, "seconds")), "slope", "low", "high"))
 
 
 def scan_cost_below_twice(e: Evidence) -> Verdict:
@@ -93,14 +99,13 @@ def scan_cost_below_twice(e: Evidence) -> Verdict:
 
 
 def scan_memory_falls(e: Evidence) -> Verdict:
-    rows = frames.where(e.scan["forward"], dim=e.scan_sizes["width"], length=e.scan_sizes["longest"] // 4)
-    return claims_scan.memory_falls(rows[rows["form"] == "dual as wide"])
+    return claims_scan.memory_falls(e.dual_by_factor())
 
 
 def scan_operations_match(e: Evidence) -> Verdict:
     sized, factor = ["machine", "dim", "length"], e.scan_sizes["r"]
     base, double = (
-        frames.where(e.scan["forward"], variant=name).set_index(sized)["flops"]
+        known(frames.where(e.scan["forward"], variant=name), "flops").set_index(sized)["flops"]
         for name in ("baseline", f"dual as wide, r = {factor}")
     )
     at = base.index.to_frame()
@@ -114,12 +119,12 @@ def scan_gate_learns(e: Evidence) -> Verdict:
 
 def scan_fidelity_is_kept(e: Evidence) -> Verdict:
     rows = frames.where(e.resolutions, variant=f"dual, r = {e.scan_sizes['r']}", budget="steps")
+    known(rows, "difference_low", "difference_high", each={"task": TASKS})
     return claims_scan.fidelity_is_kept(rows)
 
 
 def proxy_stands_for_the_scan(e: Evidence) -> Verdict:
-    rows = frames.where(e.scan["forward"], dim=e.scan_sizes["width"], length=e.scan_sizes["longest"] // 4)
-    return claims_scan.proxy_stands_for_it(e.proxy, rows[rows["form"] == "dual as wide"])
+    return claims_scan.proxy_stands_for_it(e.proxy, e.dual_by_factor())
 
 
 def trains_as_a_convolution(e: Evidence) -> Verdict:
@@ -171,7 +176,11 @@ def latency_at_half(e: Evidence) -> Verdict:
 
 
 def memory_at_half(e: Evidence) -> Verdict:
-    return vtp.memory_at_half(e.seed_vtp, e.pruned)
+    return vtp.memory_at_half(e.seed_vtp, e.pruned, e.toy("encoder's bytes"))
+
+
+def latency_falls_monotonically(e: Evidence) -> Verdict:
+    return vtp.latency_falls_monotonically(e.seed_vtp, e.pruned)
 
 
 def accuracy_is_kept(e: Evidence) -> Verdict:
@@ -191,7 +200,8 @@ def works_as_written(e: Evidence) -> Verdict:
 
 
 def cosine_of_features(e: Evidence) -> Verdict:
-    return vtp.cosine_of_features(e.toy("seed's forms")[0])
+    rows = e.reduced[e.reduced["variant"] == "seed's code"]
+    return vtp.cosine_of_features(known(rows, "cosine", each={"keep": (1.0, 0.5)}), e.toy("seed's forms")[0])
 
 
 def bottleneck_is_lora(e: Evidence) -> Verdict:
@@ -203,11 +213,16 @@ def keeps_alignment(e: Evidence) -> Verdict:
     rows = accuracy.compared(e.adapted, FULL, ("variant",))
     shares = e.adapted.drop_duplicates("variant").set_index("variant")["share"]
     found = {name: shares[variant] for variant, name in names.items()}
+    known(rows, "difference_low", "difference_high", each={"variant": names})
     return claims_lora.keeps_alignment(rows.assign(variant=rows["variant"].replace(names)), found)
 
 
+def adapters_are_few(e: Evidence) -> Verdict:
+    return claims_lora.adapters_are_few(e.toy("weights of a projection"), e.adapting_cost)
+
+
 def can_be_repeated(e: Evidence) -> Verdict:
-    return claims_report.can_be_repeated(reproducibility.checklist())
+    return claims_report.can_be_repeated(reproducibility.checklist(), reproducibility.named_files())
 
 
 def tables_agree(e: Evidence) -> Verdict:

@@ -12,12 +12,12 @@ SMALL = 0.25  # of the full rank is a low one
 
 
 def low_rank_stores_little(ranks: pd.DataFrame, stored: Mapping[str, float]) -> Verdict:
-    """A11: does a low rank reach an error of 1 % on any bank, or on none, and is the storage r / L of the bank's?
+    """A11: does a low rank reach an error of 1 % on every trained bank, or on none, and is the storage r / L of it?
 
-    ranks    columns bank, needed, full: the least rank whose error is below 1 %, and the bank's
+    ranks    columns bank, trained, needed, full: the least rank whose error is below 1 %, and the bank's
     stored   "claimed" and "counted": numbers stored in the seed's layout at one rank, over those of the bank
     """
-    low = ranks["needed"] / ranks["full"] <= SMALL
+    low = (ranks["needed"] / ranks["full"] <= SMALL)[ranks["trained"]]
     holds, fails = low.all(), not low.any()
     exact = abs(stored["counted"] / stored["claimed"] - 1) < 0.05
     found = [f"{row.needed} of {row.full} ({row.bank})" for row in ranks.itertuples()]

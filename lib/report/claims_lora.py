@@ -1,12 +1,13 @@
-"""Verdicts on the seed report's claims B10 and B11, on low-rank adaptation."""
+"""Verdicts on the seed report's claims B10, B11 and B14, on low-rank adaptation."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
 from lib.report import units
+from lib.report.accuracy import POINT
 from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict, decide
-from lib.report.prose import points
+from lib.report.prose import extent, points
 
 
 def bottleneck_is_lora(starts: Mapping[str, float]) -> Verdict:
@@ -27,16 +28,16 @@ def bottleneck_is_lora(starts: Mapping[str, float]) -> Verdict:
 
 
 def keeps_alignment(differences: pd.DataFrame, shares: Mapping[str, float]) -> Verdict:
-    """B11: on every task, is the interval of LoRA, or of the seed's own form, not wholly below full fine-tuning's?
+    """B11: on every task, is LoRA, or the seed's own form, at most a point below full fine-tuning, or more on any?
+
+    By the whole interval of the difference, both times.
 
     differences   of `lib.report.accuracy.compared` to full fine-tuning: variants "LoRA" and "bottleneck", by task
     shares        "LoRA" and "bottleneck" -> share of the weights that learn
     """
     rows = {variant: group for variant, group in differences.groupby("variant")}
-    if not {"LoRA", "bottleneck"} <= set(rows):
-        return Verdict("B11", "No trainings are recorded.", UNSUPPORTED)
-    kept = {variant: (group["difference_high"] >= 0).all() for variant, group in rows.items()}
-    lost = {variant: (group["difference_high"] < 0).all() for variant, group in rows.items()}
+    kept = {variant: (group["difference_low"] >= -POINT).all() for variant, group in rows.items()}
+    lost = {variant: (group["difference_high"] < -POINT).any() for variant, group in rows.items()}
     found = [
         f"{variant}, {100 * shares[variant]:.1f} % of the weights: "
         + units.listed([f"{row.task} {points(row)}" for row in rows[variant].itertuples()])
@@ -52,3 +53,19 @@ def keeps_alignment(differences: pd.DataFrame, shares: Mapping[str, float]) -> V
         else UNSUPPORTED
     )
     return Verdict("B11", f"Points over full fine-tuning, on new labels. {'; '.join(found)}.", verdict)
+
+
+def adapters_are_few(counts: Mapping[str, int], cost: pd.DataFrame) -> Verdict:
+    """B14: are there 2 d r numbers to learn beside a matrix of d², and does a training step need less memory with them?
+
+    counts   "counted" and "claimed", of one square projection
+    cost     adapters on CLIP: columns trainable, total, memory_ratio to full fine-tuning
+    """
+    exact = counts["counted"] == counts["claimed"]
+    return Verdict(
+        "B14",
+        f"Beside one square projection {counts['counted']:,} numbers learn, where 2 d r is {counts['claimed']:,}. In "
+        f"all of CLIP that is {100 * (cost['trainable'] / cost['total']).max():.1f} % of the weights, and a "
+        f"training step needs {extent(cost['memory_ratio'])} the memory.",
+        decide(exact and (cost["memory_ratio"] < 1).all(), not exact or (cost["memory_ratio"] >= 1).all()),
+    )

@@ -1,4 +1,4 @@
-"""Verdicts on the seed report's claims A1 to A7 and A13, by its own table and by its operator proxy."""
+"""Verdicts on the seed report's claims A1 to A7, A13 and A16, by its own table and by its operator proxy."""
 
 from collections.abc import Mapping, Sequence
 
@@ -65,30 +65,44 @@ def memory_falls(seed: pd.DataFrame, recorded: pd.DataFrame) -> Verdict:
     )
 
 
-def operations_match(seed: pd.DataFrame, counted: Sequence[int]) -> Verdict:
-    """A5: do operations counted on our replica equal the seed's column to the printed digit?
+def operations_match(seed: pd.DataFrame, counted: Sequence[float], derived: Sequence[int]) -> Verdict:
+    """A5: do operations counted on our replica, and those of a closed form, equal the seed's column as printed?
 
-    counted  operations at the seed's sizes, in the order of its rows
+    counted, derived  operations at the seed's sizes, in the order of its rows
     """
-    ours = [units.giga(number) for number in counted]
-    printed = [units.giga(number) for number in seed["flops"]]
+    printed, ours, closed = ([units.giga(number) for number in column] for column in (seed["flops"], counted, derived))
     return Verdict(
         "A5",
-        f"Printed {', '.join(printed)}; counted on our replica {', '.join(ours)}.",
-        REPRODUCED if ours == printed else CONTRADICTED,
+        f"Printed {', '.join(printed)}; counted while our replica ran {', '.join(ours)}; in closed form "
+        f"{', '.join(closed)}.",
+        REPRODUCED if ours == closed == printed else CONTRADICTED,
     )
 
 
-def gate_learns(reached: Mapping[int, bool]) -> Verdict:
+def operations_fall(seed: pd.DataFrame) -> Verdict:
+    """A16: in the seed's table, does any factor take fewer operations than the baseline, or fewer than r = 1 alone?"""
+    dual = seed.dropna(subset="factor").sort_values("factor")
+    against = ", ".join(units.change(ratio) for ratio in dual["flops_ratio"])
+    return Verdict(
+        "A16",
+        f"The seed's table, against the baseline: {against} at r = {', '.join(map(str, dual['factor']))}. They fall "
+        f"from r = 1 on alone.",
+        REPRODUCED if (dual["flops_ratio"] < 1).any() else CONTRADICTED,
+    )
+
+
+def gate_learns(reached: Mapping[int, bool], mended: Mapping[int, bool]) -> Verdict:
     """A6: does a gradient reach the low branch in a faithful replica of the seed's code?
 
     reached  factor -> whether any parameter of the low branch has a gradient after a backward pass
+    mended   the same of our proxy, whose upsampling stays in the graph
     """
     blind = [f"r = {factor}" for factor, learned in reached.items() if not learned]
+    seen = [f"r = {factor}" for factor, learned in mended.items() if learned]
     return Verdict(
         "A6",
         f"In a replica of the seed's code no gradient reaches the low branch at {units.listed(blind)}: "
-        "its upsampling ran outside the graph. In ours it does."
+        f"its upsampling ran outside the graph. Inside the graph, one does at {units.listed(seen) or 'none'}."
         if blind
         else "A gradient reaches both branches.",
         CONTRADICTED if blind else REPRODUCED,
@@ -110,7 +124,7 @@ def fidelity_is_kept(trained_cases: int) -> Verdict:
 def throughput_rises(seed: pd.DataFrame) -> Verdict:
     """A13: in the seed's table, does throughput rise with every factor, and is it ever above the baseline's?"""
     dual = seed.dropna(subset="factor").sort_values("factor")
-    rates, base = 1 / dual["seconds"], 1 / seed.loc[seed["variant"] == "baseline", "seconds"].iloc[0]
+    rates, base = dual["throughput"], seed.loc[seed["variant"] == "baseline", "throughput"].iloc[0]
     rises, ahead = not falls(rates) and bool((rates.diff().dropna() > 0).all()), bool((rates > base).any())
     path = " → ".join(units.times(rate / base) for rate in rates)
     return Verdict(

@@ -1,5 +1,7 @@
 """Verdicts on what the seed report says of itself: R1 and R2."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from lib.report import units
@@ -8,17 +10,18 @@ from lib.report.claims import CONTRADICTED, CORRECTED, NOT_TESTABLE, REPRODUCED,
 CLOSE = 0.01  # what rounding of a printed latency can explain
 
 
-def can_be_repeated(checklist: pd.DataFrame) -> Verdict:
-    """R1: the seed's own files are not at hand. Its checklist is executed on this book, of which it says nothing.
+def can_be_repeated(checklist: pd.DataFrame, files: Mapping[str, bool]) -> Verdict:
+    """R1: of the files that the report names, are all at hand, or some, or none? Then nothing can be compared.
 
-    checklist   of `lib.report.reproducibility.checklist`: columns item, holds
+    checklist   of `lib.report.reproducibility.checklist`, executed on this book: columns item, holds
+    files       name in the report -> whether we have it
     """
-    held = int(checklist["holds"].sum())
+    held, there = int(checklist["holds"].sum()), sum(files.values())
     return Verdict(
         "R1",
-        f"The seed's code and results are not at hand. Of its checklist, executed on this book, {held} of "
-        f"{len(checklist)} items hold.",
-        NOT_TESTABLE,
+        f"Of the {len(files)} files of results that the report names, {there} are at hand; by the audit, they were "
+        f"deleted from its repository. Of its checklist, executed on this book, {held} of {len(checklist)} items hold.",
+        NOT_TESTABLE if there == 0 else REPRODUCED if there == len(files) else CORRECTED,
     )
 
 
@@ -30,9 +33,11 @@ def tables_agree(mrss: pd.DataFrame, vtp: pd.DataFrame) -> Verdict:
     named = vtp.assign(variant=[f"{row.variant}, keep {row.keep:g}" for row in vtp.itertuples()])
     both = pd.concat([mrss, named], ignore_index=True)
     off = 8 / both["seconds"] / both["throughput"] - 1
+    if off.isna().any():
+        raise ValueError("a row of the seed's tables lacks its latency or its throughput")
     wrong = off.abs() > CLOSE
-    found = [f"{variant} by {units.change(1 + by)}" for variant, by in zip(both["variant"], off, strict=True)]
-    found = [text for text, bad in zip(found, wrong, strict=True) if bad]
+    named = zip(both["variant"][wrong], off[wrong], strict=True)
+    found = [f"{variant} by {100 * by:+.1f} %".replace("-", "−") for variant, by in named]
     return Verdict(
         "R2",
         f"Batch over latency is the printed throughput, to one percent, in {(~wrong).sum()} of {len(both)} rows"

@@ -25,6 +25,7 @@ def seed_mrss() -> pd.DataFrame:
             "variant": [row.variant if pd.isna(row.factor) else f"r = {row.factor:.0f}" for row in table.itertuples()],
             "factor": table["factor"].astype("Int64"),
             "seconds": table["latency_ms"] / 1e3,
+            "throughput": table["throughput_seq_per_s"],
             "memory_bytes": table["peak_memory_mib"] * MIB,
             "flops": table["gflops"] * 1e9,
         }

@@ -4,14 +4,16 @@ Each returns plain values under the name by which `lib.report.checks` asks for i
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import CLIPVisionModel
 
 from lib.models import clip, mrss, proxy, scan, vit_cost
 from lib.models.bottleneck import replace_linear
-from lib.models.lora import add_lora
+from lib.models.lora import add_lora, trainable_report
 from lib.models.mamba import MambaConfig
 from lib.tasks import adaptations, reductions, zero_shot
 from lib.tasks.images import rendered
@@ -26,11 +28,11 @@ def proxy_operations() -> list[int]:
     return [proxy.flops(8, 8192, 512, factor=factor) for factor in (None, *FACTORS)]
 
 
-def proxy_gradients(generator: torch.Generator) -> dict[int, bool]:
-    """Factor -> whether a gradient reaches the low branch of a replica of the seed's code."""
+def proxy_gradients(generator: torch.Generator, detach_upsample: bool = True) -> dict[int, bool]:
+    """Factor -> whether a gradient reaches the low branch of a replica of the seed's code, or of our proxy."""
     x, found = torch.randn(1, 64, 8, generator=generator), {}
     for factor in FACTORS:
-        replica = proxy.DualBranch(8, factor, taps=7, generator=generator, detach_upsample=True)
+        replica = proxy.DualBranch(8, factor, taps=7, generator=generator, detach_upsample=detach_upsample)
         replica(x).sum().backward()
         found[factor] = replica.low.mix.grad is not None
     return found
@@ -105,19 +107,36 @@ def starts(name: str, generator: torch.Generator, count: int = 400) -> dict[str,
     return found
 
 
-def every(generator: torch.Generator) -> dict[str, Any]:
-    """All toys that `lib.report.checks` asks for, by name."""
+def encoder_bytes() -> int:
+    """Of the weights of ViT-B/16 as CLIP's image encoder, in float32."""
+    with torch.device("meta"):
+        tower = CLIPVisionModel(clip.known_config(VIT).vision_config)
+    return 4 * sum(weight.numel() for weight in tower.parameters())
+
+
+def weights_of_a_projection(d: int = 512, rank: int = 8) -> dict[str, int]:
+    """Beside a square projection: "counted", numbers of an adapter that learn, and "claimed", 2 d r."""
+    model = nn.Sequential(nn.Linear(d, d, bias=False))
+    add_lora(model, "0", rank, 2.0 * rank, generator=torch.Generator().manual_seed(0))
+    return {"counted": trainable_report(model).trainable, "claimed": 2 * d * rank}
+
+
+def every(seed: int) -> dict[str, Any]:
+    """All toys that `lib.report.checks` asks for, by name, each from the seed alone."""
     ours = clip.load("clip-scenes-0")
-    data = rendered(64, generator)
-    made: dict[str, Callable[[], Any]] = {
-        "proxy operations": proxy_operations,
-        "proxy gradients": lambda: proxy_gradients(generator),
-        "weights without gradient": lambda: weights_without_gradient(generator),
-        "superposition": lambda: superposition(generator),
-        "patches": patches,
-        "operations by part": operations_by_part,
-        "prompts alike": lambda: prompts_alike(ours, [data.templates[0].format(name) for name in data.names]),
-        "seed's forms": lambda: reductions.seed_forms(ours, data),
-        "starts": lambda: starts("clip-scenes-0", generator),
+    data = rendered(64, torch.Generator().manual_seed(seed))
+    made: dict[str, Callable[[torch.Generator], Any]] = {
+        "proxy operations": lambda _: proxy_operations(),
+        "proxy gradients": proxy_gradients,
+        "mended gradients": partial(proxy_gradients, detach_upsample=False),
+        "weights without gradient": weights_without_gradient,
+        "superposition": superposition,
+        "patches": lambda _: patches(),
+        "encoder's bytes": lambda _: encoder_bytes(),
+        "weights of a projection": lambda _: weights_of_a_projection(),
+        "operations by part": lambda _: operations_by_part(),
+        "prompts alike": lambda _: prompts_alike(ours, [data.templates[0].format(name) for name in data.names]),
+        "seed's forms": lambda _: reductions.seed_forms(ours, data),
+        "starts": partial(starts, "clip-scenes-0"),
     }
-    return {name: compute() for name, compute in made.items()}
+    return {name: compute(torch.Generator().manual_seed(seed)) for name, compute in made.items()}

@@ -9,7 +9,7 @@ import yaml
 
 from lib.paths import BOOK, RUNS, SEED
 from lib.report import checks, claims
-from lib.report.claims import CONTRADICTED, NOT_TESTABLE, REPRODUCED, VERDICTS, Verdict
+from lib.report.claims import CONTRADICTED, NOT_TESTABLE, REPRODUCED, UNSUPPORTED, VERDICTS, Verdict
 from lib.report.evidence import Evidence
 
 
@@ -46,7 +46,7 @@ def test_no_verdict_is_written_down():
 def test_without_records_and_toys_nothing_is_decided_but_arithmetic(tmp_path):
     found = checks.judged(Evidence(runs=tmp_path))
     decided = {one.id for one in found if one.verdict != NOT_TESTABLE}
-    assert decided == {"A13", "R2"}  # of the seed's own tables
+    assert decided == {"A13", "A16", "R2"}  # of the seed's own tables
     assert {one.id for one in found} == set(claims.claims())
 
 
@@ -65,6 +65,35 @@ def test_a_missing_record_is_named_and_a_changed_one_can_change_a_verdict(tmp_pa
     found = checks.judge(Evidence(runs=tmp_path), "A1", "proxy_latency_falls")
     assert found.verdict == NOT_TESTABLE
     assert found.evidence == "No machine has a record of mrss_proxy."
+
+
+def test_with_our_records_nothing_but_toys_is_missing():
+    found = [one for one in checks.judged(Evidence()) if one.verdict == NOT_TESTABLE and one.id != "R1"]
+    assert [one.evidence for one in found if not one.evidence.startswith("The toy ")] == []
+
+
+def test_a_record_whose_cases_failed_or_are_left_out_decides_nothing(tmp_path):
+    (machine,) = (path.parent for path in RUNS.glob("*/mrss_proxy.json"))
+    for spoil in ("failed", "left out"):
+        folder = tmp_path / spoil
+        shutil.copytree(machine, folder / machine.name)
+        for path in (folder / machine.name).glob("*.json"):
+            if path.name in ("machine.json", "scan.json"):
+                continue
+            record = json.loads(path.read_text())
+            kept = ("baseline", "untouched", "full kernel", "full fine-tuning", "original")
+            for case in record["cases"]:
+                if case["variant"] not in kept and spoil == "failed":
+                    held = ("variant", "parameters")
+                    case.update({key: None for key in case if key not in held} | {"error": "out of memory: all"})
+                    for key in [key for key in case if case[key] is None]:
+                        del case[key]
+            if spoil == "left out":
+                record["cases"] = [case for case in record["cases"] if case["variant"] in kept] or record["cases"][:1]
+            path.write_text(json.dumps(record))
+        found = checks.judged(Evidence(runs=folder))
+        decided = {one.id for one in found if one.verdict not in (NOT_TESTABLE, UNSUPPORTED)}
+        assert decided == {"A13", "A16", "R2"}, spoil
 
 
 def test_checks_of_one_kind_can_be_asked_for():

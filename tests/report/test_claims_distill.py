@@ -12,12 +12,12 @@ from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
     [
         ((4, 8), 0.01, REPRODUCED),
         ((4, 8), 0.5, CORRECTED),
-        ((4, 60), 0.01, CORRECTED),
-        ((59, 60), 0.01, CONTRADICTED),
+        ((60, 8), 0.01, REPRODUCED),
+        ((4, 60), 0.01, CONTRADICTED),
     ],
 )
-def test_a_rank_is_judged_on_every_bank(needed, counted, verdict):
-    ranks = pd.DataFrame({"bank": ["initial", "trained"], "needed": needed, "full": [64, 64]})
+def test_a_rank_is_judged_on_trained_banks(needed, counted, verdict):
+    ranks = pd.DataFrame({"bank": ["initial", "trained"], "trained": [False, True], "needed": needed, "full": [64, 64]})
     found = claims_distill.low_rank_stores_little(ranks, {"claimed": 0.01, "counted": counted})
     assert found.verdict == verdict
     assert f"{needed[0]} of 64 (initial)" in found.evidence

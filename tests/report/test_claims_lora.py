@@ -15,8 +15,14 @@ def test_the_pseudocode_is_judged_before_the_first_step(start, verdict):
 
 def compared(**bounds):
     rows = [
-        {"variant": variant, "task": task, "difference": high - 0.01, "difference_high": high}
-        for variant, high in bounds.items()
+        {
+            "variant": variant,
+            "task": task,
+            "difference": low + 0.01,
+            "difference_low": low,
+            "difference_high": low + 0.02,
+        }
+        for variant, low in bounds.items()
         for task in ("scenes", "CIFAR-10")
     ]
     return pd.DataFrame(rows)
@@ -24,7 +30,13 @@ def compared(**bounds):
 
 @pytest.mark.parametrize(
     ("low", "bottleneck", "verdict"),
-    [(0.01, 0.01, REPRODUCED), (0.01, -0.1, CORRECTED), (-0.1, -0.1, CONTRADICTED), (-0.1, 0.01, CONTRADICTED)],
+    [
+        (-0.009, -0.009, REPRODUCED),
+        (-0.009, -0.1, CORRECTED),
+        (-0.1, -0.1, CONTRADICTED),
+        (-0.1, 0.01, CONTRADICTED),
+        (-0.02, -0.02, UNSUPPORTED),  # from two points below to none
+    ],
 )
 def test_alignment_is_judged_by_intervals_on_every_task(low, bottleneck, verdict):
     found = claims_lora.keeps_alignment(compared(LoRA=low, bottleneck=bottleneck), {"LoRA": 0.03, "bottleneck": 0.01})
@@ -32,12 +44,17 @@ def test_alignment_is_judged_by_intervals_on_every_task(low, bottleneck, verdict
     assert "LoRA, 3.0 % of the weights" in found.evidence
 
 
-def test_one_task_of_two_supports_nothing():
+def test_one_task_that_loses_contradicts():
     mixed = compared(LoRA=0.01, bottleneck=-0.1)
-    mixed.loc[(mixed["variant"] == "LoRA") & (mixed["task"] == "scenes"), "difference_high"] = -0.1
-    assert claims_lora.keeps_alignment(mixed, {"LoRA": 0.03, "bottleneck": 0.01}).verdict == UNSUPPORTED
+    mixed.loc[(mixed["variant"] == "LoRA") & (mixed["task"] == "scenes"), ["difference_low", "difference_high"]] = -0.1
+    assert claims_lora.keeps_alignment(mixed, {"LoRA": 0.03, "bottleneck": 0.01}).verdict == CONTRADICTED
 
 
-def test_without_trainings_nothing_is_supported():
-    found = claims_lora.keeps_alignment(compared(LoRA=0.01), {"LoRA": 0.03, "bottleneck": 0.01})
-    assert found.verdict == UNSUPPORTED
+@pytest.mark.parametrize(
+    ("counted", "memory", "verdict"), [(80, 0.8, REPRODUCED), (80, 1.1, CONTRADICTED), (81, 0.8, CONTRADICTED)]
+)
+def test_adapters_are_counted_and_their_memory_is_measured(counted, memory, verdict):
+    cost = pd.DataFrame({"trainable": [5], "total": [1000], "memory_ratio": [memory]})
+    found = claims_lora.adapters_are_few({"counted": counted, "claimed": 80}, cost)
+    assert found.verdict == verdict
+    assert "0.5 % of the weights" in found.evidence

@@ -63,15 +63,26 @@ def test_memory_may_fall_always_or_from_two_on_or_not(seed):
 
 def test_operations_match_to_the_printed_digit_or_not(seed):
     printed = [38_590_000_000, 111_530_000_000, 92_240_000_000, 82_590_000_000]
-    assert claims_mrss.operations_match(seed, printed).verdict == REPRODUCED
-    assert claims_mrss.operations_match(seed, [printed[0] + 10_000_000, *printed[1:]]).verdict == CONTRADICTED
+    off = [printed[0] + 10_000_000, *printed[1:]]
+    assert claims_mrss.operations_match(seed, printed, printed).verdict == REPRODUCED
+    assert claims_mrss.operations_match(seed, off, printed).verdict == CONTRADICTED
+    assert claims_mrss.operations_match(seed, printed, off).verdict == CONTRADICTED
+
+
+def test_operations_fall_against_the_baseline_or_not(seed):
+    found = claims_mrss.operations_fall(seed)
+    assert found.verdict == CONTRADICTED
+    assert "+189 %, +139 %, +114 %" in found.evidence
+    assert claims_mrss.operations_fall(seed.assign(flops_ratio=[1, 3, 2, 0.9])).verdict == REPRODUCED
 
 
 def test_a_branch_without_gradient_contradicts_a_learned_gate():
-    blind = claims_mrss.gate_learns({1: True, 2: False, 4: False})
+    mended = {1: True, 2: True, 4: True}
+    blind = claims_mrss.gate_learns({1: True, 2: False, 4: False}, mended)
     assert blind.verdict == CONTRADICTED
     assert "r = 2 and r = 4" in blind.evidence
-    assert claims_mrss.gate_learns({1: True, 2: True}).verdict == REPRODUCED
+    assert "one does at r = 1, r = 2 and r = 4" in blind.evidence
+    assert claims_mrss.gate_learns({1: True, 2: True}, mended).verdict == REPRODUCED
 
 
 def test_fidelity_without_training_is_unsupported():
@@ -82,6 +93,6 @@ def test_throughput_that_rises_but_stays_below_the_baselines_is_a_correction(see
     found = claims_mrss.throughput_rises(seed)
     assert found.verdict == CORRECTED
     assert "0.49× → 0.59× → 0.67×" in found.evidence
-    faster = seed.assign(seconds=[0.05, 0.06, 0.05, 0.04])
+    faster = seed.assign(throughput=[20, 16, 20, 25])
     assert claims_mrss.throughput_rises(faster).verdict == REPRODUCED
-    assert claims_mrss.throughput_rises(seed.assign(seconds=[0.05, 0.04, 0.05, 0.06])).verdict == CONTRADICTED
+    assert claims_mrss.throughput_rises(seed.assign(throughput=[20, 25, 20, 16])).verdict == CONTRADICTED

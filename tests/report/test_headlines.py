@@ -1,9 +1,13 @@
 """Headline numbers on README and intro are those of the records."""
 
+import json
+import shutil
+
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from lib.paths import RUNS
 from lib.report import headlines
 from lib.report.evidence import Evidence, Missing
 
@@ -50,3 +54,15 @@ def test_a_page_without_marks_is_refused(tmp_path, monkeypatch, found):
     monkeypatch.setitem(headlines.PAGES, page, ("{}", "{}"))
     with pytest.raises(ValueError, match=r"README\.md: no line"):
         headlines.filled(page, found, Evidence())
+
+
+def test_a_second_machine_changes_no_headline(tmp_path, found):
+    machine = RUNS / "amd-epyc-2-cores"
+    shutil.copytree(machine, tmp_path / machine.name)
+    shutil.copytree(machine, tmp_path / "second")
+    for path in (tmp_path / "second").glob("*.json"):
+        if path.name != "machine.json":
+            record = json.loads(path.read_text())
+            record["environment"]["machine"] = "second"
+            path.write_text(json.dumps(record))
+    assert headlines.headlines(Evidence(runs=tmp_path)) == found
