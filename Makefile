@@ -50,8 +50,8 @@ bench: $(READY)  ## the selective scan against its peers, interleaved (2 minutes
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python tests/benchmarks/scan.py $(if $(RECORD),--record) $(BENCHFLAGS)
 
-record: $(READY) $(SNAKE)  ## every record anew, job by job, resumable: PRESET=cpu (hours) or smoke (minutes, replaces none)
-	$(SNAKE) -s workflow/Snakefile --cores all --resources machine=1 --rerun-incomplete --config preset=$(PRESET) $(SNAKEFLAGS)
+record: $(READY) $(SNAKE)  ## all records, job by job, resumable: PRESET=cpu (hours) or smoke (minutes, replaces none)
+	$(SNAKE) -s workflow/Snakefile --cores all --resources machine=1 --rerun-incomplete --config preset=$(PRESET) python=$(BIN)/python $(SNAKEFLAGS)
 
 slurm: $(READY) $(SNAKE)  ## the workflow on a Slurm of one node, a job killed and taken up again; needs root and Slurm
 	$(BIN)/python -m pytest tests/cluster

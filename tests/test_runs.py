@@ -28,9 +28,9 @@ def chapter(experiment):
 
 
 def differences(record, presets=PRESETS):
-    """Parameters in which a record is not of the preset that its machine has: of `cpu`, or of one of a GPU."""
+    """Parameters in which a record is not of the preset that it is nearest to."""
     name = chapter(record.experiment)
-    kinds = ("cpu",) if record.environment.gpu is None else ("t4", "h200")
+    kinds = ("cpu", "t4", "h200")
     found = []
     for kind in kinds:
         preset = yaml.safe_load((presets / name / f"{kind}.yml").read_text())

@@ -71,6 +71,6 @@ def _digest(run: object, work: Callable) -> str:
 
 
 def _write(path: Path, result: Json) -> None:
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}.part")  # another machine may be at the same
     part.write_text(json.dumps(result))
     part.replace(path)

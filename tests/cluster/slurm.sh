@@ -17,6 +17,8 @@ AuthType=auth/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SchedulerType=sched/backfill
+SlurmdParameters=config_overrides
+GresTypes=gpu
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 StateSaveLocation=$here/state
@@ -29,12 +31,15 @@ AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 MinJobAge=300
 ReturnToService=2
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/MemTotal/ {print int($2/1024*0.9)}' /proc/meminfo) State=UNKNOWN
+NodeName=$host NodeAddr=127.0.0.1 CPUs=8 RealMemory=16000 Gres=gpu:1 State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP
 EOF
+# A node as the profile wants it, whatever this machine has: what is a GPU to Slurm is nothing to the jobs.
+echo "Name=gpu File=/dev/null" > "$here/gres.conf"
 # Jobs see no SLURM_CONF of ours: what submits them removes it from their environment.
 mkdir -p /etc/slurm
-ln -sf "$here/slurm.conf" /etc/slurm/slurm.conf
+ln -sfn "$here/slurm.conf" /etc/slurm/slurm.conf
+ln -sfn "$here/gres.conf" /etc/slurm/gres.conf
 slurmctld
 slurmd
 for _ in $(seq 50); do sinfo -h 2>/dev/null | grep -q idle && break; sleep 0.2; done
