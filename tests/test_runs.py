@@ -30,10 +30,11 @@ def chapter(experiment):
 def differences(record, presets=PRESETS):
     """Parameters in which a record is not of the preset that it is nearest to."""
     name = chapter(record.experiment)
-    kinds = ("cpu", "t4", "h200")
     found = []
-    for kind in kinds:
-        preset = yaml.safe_load((presets / name / f"{kind}.yml").read_text())
+    for path in (presets / name).glob("*.yml"):
+        if path.stem == "smoke":
+            continue
+        preset = yaml.safe_load(path.read_text())
         left_out = HERE.union(*(keys for front, keys in TIMED.items() if record.experiment.startswith(front)))
         wanted = {key: value for key, value in preset.items() if key not in left_out}
         found.append({key: value for key, value in wanted.items() if record.parameters.get(key) != value})
