@@ -12,9 +12,8 @@ DATA = ROOT / "data"
 SEED = DATA / "seed"
 PRESETS = DATA / "presets"
 RUNS = DATA / "runs"
-WRITTEN = Path(
-    os.environ.get("RECORDS_TO") or RUNS
-)  # where a run leaves its record, for one to try without replacing any
+# Where a run leaves its record: beside the others, but for one that tries, or that waits until all is well.
+WRITTEN = Path(os.environ.get("RECORDS_TO") or RUNS)
 CHECKPOINTS = DATA / "checkpoints"
 
 SWEEPS = ROOT / ".sweeps"  # results of single trainings, until a record holds them

@@ -1,8 +1,12 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from lib import records
+from lib.paths import ROOT, RUNS
 from lib.profilers.profile import Profile
 from lib.records import Case, RecordError
 from lib.tasks.resolutions import Result
@@ -23,6 +27,14 @@ def test_what_is_written_is_read_back(tmp_path):
     path = records.write(record, tmp_path)
     assert path == tmp_path / record.environment.machine / "toy.json"
     assert records.read(path) == record
+
+
+@pytest.mark.parametrize(("told", "place"), [("", str(RUNS)), ("/elsewhere", "/elsewhere")])
+def test_a_run_can_be_told_to_leave_its_record_elsewhere(told, place):
+    code = "from lib import records; print(records.write.__defaults__[0])"
+    environment = os.environ | {"RECORDS_TO": told}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout == f"{place}\n"
 
 
 def test_a_machine_met_for_the_first_time_gets_a_name_that_later_runs_leave_alone(tmp_path, path):
