@@ -230,8 +230,8 @@ def proposed_and_reached(ax: Axes, found: Sequence[Headline]) -> Axes:
         ],
         frameon=False,
         fontsize="small",
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
         ncols=2,
     )
     return ax
@@ -245,7 +245,7 @@ def told(found: Sequence[Headline]) -> str:
 def draw(found: Sequence[Headline], path: Path) -> None:
     """Write the picture, with what it shows in its description."""
     figures.style()
-    figure = Figure(figsize=(8.6, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.2, 3.7), layout="constrained")
     proposed_and_reached(figure.subplots(), found)
     figure.savefig(path, dpi=200, metadata={"Description": told(found), "Software": None})
 
