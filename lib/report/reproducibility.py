@@ -37,36 +37,33 @@ def checklist(root: Path = ROOT) -> pd.DataFrame:
     clean = [one for one in records if one.commit and not one.dirty]
     seeded = [one for one in records if one.seed is not None]
     described = [one for one in records if one.environment.packages.get("torch") and one.environment.cpu]
+    small = [one for one in records if "T4" in (one.environment.gpu or "")]
+    every = len(records)
     rows = [
-        ("Code and notebooks are in the repository", bool(chapters), f"{len(chapters)} chapters"),
-        ("Results are files", bool(records and tables), f"{len(records)} records, {len(tables)} tables of the seed's"),
-        ("Figures can be made again", drawn > 0, f"{drawn} cells draw them when a page is built, none is stored"),
-        ("Random seeds are fixed", all_of(seeded, records), f"{len(seeded)} of {len(records)} records name theirs"),
+        ("Code and notebooks are in the repository", bool(chapters), f"chapters: {len(chapters)}"),
+        ("Results are files", bool(records and tables), f"records: {every}; tables as printed: {len(tables)}"),
+        ("Figures can be made again", drawn > 0, f"cells that draw them when a page is built: {drawn}; none is stored"),
+        ("Random seeds are fixed", all_of(seeded, records), f"records that name theirs: {len(seeded)} of {every}"),
         (
             "Dependencies are listed, and pinned",
             wanted <= pinned,
-            f"{len(wanted & pinned)} of {len(wanted)} pinned, {len(pinned)} packages in all",
+            f"pinned: {len(wanted & pinned)} of {len(wanted)}, and {len(pinned)} packages in all",
         ),
         (
             "The environment is told",
             all_of(described, records),
-            f"{len(described)} of {len(records)} records tell hardware and versions",
+            f"records that tell hardware and versions: {len(described)} of {every}",
         ),
-        (
-            "The code that ran is known",
-            all_of(clean, records),
-            f"{len(clean)} of {len(records)} records are of a clean commit",
-        ),
+        ("The code that ran is known", all_of(clean, records), f"records of a clean commit: {len(clean)} of {every}"),
         (
             "Each part has experiment, analysis, conclusion",
             told == len(chapters),
-            f"{told} of {len(chapters)} chapters discuss what they measured",
+            f"chapters that discuss what they measured: {told} of {len(chapters)}",
         ),
         (
             "It runs on Colab's T4",
-            any("T4" in (one.environment.gpu or "") for one in records),
-            f"{sum('T4' in (one.environment.gpu or '') for one in records)} of {len(records)} records are of a T4; "
-            "chapters have presets and a set-up cell for one",
+            bool(small),
+            f"records of a T4: {len(small)} of {every}; chapters have presets and a set-up cell for one",
         ),
     ]
     return pd.DataFrame(rows, columns=["item", "holds", "evidence"])
