@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import seaborn as sns
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -157,7 +158,8 @@ PAGES = {  # file -> addresses of a chapter and of a record
     ROOT / "README.md": ("book/{}.ipynb", "data/runs/{}"),
     BOOK / "intro.md": ("{}.ipynb", REPOSITORY + "/data/runs/{}"),
 }
-PICTURE = BOOK / "_assets/headlines.png"
+PICTURE = BOOK / "_assets/headlines"
+KINDS = (".svg", ".png")  # for pages, and for what shows no drawings
 
 
 def listed(found: Sequence[Headline], evidence: Evidence, chapter: str, record: str) -> str:
@@ -243,11 +245,14 @@ def told(found: Sequence[Headline]) -> str:
 
 
 def draw(found: Sequence[Headline], path: Path) -> None:
-    """Write the picture, with what it shows in its description."""
+    """Write the picture in every kind, with what it shows in its description."""
     figures.style()
     figure = Figure(figsize=(7.2, 3.7), layout="constrained")
     proposed_and_reached(figure.subplots(), found)
-    figure.savefig(path, dpi=200, metadata={"Description": told(found), "Software": None})
+    for kind in KINDS:
+        other = {"Date": None} if kind == ".svg" else {"Software": None}  # what would differ every time
+        with rc_context({"svg.hashsalt": "headlines"}):
+            figure.savefig(path.with_suffix(kind), dpi=200, metadata={"Description": told(found)} | other)
 
 
 if __name__ == "__main__":

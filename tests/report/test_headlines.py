@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from xml.etree import ElementTree
 
 import pytest
 from matplotlib.figure import Figure
@@ -23,11 +24,13 @@ def test_a_page_says_what_the_records_say(page, found):
 
 
 def test_the_picture_shows_what_the_records_say(found, tmp_path):
-    with Image.open(headlines.PICTURE) as picture:
-        assert picture.text["Description"] == headlines.told(found), "python -m lib.report.headlines mends it"
-    headlines.draw(found, tmp_path / "again.png")
-    with Image.open(tmp_path / "again.png") as again:
-        assert again.text["Description"] == headlines.told(found)
+    headlines.draw(found, tmp_path / "again")
+    for picture in (headlines.PICTURE, tmp_path / "again"):
+        with Image.open(picture.with_suffix(".png")) as image:
+            assert image.text["Description"] == headlines.told(found), "python -m lib.report.headlines mends it"
+        drawing = ElementTree.parse(picture.with_suffix(".svg"))
+        said = drawing.find(".//{http://purl.org/dc/elements/1.1/}description")
+        assert said.text == headlines.told(found), "python -m lib.report.headlines mends it"
 
 
 def test_what_was_proposed_is_hollow_and_what_was_reached_is_filled(found):
