@@ -52,6 +52,8 @@ def outcomes(records: Iterable[Record]) -> pd.DataFrame:
 
     `gained` is the accuracy less what it was before; `retained` the accuracy over the checkpoint's with all tokens,
     `before` the same before the training, `kept` the same after it, with all tokens again.
+
+    raises   ValueError, saying how to record, where there is none
     """
     rows: dict[tuple, dict[str, Any]] = {}
     for record in records:
@@ -61,6 +63,8 @@ def outcomes(records: Iterable[Record]) -> pd.DataFrame:
                 key = (record.environment.machine, record.experiment, case.variant, seed)
                 fresh = {"machine": machine_title(record), "variant": case.variant, **settings, "seed": seed}
                 rows.setdefault(key, fresh)[case.parameters["measured"]] = value
+    if not rows:
+        raise ValueError("no trainings are recorded: run book/lora.ipynb with -p retrain True")
     frame = pd.DataFrame(rows.values())
     whole = frame["whole"]
     return frame.assign(
@@ -130,6 +134,17 @@ def tokens_table(frame: pd.DataFrame, caption: str) -> Markdown:
         },
         caption,
     )
+
+
+def room(full: Any, adapters: Any, memory: int) -> dict[str, float]:
+    """On paper, with weights of half precision and adapters of float32: bytes "held", bytes "per image", and "images".
+
+    full, adapters   recorded training steps in float32: total, trainable, memory_bytes, gradient_bytes, batch
+    memory           bytes that there are
+    """
+    held = 2 * full["total"] + 12 * adapters["trainable"]  # of what learns, gradient and two moments
+    each = (adapters["memory_bytes"] - adapters["gradient_bytes"]) / adapters["batch"] / 2
+    return {"held": held, "per image": each, "images": (memory - held) / each}
 
 
 def cost_table(frame: pd.DataFrame, caption: str) -> Markdown:

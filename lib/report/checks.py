@@ -33,13 +33,19 @@ def judged(evidence: Evidence, ids: Iterable[str] | None = None, which: str = ""
     """Verdicts on claims, in the order asked for: on all that there are, where none is named.
 
     which    only checks whose names begin so
+    raises   ValueError, quoting it, for a claim that is not there
     """
-    chosen = claims().values() if ids is None else [claims()[one] for one in ids]
+    ids = list(claims()) if ids is None else list(ids)
+    if unknown := [one for one in ids if one not in claims()]:
+        raise ValueError(f"claim {unknown[0]!r}: there are {', '.join(claims())}")
+    chosen = [claims()[one] for one in ids]
     return [judge(evidence, one.id, name) for one in chosen for name in one.checks if name.startswith(which)]
 
 
 def judge(evidence: Evidence, claim: str, check: str) -> Verdict:
     """One verdict; "not testable here" where a record or a toy that the check needs is missing or incomplete."""
+    if check not in CHECKS:
+        raise ValueError(f"check {check!r}: there are {', '.join(CHECKS)}")
     own = evidence.fresh()
     try:
         return replace(CHECKS[check](own), records=tuple(own.used))
@@ -229,4 +235,6 @@ def tables_agree(e: Evidence) -> Verdict:
     return claims_report.tables_agree(e.seed_mrss, e.seed_vtp)
 
 
-CHECKS: dict[str, Check] = {name: globals()[name] for one in claims().values() for name in one.checks}
+CHECKS: dict[str, Check] = {name: globals().get(name) for one in claims().values() for name in one.checks}
+if LACKING := [name for name, check in CHECKS.items() if check is None]:
+    raise ValueError(f"data/seed/claims.yml: {LACKING[0]!r} is no function of lib.report.checks")

@@ -1,12 +1,16 @@
-"""The picture of all verdicts."""
+"""Pictures of all verdicts, and of what was proposed and what was reached."""
 
 from collections.abc import Sequence
 
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
 
+from lib.report import figures, units
 from lib.report.claims import CONTRADICTED, CORRECTED, NOT_TESTABLE, REPRODUCED, UNSUPPORTED, VERDICTS, Verdict
+from lib.report.headlines import Headline
 
 PARTS = {"A": "State space models", "B": "Vision-language models", "R": "The report itself"}
 
@@ -39,5 +43,52 @@ def all_verdicts(ax: Axes, verdicts: Sequence[Verdict]) -> Axes:
     ]
     ax.legend(
         handles=handles, frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=3
+    )
+    return ax
+
+
+def proposed_and_reached(ax: Axes, found: Sequence[Headline]) -> Axes:
+    """Time over the baseline's on a log axis, a row per topic: hollow what was proposed, filled what was reached."""
+    bad, good = sns.color_palette("colorblind")[3], sns.color_palette("colorblind")[0]
+    ax.axvline(1, **figures.BASELINE)
+    for row, one in enumerate(found):
+        ends = [1.0 if one.proposed is None else one.proposed.ratio, one.reached.ratio]
+        ax.plot(ends, [row, row], color="0.7", linewidth=1.5, zorder=1)
+        for point, colour, look in ((one.proposed, bad, "none"), (one.reached, good, "full")):
+            if point is None:
+                continue
+            ax.plot(point.ratio, row, marker="o", markersize=9, color=colour, fillstyle=look, linestyle="none")
+            above = point is one.reached
+            ax.annotate(
+                f"{units.times(point.ratio)}  {point.words}",
+                (point.ratio, row),
+                xytext=(0, 9 if above else -9),
+                textcoords="offset points",
+                ha="left" if point.ratio < 0.03 else "center",
+                va="bottom" if above else "top",
+                fontsize="small",
+                color=colour,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                zorder=3,
+            )
+    ax.set_xscale("log")
+    ax.set_xlim(0.008, 10)
+    ax.set_ylim(len(found) - 0.45, -0.65)
+    ax.set_xticks([0.01, 0.1, 1], ["0.01×", "0.1×", "baseline"])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_yticks(range(len(found)), [one.topic for one in found])
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel("time / baseline's")
+    looks = {"what the seed report proposed": (bad, "none"), "what this book came to": (good, "full")}
+    ax.legend(
+        handles=[
+            Line2D([], [], marker="o", markersize=8, color=colour, fillstyle=look, linestyle="none", label=label)
+            for label, (colour, look) in looks.items()
+        ],
+        frameon=False,
+        fontsize="small",
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=2,
     )
     return ax

@@ -1,24 +1,9 @@
-"""What readers should remember: four numbers, each from a record.
+"""What readers should remember: four numbers, each from a record. `lib.report.first_pages` writes them there."""
 
-README and intro hold them between two marks, with a picture, and a test that both are those of the records. After a
-recording: `python -m lib.report.headlines` writes them anew.
-"""
-
-import json
-import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-import seaborn as sns
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
-
-from lib.paths import BOOK, ROOT
-from lib.report import accuracy, figures, frames, prose, pruning, units
+from lib.report import accuracy, frames, prose, pruning, units
 from lib.report.evidence import Evidence
 
 SHARE = 0.45  # of the operations
@@ -102,7 +87,9 @@ def slow_clock(e: Evidence) -> Headline:
         f"The two branches that the seed report proposed take {prose.extent(ratios['forward', dual])}.",
         "mrss",
         Point(float(ratios["forward", dual].iloc[0]), "two branches"),
-        Point(float(ratios["forward", slow].iloc[0]), f"slow clock: {len(kept + later)} of {tasks} tasks kept"),
+        Point(
+            float(ratios["forward", slow].iloc[0]), f"slow clock: accuracy kept on {len(kept + later)} of {tasks} tasks"
+        ),
     )
 
 
@@ -127,7 +114,7 @@ def few_states(e: Evidence) -> Headline:
         f"that the seed report proposed takes {prose.extent(low)}.",
         "kernel_distillation",
         Point(float(low.iloc[0]), "low rank"),
-        Point(float(few.iloc[0]), f"{STATES} states: {prose.extent_of_points(rows['difference'])} points"),
+        Point(float(few.iloc[0]), f"{STATES} states: {prose.extent_of_points(rows['difference'])} points of accuracy"),
     )
 
 
@@ -152,23 +139,13 @@ def few_tokens(e: Evidence) -> Headline:
     )
 
 
-FIRST, LAST = "<!-- headlines: python -m lib.report.headlines -->", "<!-- until here -->"
-REPOSITORY = "https://github.com/denis7-jean/ece1512-projectA/blob/main"
-PAGES = {  # file -> addresses of a chapter and of a record
-    ROOT / "README.md": ("book/{}.ipynb", "data/runs/{}"),
-    BOOK / "intro.md": ("{}.ipynb", REPOSITORY + "/data/runs/{}"),
-}
-PICTURE = BOOK / "_assets/headlines"
-KINDS = (".svg", ".png")  # for pages, and for what shows no drawings
-
-
 def listed(found: Sequence[Headline], evidence: Evidence, chapter: str, record: str) -> str:
-    """A list in Markdown, with links to chapters and to the first machine's records.
+    """A list in Markdown, with links to chapters and to records.
 
     chapter   address of a chapter, with a {} where its name goes
     record    the same of a record's file below data/runs
     """
-    lines = []
+    lines, evidence = [], evidence.of_one_machine()
     for one in found:
         machines = {name: evidence.records(name)[0].environment.machine for name in one.records}
         sources = [
@@ -177,87 +154,3 @@ def listed(found: Sequence[Headline], evidence: Evidence, chapter: str, record: 
         ]
         lines.append(f"- {one.text} [Chapter]({chapter.format(one.chapter)}). Records: {', '.join(sources)}.")
     return "\n".join(lines)
-
-
-def filled(page: Path, found: Sequence[Headline], evidence: Evidence) -> str:
-    """A page's text, with the headlines of these records between its marks.
-
-    raises   ValueError, naming the page, where there are no marks
-    """
-    text = page.read_text()
-    pattern = re.compile(f"({re.escape(FIRST)}\n).*?({re.escape(LAST)})", re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f"{page}: no line {FIRST!r} with {LAST!r} after it")
-    block = listed(found, evidence, *PAGES[page])
-    return pattern.sub(lambda marks: f"{marks[1]}\n{block}\n\n{marks[2]}", text)
-
-
-def proposed_and_reached(ax: Axes, found: Sequence[Headline]) -> Axes:
-    """Time over the baseline's on a log axis, a row per topic: hollow what was proposed, filled what was reached."""
-    bad, good = sns.color_palette("colorblind")[3], sns.color_palette("colorblind")[0]
-    ax.axvline(1, **figures.BASELINE)
-    for row, one in enumerate(found):
-        ends = [1.0 if one.proposed is None else one.proposed.ratio, one.reached.ratio]
-        ax.plot(ends, [row, row], color="0.7", linewidth=1.5, zorder=1)
-        for point, colour, look in ((one.proposed, bad, "none"), (one.reached, good, "full")):
-            if point is None:
-                continue
-            ax.plot(point.ratio, row, marker="o", markersize=9, color=colour, fillstyle=look, linestyle="none")
-            above = point is one.reached
-            ax.annotate(
-                f"{units.times(point.ratio)}  {point.words}",
-                (point.ratio, row),
-                xytext=(0, 9 if above else -9),
-                textcoords="offset points",
-                ha="left" if point.ratio < 0.03 else "center",
-                va="bottom" if above else "top",
-                fontsize="small",
-                color=colour,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-                zorder=3,
-            )
-    ax.set_xscale("log")
-    ax.set_xlim(0.008, 10)
-    ax.set_ylim(len(found) - 0.45, -0.65)
-    ax.set_xticks([0.01, 0.1, 1], ["0.01×", "0.1×", "baseline"])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_yticks(range(len(found)), [one.topic for one in found])
-    ax.grid(visible=False, axis="y")
-    ax.set_xlabel("time / baseline's")
-    looks = {"what the seed report proposed": (bad, "none"), "what this book came to": (good, "full")}
-    ax.legend(
-        handles=[
-            Line2D([], [], marker="o", markersize=8, color=colour, fillstyle=look, linestyle="none", label=label)
-            for label, (colour, look) in looks.items()
-        ],
-        frameon=False,
-        fontsize="small",
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        ncols=2,
-    )
-    return ax
-
-
-def told(found: Sequence[Headline]) -> str:
-    """What the picture shows, which is written into its file."""
-    return json.dumps([asdict(one) for one in found], ensure_ascii=False)
-
-
-def draw(found: Sequence[Headline], path: Path) -> None:
-    """Write the picture in every kind, with what it shows in its description."""
-    figures.style()
-    figure = Figure(figsize=(7.2, 3.7), layout="constrained")
-    proposed_and_reached(figure.subplots(), found)
-    for kind in KINDS:
-        other = {"Date": None} if kind == ".svg" else {"Software": None}  # what would differ every time
-        with rc_context({"svg.hashsalt": "headlines"}):
-            figure.savefig(path.with_suffix(kind), dpi=200, metadata={"Description": told(found)} | other)
-
-
-if __name__ == "__main__":
-    evidence = Evidence()
-    found = headlines(evidence)
-    for page in PAGES:
-        page.write_text(filled(page, found, evidence))
-    draw(found, PICTURE)

@@ -148,8 +148,11 @@ class Adapted:
 def plans(goal: str, task: str, seeds: int, steps: int = 0, source: str = images.CIFAR10) -> Iterator[Plan]:
     """All trainings for one goal on one task, in the order of LABELS or TOKENS.
 
-    steps   of each; the goal's own where it is 0
+    steps    of each; the goal's own where it is 0
+    raises   ValueError, quoting it, for another goal
     """
+    if goal not in GOALS:
+        raise ValueError(f"goal = {goal!r}: one of {', '.join(GOALS)} is needed")
     for options in GOALS[goal].values():
         given = dict(options)
         taken = (steps or STEPS[goal]) * given.pop("longer", 1)

@@ -109,6 +109,11 @@ def test_a_steps_costs_are_shown_over_those_of_a_full_one():
     assert "0.70 (0.60 – 0.80)" in last
 
 
+def test_room_is_what_weights_and_adapters_leave():
+    full, adapters = {"total": 1000}, {"trainable": 10, "memory_bytes": 440, "gradient_bytes": 40, "batch": 4}
+    assert adapting.room(full, adapters, 2120 + 500) == {"held": 2120, "per image": 50, "images": 10}
+
+
 def test_figures_show_what_the_frames_hold(frame):
     _, axes = plt.subplots(1, 3)
     means = adapting.summary(frame, ["accuracy", "before", "retained"])
@@ -121,3 +126,8 @@ def test_figures_show_what_the_frames_hold(frame):
     adapting_figures.lost_by_rank(axes[2], lost, "error", "error")
     assert [list(line.get_ydata()) for line in axes[2].lines] == [[0.5, 0.1], [0.4]]
     plt.close("all")
+
+
+def test_where_nothing_is_recorded_one_line_says_how():
+    with pytest.raises(ValueError, match="no trainings are recorded: run"):
+        adapting.outcomes([])

@@ -112,3 +112,10 @@ def test_evidence_ends_with_its_records_and_its_chapter_where_they_are_known():
     first, second = claims.verdict_table([read, counted], "caption", {"mrss_proxy": "there"}).data.splitlines()[-2:]
     assert "Seen. From: [mrss_proxy](there). More: [mrss](mrss.ipynb)." in first
     assert "Counted. From: the seed's tables and this page. More: [mrss](mrss.ipynb)." in second
+
+
+def test_a_claim_or_a_check_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="claim 'Z9': there are A1, A2"):
+        checks.judged(Evidence(), ["A1", "Z9"])
+    with pytest.raises(ValueError, match="check 'nope': there are proxy_"):
+        checks.judge(Evidence(), "A1", "nope")

@@ -192,3 +192,8 @@ def test_adapters_of_the_first_seed_are_kept_and_answer_as_they_did(few, monkeyp
 def test_adapters_that_are_shipped_fit_their_checkpoint(folder):
     _, task, _, _ = folder.name.split("-")
     assert load_lora(clip.load(f"clip-{task}-0").model, folder)
+
+
+def test_another_goal_is_named():
+    with pytest.raises(ValueError, match="goal = 'x': one of labels, tokens"):
+        list(plans("x", "scenes", 1))

@@ -1,0 +1,72 @@
+"""README and intro: the headlines between two marks, and their picture, as the records have them.
+
+A test holds both to the records. After a recording: `python -m lib.report.first_pages` writes them anew.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from lib.paths import BOOK, ROOT
+from lib.report import claims_figures, figures
+from lib.report.evidence import Evidence, Missing
+from lib.report.headlines import Headline, headlines, listed
+
+FIRST, LAST = "<!-- headlines: python -m lib.report.first_pages -->", "<!-- until here -->"
+REPOSITORY = "https://github.com/denis7-jean/ece1512-projectA/blob/main"
+PAGES = {  # file -> addresses of a chapter and of a record
+    ROOT / "README.md": ("book/{}.ipynb", "data/runs/{}"),
+    BOOK / "intro.md": ("{}.ipynb", REPOSITORY + "/data/runs/{}"),
+}
+PICTURE = BOOK / "_assets/headlines"
+KINDS = (".svg", ".png")  # for pages, and for what shows no drawings
+
+
+def filled(page: Path, found: Sequence[Headline], evidence: Evidence) -> str:
+    """A page's text, with the headlines of these records between its marks.
+
+    raises   ValueError, naming the page, where there are no marks
+    """
+    text = page.read_text()
+    pattern = re.compile(f"({re.escape(FIRST)}\n).*?({re.escape(LAST)})", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"{page}: no line {FIRST!r} with {LAST!r} after it")
+    block = listed(found, evidence, *PAGES[page])
+    return pattern.sub(lambda marks: f"{marks[1]}\n{block}\n\n{marks[2]}", text)
+
+
+def told(found: Sequence[Headline]) -> str:
+    """What the picture shows, which is written into its file."""
+    return json.dumps([asdict(one) for one in found], ensure_ascii=False)
+
+
+def draw(found: Sequence[Headline], path: Path) -> None:
+    """Write the picture in every kind, with what it shows in its description."""
+    figures.style()
+    figure = Figure(figsize=(7.2, 3.7), layout="constrained")
+    claims_figures.proposed_and_reached(figure.subplots(), found)
+    for kind in KINDS:
+        other = {"Date": None} if kind == ".svg" else {"Software": None}  # what would differ every time
+        with rc_context({"svg.hashsalt": "headlines"}):
+            figure.savefig(path.with_suffix(kind), dpi=200, metadata={"Description": told(found)} | other)
+
+
+def main() -> None:
+    evidence = Evidence()
+    try:
+        found = headlines(evidence)
+    except Missing as error:
+        sys.exit(f"{error}: nothing is written")
+    for page in PAGES:
+        page.write_text(filled(page, found, evidence))
+    draw(found, PICTURE)
+
+
+if __name__ == "__main__":
+    main()

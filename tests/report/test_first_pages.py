@@ -1,0 +1,47 @@
+"""README and intro say and show what the records say."""
+
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from lib.report import first_pages, headlines
+from lib.report.evidence import Evidence
+
+
+@pytest.fixture(scope="module")
+def found():
+    return headlines.headlines(Evidence())
+
+
+@pytest.mark.parametrize("page", first_pages.PAGES, ids=lambda page: page.name)
+def test_a_page_says_what_the_records_say(page, found):
+    assert page.read_text() == first_pages.filled(page, found, Evidence()), "python -m lib.report.first_pages mends it"
+
+
+def test_the_picture_shows_what_the_records_say(found, tmp_path):
+    first_pages.draw(found, tmp_path / "again")
+    for picture in (first_pages.PICTURE, tmp_path / "again"):
+        with Image.open(picture.with_suffix(".png")) as image:
+            assert image.text["Description"] == first_pages.told(found), "python -m lib.report.first_pages mends it"
+        drawing = ElementTree.parse(picture.with_suffix(".svg"))
+        said = drawing.find(".//{http://purl.org/dc/elements/1.1/}description")
+        assert said.text == first_pages.told(found), "python -m lib.report.first_pages mends it"
+
+
+def test_a_page_without_marks_is_refused(tmp_path, monkeypatch, found):
+    page = tmp_path / "README.md"
+    page.write_text("nothing")
+    monkeypatch.setitem(first_pages.PAGES, page, ("{}", "{}"))
+    with pytest.raises(ValueError, match=r"README\.md: no line"):
+        first_pages.filled(page, found, Evidence())
+
+
+def test_without_records_nothing_is_written_and_one_line_says_why(tmp_path, monkeypatch):
+    page = tmp_path / "README.md"
+    page.write_text("as it was")
+    monkeypatch.setattr(first_pages, "Evidence", lambda: Evidence(runs=tmp_path))
+    monkeypatch.setattr(first_pages, "PAGES", {page: ("{}", "{}")})
+    with pytest.raises(SystemExit, match="no machine has a record of scan: nothing is written"):
+        first_pages.main()
+    assert page.read_text() == "as it was"
