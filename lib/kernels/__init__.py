@@ -1,18 +1,1 @@
-"""Backends of the selective scan, one module each, behind one contract; `lib.models.scan` validates and chooses.
-
-    unavailable(device, dtype) -> str | None
-        why this backend cannot serve inputs of that device and dtype, or None
-    about() -> str
-        what it is, in a few words, for `explain_backend`
-    forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep) -> out, last_state, saved
-        keep    whether a backward pass will follow
-        saved   whatever `backward` needs beside the inputs: states at a few time steps, or None
-    backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
-        -> gradients of u, delta, A, B, C, D, z, delta_bias, initial_state; None for an input that is None
-
-u, delta, z are (B, D, T) of any strides. B and C are (B, G, N, T), or (D, N) where they do not vary. A (D, N), D (D),
-delta_bias (D), initial_state (B, D, N), static B and C, last_state and grad_last are in the state's dtype: float64
-for float64 inputs, else float32. D, z, delta_bias, initial_state and grad_last may be None.
-
-`modes` is no backend: it is the recurrence of a bank of damped modes, for `lib.models.modes`.
-"""
+"""Compiled operators: the selective scan's backends (`scan`), the recurrence of damped modes (`modes`)."""

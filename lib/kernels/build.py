@@ -1,4 +1,4 @@
-"""Compile a C++ source of this folder on first use, and keep the library in the user's cache.
+"""Compile a C++ source below this folder on first use, and keep the library in the user's cache.
 
 The cache is keyed by the sources, the compiler, the flags and the CPU. A library is compiled beside its place and
 renamed into it, so that any number of processes may start at once: each finds a whole file or makes one.
@@ -27,8 +27,8 @@ class BuildError(RuntimeError):
 
 
 @functools.cache
-def library(source: str = "selective_scan.cpp") -> ctypes.CDLL:
-    """The library compiled from a source file beside this module, from the cache where it is there.
+def library(source: str = "scan/selective_scan.cpp") -> ctypes.CDLL:
+    """The library compiled from a source file below this folder, from the cache where it is there.
 
     raises  BuildError where there is no compiler, or where it fails
     """
@@ -83,7 +83,8 @@ def _compile(compiler: str, flags: tuple[str, ...], source: Path, path: Path) ->
     """Compile to `path`; the first line of what went wrong, or nothing."""
     handle, made = tempfile.mkstemp(dir=path.parent, suffix=_SUFFIX)
     os.close(handle)
-    done = subprocess.run([compiler, *BASE, *flags, str(source), "-o", made], capture_output=True, text=True)
+    command = [compiler, *BASE, *flags, f"-I{HERE}", str(source), "-o", made]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
         Path(made).replace(path)
         return ""
@@ -96,7 +97,7 @@ def _digest(compiler: str, flags: tuple[str, ...]) -> str:
     key = hashlib.sha256()
     for text in (compiler, version, *BASE, *flags, _cpu()):
         key.update(text.encode() + b"\0")
-    for path in sorted(HERE.glob("*.[ch]*")):
+    for path in sorted(path for path in HERE.rglob("*") if path.suffix in (".cpp", ".h")):
         key.update(path.read_bytes())
     return key.hexdigest()[:16]
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.models.shapes import check_shape
+from lib.models.checks import check_shape
 
 
 def low_rank(

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from lib.profilers.memory import available_bytes
 from lib.report.units import binary
 
-TASKS = ("digits", "clocks", "motions", "plugs", "copying", "induction")  # those of lib.tasks.sequences
-REDUCTIONS = (  # those of lib.models.vtp
+TASKS = ("digits", "clocks", "motions", "plugs", "copying", "induction")  # those of lib.tasks.data.sequences
+REDUCTIONS = (  # those of lib.models.clip.reduction
     *("seed", "norm", "random", "class_attention", "adaptive"),
     *("merge", "merge_then_prune", "merge_in_rounds"),
 )
@@ -123,7 +123,7 @@ class Clips(Trained):
     model: str = Field(min_length=1, description="'auto', a checkpoint of ours, a folder, or a name of the hub")
     dataset: str = Field(min_length=1, description="'scenes', 'cifar10', or a folder with its parquet files")
     images: int = Field(ge=8, description="a number of images, a whole number, at least 8")
-    timed: str = Field(min_length=1, description="a model of known sizes, as lib.models.clip.shipped lists them")
+    timed: str = Field(min_length=1, description="a model of known sizes, as lib.models.clip.load.shipped lists them")
     batch: int = Field(ge=1, description="a number of images, a whole number, at least 1")
     task: Literal["scenes", "cifar10", "all"] = Field(description="'scenes', 'cifar10' or 'all'")
 

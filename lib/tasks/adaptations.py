@@ -9,14 +9,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from lib.models import clip
-from lib.models.bottleneck import replace_linear
-from lib.models.lora import add_lora, freeze, merge_lora, trainable_report
-from lib.models.lora_files import save_lora
-from lib.models.vtp import reduce_tokens
+from lib.models.clip import load as clip
+from lib.models.clip.reduction import reduce_tokens
+from lib.models.lora.bottleneck import replace_linear
+from lib.models.lora.files import save_lora
+from lib.models.lora.layers import add_lora, freeze, merge_lora, trainable_report
 from lib.paths import CHECKPOINTS
-from lib.tasks import clips, images, labels, zero_shot
-from lib.tasks.train import train
+from lib.tasks import zero_shot
+from lib.tasks.data import images, labels
+from lib.tasks.training import clips
+from lib.tasks.training.loop import train
 
 LINEAR = r"\.(?:[qkv]_proj|out_proj|fc1|fc2)"  # ends of their names in a tower
 PLACES = {  # names of linear layers, as regular expressions

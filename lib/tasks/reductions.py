@@ -7,10 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lib.models import clip, vit_cost
-from lib.models.seed_pruning import DEFECTS, SeedPruning
-from lib.models.vtp import Reduced, reduce_tokens
-from lib.tasks import clips, images, zero_shot
+from lib.models.clip import cost as vit_cost
+from lib.models.clip import load as clip
+from lib.models.clip.original_pruning import DEFECTS, SeedPruning
+from lib.models.clip.reduction import Reduced, reduce_tokens
+from lib.tasks import zero_shot
+from lib.tasks.data import images
+from lib.tasks.training import clips
 
 KEEPS = (0.9, 0.7, 0.5, 0.3)  # the seed's, and one less
 RATIOS = (0.6, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25)  # of the untouched tower's operations

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from lib.models import mrss
-from lib.models.mamba import MambaClassifier, MambaConfig
-from lib.models.mrss import MrssConfig
-from lib.tasks.sequences import TASKS, Task
-from lib.tasks.sweep import sweep
-from lib.tasks.train import train
+from lib.models.mrss import variants as mrss
+from lib.models.mrss.variants import MrssConfig
+from lib.models.ssm.mamba import MambaClassifier, MambaConfig
+from lib.tasks.data.sequences import TASKS, Task
+from lib.tasks.training.loop import train
+from lib.tasks.training.sweep import sweep
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_file
 
-from lib.models.distill import distill
-from lib.models.mamba import MambaClassifier, MambaConfig
-from lib.models.s4d import S4D
-from lib.models.s4d_block import S4DBlock
+from lib.models.distill.replace import distill
+from lib.models.ssm.mamba import MambaClassifier, MambaConfig
+from lib.models.ssm.s4d import S4D
+from lib.models.ssm.s4d_block import S4DBlock
 from lib.paths import SWEEPS
-from lib.tasks.heal import heal
-from lib.tasks.sequences import TASKS, Task
-from lib.tasks.train import train
+from lib.tasks.data.sequences import TASKS, Task
+from lib.tasks.training.heal import heal
+from lib.tasks.training.loop import train
 
 RATE, BATCH = 4e-3, 32
 SIZES = MambaConfig(dim=64, layers=4)
@@ -29,7 +29,7 @@ class Plan:
 
     states    N of the original's S4D layers, real ones
     orders    what is kept of them: states, ranks or taps per channel
-    methods   of `lib.models.distill`
+    methods   of `lib.models.distill.replace`
     steps     of the original's training; a model that is small from the start gets those of the healing, too
     healing   steps of it
     """

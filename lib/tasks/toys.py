@@ -11,12 +11,16 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
-from lib.models import clip, mrss, proxy, scan, vit_cost
-from lib.models.bottleneck import replace_linear
-from lib.models.lora import add_lora, trainable_report
-from lib.models.mamba import MambaConfig
+from lib.models.clip import cost as vit_cost
+from lib.models.clip import load as clip
+from lib.models.lora.bottleneck import replace_linear
+from lib.models.lora.layers import add_lora, trainable_report
+from lib.models.mrss import proxy
+from lib.models.mrss import variants as mrss
+from lib.models.ssm import scan
+from lib.models.ssm.mamba import MambaConfig
 from lib.tasks import adaptations, reductions, zero_shot
-from lib.tasks.images import rendered
+from lib.tasks.data.images import rendered
 
 VIT = "openai/clip-vit-base-patch16"
 SIDES = (128, 224, 336, 448)  # pixels

@@ -5,8 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lib.models.clip import Clip
-from lib.tasks.images import Images
+from lib.models.clip.load import Clip
+from lib.tasks.data.images import Images
 
 
 @torch.inference_mode()

@@ -21,7 +21,7 @@ from transformers.models.mamba.modeling_mamba import mamba_selective_scan
 
 from lib import records
 from lib.kernels.build import library
-from lib.models.scan import KERNELS, explain_backend, selective_scan_fn
+from lib.models.ssm.scan import KERNELS, explain_backend, selective_scan_fn
 from lib.profilers.latency import latency
 from lib.profilers.memory import peak_bytes
 from lib.report import units

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 
 SCAN = """
 import sys, warnings, torch
-from lib.models.scan import selective_scan_fn, selective_scan_ref, explain_backend
+from lib.models.ssm.scan import selective_scan_fn, selective_scan_ref, explain_backend
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     g = torch.Generator().manual_seed(0)
@@ -113,7 +113,7 @@ def test_a_compiler_that_fails_is_quoted(tmp_path):
     done = scan(CXX=str(compiler), XDG_CACHE_HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("torch 1 ")
-    assert "could not make selective_scan.cpp: no space left" in done.stdout
+    assert "could not make scan/selective_scan.cpp: no space left" in done.stdout
     assert not [p for p in (tmp_path / "selective-scan").iterdir()]
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from refusals import refused
 
-from lib.models.shapes import check_shape
+from lib.models.checks import check_shape
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 
 from lib.report import parameters
 from lib.report.parameters import MARK, KernelDistillation, Mrss, ParameterError, SsmBackground, check, fits
-from lib.tasks.sequences import TASKS
+from lib.tasks.data.sequences import TASKS
 
 GOOD = {
     "r": 4, "batch": 2, "length": 64, "dim": 8, "taps": 5, "runs": 2, "warmup": 0,

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.models import clip
-from lib.models.lora import adapters
-from lib.models.lora_files import load_lora
-from lib.models.vtp import reduce_tokens
+from lib.models.clip import load as clip
+from lib.models.clip.reduction import reduce_tokens
+from lib.models.lora.files import load_lora
+from lib.models.lora.layers import adapters
 from lib.paths import CHECKPOINTS
 from lib.tasks import adaptations, zero_shot
 from lib.tasks.adaptations import GOALS, Plan, adapted, data_of, plans, prepared, trained

@@ -5,7 +5,7 @@ import pytest
 import torch
 from towers import tower
 
-from lib.models.vtp import METHODS, reduce_tokens
+from lib.models.clip.reduction import METHODS, reduce_tokens
 from lib.profilers.flops import flops
 from lib.tasks import reductions, zero_shot
 

@@ -4,12 +4,12 @@ from dataclasses import asdict
 
 import pytest
 
-from lib.models.mamba import MambaConfig
-from lib.models.mrss import family
+from lib.models.mrss.variants import family
+from lib.models.ssm.mamba import MambaConfig
 from lib.tasks import resolutions
+from lib.tasks.data.sequences import TASKS, Task
 from lib.tasks.resolutions import PLANS, Result, Run, planned, train_one
-from lib.tasks.sequences import TASKS, Task
-from lib.tasks.sweep import sweep
+from lib.tasks.training.sweep import sweep
 
 SMALL = family(MambaConfig(dim=40, layers=2, states=4), 8)
 

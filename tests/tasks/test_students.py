@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lib.models.mamba import MambaConfig
-from lib.models.s4d import S4D
+from lib.models.ssm.mamba import MambaConfig
+from lib.models.ssm.s4d import S4D
 from lib.tasks import students
 from lib.tasks.students import Plan, Student
 

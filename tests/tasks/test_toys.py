@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.models import clip
+from lib.models.clip import load as clip
 from lib.tasks import toys
 
 

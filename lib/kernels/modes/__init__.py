@@ -1,0 +1,135 @@
+"""A bank of damped modes, token after token: `modes.cpp` through ctypes, or chunk after chunk in torch.
+
+    h[t] = decay h[t-1] + x[t],  y[t] = Re(sum over the modes of weight h[t]) + skip x[t]
+
+x is (B, T, D) of any strides, decay and weight are complex (D, M), skip is (D), states are complex (B, D, M).
+"""
+
+import functools
+from ctypes import CDLL, POINTER, Structure, byref, c_int64, c_void_p
+
+import torch
+from torch import Tensor
+
+from lib.kernels.build import library, unusable
+from lib.kernels.scan.cpp import View
+
+FEW = 2**15  # modes times samples: what one thread computes before others have begun
+CHUNK = 64  # tokens that the torch version computes at once: work grows with it, the number of calls falls
+
+
+class Bank(Structure):
+    _fields_ = [
+        *[(name, c_int64) for name in ("batch", "channels", "length", "modes", "threads")],
+        *[(name, View) for name in ("x", "out")],
+        *[(name, c_void_p) for name in ("decay", "weight", "skip", "initial", "last")],
+    ]
+
+
+def recurrence(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs (B, T, D), and the state after the last token, by the faster version that can serve.
+
+    In torch where a gradient is needed, in another precision than float32, off the CPU, and without a compiler.
+    """
+    tensors = (x, decay, weight, skip, state)
+    needs_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    return (chunked if needs_gradient or unavailable(x.device, x.dtype) else native)(*tensors)
+
+
+def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why the C++ version cannot serve inputs of that device and dtype, or None."""
+    if device.type != "cpu":
+        return "runs on a CPU"
+    return (
+        "computes in float32"
+        if dtype != torch.float32
+        else unusable(_load, "the recurrence of modes runs in torch, which is slower")
+    )
+
+
+def native(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """The recurrence in C++, without a graph."""
+    # What lies as it is needed is read where it lies: for one token a copy would take longer than the recurrence.
+    decay, weight, state = (_plain(z, torch.complex64) for z in (decay, weight, state))
+    skip, out, last = _plain(skip, torch.float32), torch.empty_like(x), torch.empty_like(state)
+    (batch, length, channels), modes = x.shape, decay.shape[1]
+    threads = torch.get_num_threads() if x.numel() * modes > FEW else 1
+    bank = Bank(batch, channels, length, modes, threads, _view(x), _view(out))
+    bank.decay, bank.weight, bank.skip = decay.data_ptr(), weight.data_ptr(), skip.data_ptr()
+    bank.initial, bank.last = state.data_ptr(), last.data_ptr()
+    _load().run(byref(bank))
+    return out, last
+
+
+def can_step(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> bool:
+    """Whether `step` can serve: all is on the CPU, in float32 and contiguous, fits together, and needs no gradient."""
+    return (
+        type(x) is type(state) is Tensor
+        and x.is_cpu
+        and skip.is_cpu
+        and x.dtype is skip.dtype is torch.float32
+        and state.dtype is torch.complex64
+        and state.shape == (x.shape[0], *weight.shape[:2])
+        and x.shape[1:] == skip.shape
+        and x.shape[0] > 0
+        and x.is_contiguous()
+        and state.is_contiguous()
+        and not state.is_conj()
+        and not (torch.is_grad_enabled() and (x.requires_grad or state.requires_grad))
+        and unavailable(x.device, x.dtype) is None
+        and decay.is_contiguous()
+        and weight.is_contiguous()
+    )
+
+
+def step(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """One token (B, D) in C++, for which every check and copy would take longer than the recurrence itself.
+
+    decay, weight   as pairs (D, M, 2); nothing is checked here, see `can_step`
+    """
+    out, last = torch.empty_like(x), torch.empty_like(state)
+    pointers = [tensor.data_ptr() for tensor in (x, decay, weight, skip, state, last, out)]
+    _load().step(*state.shape, *pointers)
+    return out, last
+
+
+def chunked(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """The recurrence in torch: inside a chunk a product with a triangular matrix, from chunk to chunk the states.
+
+    Powers are taken in double precision: in float32 their phases would be off.
+    """
+    size = min(CHUNK, x.shape[1])
+    precise = decay.to(torch.complex128).unsqueeze(-1)
+    powers = torch.cat([torch.ones_like(precise), precise.expand(-1, -1, size)], -1).cumprod(-1)
+    response = (weight.unsqueeze(-1) * powers).to(decay.dtype)  # D M Q+1
+    lag = torch.arange(size, device=x.device)
+    lag = lag - lag.unsqueeze(1)  # of an output, in columns, after an input, in rows
+    mixing = response.real.sum(1)[:, lag.clamp(min=0)].where(lag >= 0, 0)
+    powers, outputs = powers.to(decay.dtype), []
+    for chunk in x.split(size, dim=1):
+        steps, inputs = chunk.shape[1], chunk.permute(2, 0, 1)  # D B Q
+        free = (state.transpose(0, 1) @ response[..., 1 : steps + 1]).real
+        outputs.append((inputs @ mixing[:, :steps, :steps] + free).permute(1, 2, 0))
+        inflow = inputs.to(decay.dtype) @ powers[..., :steps].flip(-1).mT
+        state = state * powers[..., steps] + inflow.transpose(0, 1)
+    return torch.cat(outputs, dim=1) + skip * x, state
+
+
+def _plain(x: Tensor, dtype: torch.dtype) -> Tensor:
+    if x.dtype is dtype and x.is_contiguous() and not x.is_conj():
+        return x
+    return x.detach().to(dtype).resolve_conj().contiguous()
+
+
+def _view(x: Tensor) -> View:
+    batch, token, channel = x.stride()
+    return View(x.data_ptr(), (c_int64 * 4)(batch, channel, token, 0), False)
+
+
+@functools.cache
+def _load() -> CDLL:
+    lib = library("modes/modes.cpp")
+    lib.lanes.restype = c_int64
+    lib.run.argtypes, lib.run.restype = [POINTER(Bank)], None
+    lib.step.argtypes, lib.step.restype = 3 * [c_int64] + 7 * [c_void_p], None
+    return lib

@@ -1,0 +1,73 @@
+"""Merging of similar tokens by bipartite soft matching, at once or in rounds.
+
+`lib.models.clip.tower.attend` knows how many patches a token holds. Symbols: `lib/__init__.py`.
+Source: Bolya et al. (2023), https://arxiv.org/abs/2210.09461, section 3; the rounds are ours.
+"""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from lib.models.clip.merge_schedules import rounds
+from lib.models.clip.tokens import Tokens, moved, take
+
+
+def match(
+    metric: Float[Tensor, "B S D"], count: int, classes: int, sizes: Float[Tensor, "B S"] | None = None
+) -> tuple[Int[Tensor, "B R"], Int[Tensor, "B R"]]:
+    """The `count` most similar pairs of a token with an even number and one with an odd one, counted after the class.
+
+    Every even token has one partner, the odd one that is most similar by cosine; an odd one may have several.
+
+    metric   what tokens are compared by
+    sizes    of how many patches each is the mean: what two large tokens differ by then counts for more
+    returns  numbers of the even tokens, each at most once, and of their partners, the most similar pair first
+    raises   ValueError, quoting both, for more pairs than there are even tokens
+    source   section 3, "bipartite soft matching"
+    """
+    unit = F.normalize(metric[:, classes:].float(), dim=-1)
+    even, odd = unit[:, ::2], unit[:, 1::2]
+    if not 0 <= count <= odd.shape[1]:
+        raise ValueError(f"count = {count}: 0 to {odd.shape[1]} of {unit.shape[1]} tokens can merge at once")
+    distance = 1 - even @ odd.mT
+    if sizes is not None:
+        # Ward's cost of a merger is that of its patches, n m / (n + m) times the squared distance. The root of the
+        # sizes is a compromise: without it backgrounds swallow objects, with all of it they do not become one.
+        shares = 1 / sizes[:, classes:]
+        distance = distance * (shares[:, ::2].unsqueeze(2) + shares[:, 1::2].unsqueeze(1)).rsqrt()
+    nearest, partner = distance.min(dim=-1)
+    first = nearest.argsort(dim=1, stable=True)[:, :count]
+    return classes + 2 * first, classes + 2 * partner.gather(1, first) + 1
+
+
+def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B R"]) -> Tokens:
+    """Tokens after each of some has gone into another one: means over patches, in the order that the others have.
+
+    sources, targets   numbers of tokens; no source is a target
+    """
+    moving = tokens.sizes.gather(1, sources)
+    held = tokens.sizes.scatter_add(1, targets, moving)
+    share = (moving / held.gather(1, targets)).unsqueeze(-1).to(tokens.x.dtype)
+    pulls = (take(tokens.x, sources) - take(tokens.x, targets)) * share
+    x = tokens.x.scatter_add(1, targets.unsqueeze(-1).expand_as(pulls), pulls)
+    stays = torch.ones_like(held, dtype=torch.bool).scatter(1, sources, False)
+    # Not by nonzero: a shape that depends on data would wait for a GPU, and break the graph of torch.compile.
+    left = stays.int().argsort(dim=1, descending=True, stable=True)[:, : stays.shape[1] - sources.shape[1]]
+    to = stays.cumsum(1) - 1
+    to = to.scatter(1, sources, to.gather(1, targets))
+    return replace(tokens, x=take(x, left), sizes=held.gather(1, left), places=moved(tokens.places, to), single=False)
+
+
+def merged_in_rounds(tokens: Tokens, count: int) -> Tokens:
+    """Tokens after `count` of them have gone into others, in as many of `schedules.rounds`, matched by their features.
+
+    A matching of two halves pairs half of the tokens with the other half, and finds neither a similar token of the own
+    half nor a third one of a kind. After every round, what has merged is matched anew, and counts as one; tokens of
+    many patches merge less readily. Source of that: Ward (1963), https://doi.org/10.1080/01621459.1963.10500845
+    """
+    for cut in rounds(count, tokens.count):
+        tokens = merged(tokens, *match(tokens.x, cut, tokens.classes, tokens.sizes))
+    return tokens

@@ -1,0 +1,119 @@
+"""Long kernels with fewer numbers, tap by tap: low-rank factors, and the lags that carry most.
+
+Banks are (D, L), one kernel per channel, or dense (L, D, D): y[t] = sum over k of K[k] x[t-k], taps, outputs, inputs.
+Symbols: `lib/__init__.py`.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lib.models.checks import check_shape
+from lib.models.distill.distilled import Distilled, Source, check_order, distilled, taken, unit
+from lib.models.factors import low_rank
+
+
+class LowRankConvolution(nn.Module):
+    """A causal convolution with kernels that are sums of R basis kernels: left @ right.
+
+    Only the basis kernels are transformed; the kernels' spectra are combined from theirs.
+
+    left    (L, R), the basis kernels
+    right   (R, D), their weights in every channel, or (R, D, D), from every input to every output
+    """
+
+    def __init__(
+        self,
+        left: Float[Tensor, "L R"],
+        right: Float[Tensor, "R D"] | Float[Tensor, "R D D"],
+        skip: Float[Tensor, " D"],
+    ):
+        super().__init__()
+        self.left, self.right, self.skip = (nn.Parameter(x.detach().clone()) for x in (left, right, skip))
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        check_shape("input", x, "B", "T", len(self.skip))
+        length, left = x.shape[1], self.left[: x.shape[1]]
+        points = length + len(left)
+        basis, spectrum = torch.fft.rfft(left, points, dim=0), torch.fft.rfft(x, points, dim=1)
+        right = self.right.to(basis.dtype)
+        if right.ndim == 2:
+            spectrum = spectrum * (basis @ right)
+        else:
+            spectrum = torch.einsum("bfi,fr,roi->bfo", spectrum, basis, right)
+        return torch.fft.irfft(spectrum, points, dim=1)[:, :length] + self.skip * x
+
+    def kernel(self, length: int) -> Float[Tensor, "D L"] | Float[Tensor, "L D D"]:
+        """The kernel at lags 0 .. length-1, the skip left out; zero after the last of its own taps."""
+        left = F.pad(self.left[:length], (0, 0, 0, max(0, length - len(self.left))))
+        kernel = torch.tensordot(left, self.right, 1)
+        return kernel.T if kernel.ndim == 2 else kernel
+
+
+class SparseConvolution(nn.Module):
+    """A causal convolution that computes a few taps only, at the same lags in every channel.
+
+    lags     S of them, each at least 0
+    weight   (S, D), or (S, D, D) from every input to every output
+    """
+
+    def __init__(
+        self,
+        lags: Int[Tensor, " S"],
+        weight: Float[Tensor, "S D"] | Float[Tensor, "S D D"],
+        skip: Float[Tensor, " D"],
+    ):
+        super().__init__()
+        self.register_buffer("lags", lags.clone())
+        self.weight, self.skip = (nn.Parameter(x.detach().clone()) for x in (weight, skip))
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        check_shape("input", x, "B", "T", len(self.skip))
+        out, length = self.skip * x, x.shape[1]
+        for lag, weight in zip(self.lags.tolist(), self.weight, strict=True):
+            if lag < length:
+                before = x[:, : length - lag]
+                out[:, lag:] += before * weight if weight.ndim == 1 else before @ weight.T
+        return out
+
+    def kernel(self, length: int) -> Float[Tensor, "D L"] | Float[Tensor, "L D D"]:
+        """The kernel at lags 0 .. length-1, the skip left out."""
+        within = self.lags < length
+        kernel = self.weight.new_zeros(length, *self.weight.shape[1:])
+        kernel = kernel.index_copy(0, self.lags[within], self.weight[within])
+        return kernel.T if kernel.ndim == 2 else kernel
+
+
+def truncated_svd(source: Source, rank: int, *, length: int = 1024) -> Distilled:
+    """The best kernels of a rank: those of the bank as a matrix, L taps by D channels or by D D pairs of channels.
+
+    source   a layer, a bank (D, L) or a dense kernel (L, D, D)
+    rank     1 <= rank <= min(L, D) or min(L, D D): the squared error is the sum of the dropped squared singular values
+    length   taps of a layer's kernel
+    raises   ValueError, quoting the value, for a rank outside of that, and for an empty or non-finite kernel
+    source   Eckart and Young (1936)
+    """
+    kernel, skip = taken(source, length, dense=True)
+    matrix = kernel.T if kernel.ndim == 2 else kernel.flatten(1)
+    check_order("rank", rank, min(matrix.shape))
+    left, right = (factor.to(skip) for factor in low_rank(matrix, rank))
+    module = LowRankConvolution(left, right if kernel.ndim == 2 else right.unflatten(1, kernel.shape[1:]), skip)
+    return distilled("truncated_svd", rank, torch.full((len(skip),), rank), module, kernel)
+
+
+def structured_sparse(source: Source, taps: int, *, length: int = 1024) -> Distilled:
+    """The lags whose taps have the largest energy over all channels, and nothing of the others.
+
+    source   a layer, a bank (D, L) or a dense kernel (L, D, D)
+    taps     1 <= taps <= L lags are kept: the squared error is the sum of the other taps' squares
+    length   taps of a layer's kernel
+    raises   ValueError, quoting the value, for a number outside of that, and for an empty or non-finite kernel
+    """
+    kernel, skip = taken(source, length, dense=True)
+    rows = kernel.T if kernel.ndim == 2 else kernel
+    check_order("taps", taps, len(rows))
+    energy = (rows / unit(rows, tuple(range(rows.ndim)))).flatten(1).square().sum(1)
+    lags = energy.topk(taps).indices.sort().values
+    module = SparseConvolution(lags.to(skip.device), rows[lags].to(skip), skip)
+    return distilled("structured_sparse", taps, torch.full((len(skip),), taps), module, kernel)

@@ -1,0 +1,57 @@
+"""A bank of damped modes as it is deployed: nothing is learned, and nothing is worked out twice.
+
+Symbols: `lib/__init__.py`.
+"""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor, nn
+
+from lib.kernels import modes
+from lib.models.checks import check_kind, check_tensor
+from lib.models.distill.modes import Modes, check_stream
+
+
+class Recurrence(nn.Module):
+    """The system of a `Modes`, without its gradients: sequences and single tokens go through the same fused loop.
+
+    raises   TypeError for what is no `Modes`; ValueError, quoting it, for an input or a state of another shape or dtype
+    """
+
+    def __init__(self, bank: Modes):
+        super().__init__()
+        check_kind("bank", bank, Modes)
+        # As pairs: `.to()` casts no complex buffer.
+        self.register_buffer("pairs", torch.view_as_real(bank.decay().detach()))
+        self.register_buffer("C", bank.C.detach().clone())
+        self.register_buffer("skip", bank.skip.detach().clone())
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """From a state of zeros."""
+        return self.recurrent(x)[0]
+
+    def recurrent(
+        self, x: Float[Tensor, "B T D"], state: Complex[Tensor, "B D M"] | None = None
+    ) -> tuple[Float[Tensor, "B T D"], Complex[Tensor, "B D M"]]:
+        """Outputs, and the state after the last token: an earlier call's carries on."""
+        check_stream(x, "B", "T", modes=self.C, skip=self.skip, state=state)
+        return self._run(x, self.initial_state(len(x)) if state is None else state)
+
+    def step(
+        self, state: Complex[Tensor, "B D M"], x: Float[Tensor, "B D"]
+    ) -> tuple[Float[Tensor, "B D"], Complex[Tensor, "B D M"]]:
+        """One token: its output and the new state."""
+        decay, weight, skip = self._buffers.values()  # an attribute of a module costs as much as a dozen channels
+        if modes.can_step(x, decay, weight, skip, state):
+            return modes.step(x, decay, weight, skip, state)
+        check_tensor("state", state)
+        check_stream(x, "B", modes=self.C, skip=self.skip, state=state)
+        y, state = self._run(x.unsqueeze(1), state)
+        return y.squeeze(1), state
+
+    def initial_state(self, batch: int) -> Complex[Tensor, "B D M"]:
+        """Zeros."""
+        return torch.view_as_complex(self.C.new_zeros(batch, *self.C.shape))
+
+    def _run(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        return modes.recurrence(x, torch.view_as_complex(self.pairs), torch.view_as_complex(self.C), self.skip, state)

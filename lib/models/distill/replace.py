@@ -1,0 +1,79 @@
+"""Kernel distillation: the S4D layers of a trained model in a smaller form. Symbols: `lib/__init__.py`.
+
+The seed report proposes low-rank or structured-sparse kernels; modes are what state space models are made of.
+"""
+
+import copy
+from collections.abc import Callable
+
+from torch import nn
+
+from lib.models.distill.by_modes import balanced_truncation, modal
+from lib.models.distill.by_taps import LowRankConvolution, structured_sparse, truncated_svd
+from lib.models.distill.distilled import Distilled
+from lib.models.distill.modes import Modes
+from lib.models.distill.recurrence import Recurrence
+from lib.models.ssm.fft_convolution import CachedConvolution, CachedLowRank
+from lib.models.ssm.s4d import S4D
+
+METHODS: dict[str, Callable[..., Distilled]] = {
+    method.__name__: method for method in (modal, balanced_truncation, truncated_svd, structured_sparse)
+}
+
+
+def distill(
+    model: nn.Module,
+    order: int,
+    method: str = "modal",
+    length: int = 1024,
+    heal: Callable[[nn.Module, nn.Module], object] | None = None,
+) -> tuple[nn.Module, list[Distilled]]:
+    """A copy of a model in which every S4D is replaced, and what became of each, in the order of `named_modules`.
+
+    order    a number of states, of `modal` and `balanced_truncation`; a rank; a number of taps
+    method   one of METHODS. Those with modes leave a module that steps as an S4D does
+    length   L taps that count
+    heal     trains the copy, given as (student, teacher); the results hold the copy's own modules, and errors before it
+    raises   ValueError, quoting it, for an unknown method, a model without S4D, and what the method refuses
+    """
+    if method not in METHODS:
+        raise ValueError(f"method = {method!r}: one of {', '.join(METHODS)} is needed")
+    places = {name: layer for name, layer in model.named_modules(remove_duplicate=False) if isinstance(layer, S4D)}
+    if not places:
+        raise ValueError(f"a {type(model).__name__} without S4D: there is nothing to distill")
+    results = {layer: METHODS[method](layer, order, length=length) for layer in dict.fromkeys(places.values())}
+    student = _replaced(model, {name: results[layer].module for name, layer in places.items()})
+    student.train(model.training)
+    if heal is not None:
+        heal(student, model)
+    return student, list(results.values())
+
+
+def deployed(model: nn.Module, length: int) -> nn.Module:
+    """A copy for inference: modes as fused recurrences, all other long kernels by spectra that are computed once.
+
+    Modes stream token by token. S4D does not any more: its kernel is fixed at `length` taps.
+
+    length   the most tokens of a sequence
+    raises   ValueError, quoting it, for a length below 1, and for a model that has neither
+    """
+    forms = {
+        Modes: Recurrence,
+        S4D: lambda layer: CachedConvolution(layer.kernel(length), length, layer.skip),
+        LowRankConvolution: lambda layer: CachedLowRank(layer.left, layer.right, length, layer.skip),
+    }
+    places = {name: layer for name, layer in model.named_modules(remove_duplicate=False) if type(layer) in forms}
+    if not places:
+        raise ValueError(f"a {type(model).__name__} without S4D, modes or low rank: there is nothing to deploy")
+    forms = {layer: forms[type(layer)](layer) for layer in dict.fromkeys(places.values())}
+    return _replaced(model, {name: forms[layer] for name, layer in places.items()}).eval()
+
+
+def _replaced(model: nn.Module, places: dict[str, nn.Module]) -> nn.Module:
+    """A copy of a model with other modules in some places; the model itself has the name ""."""
+    if "" in places:
+        return places[""]
+    model = copy.deepcopy(model)
+    for name, module in places.items():
+        model.set_submodule(name, module)
+    return model

@@ -1,0 +1,243 @@
+"""The selective scan, with the signature and semantics of mamba_ssm's function of the same name.
+
+    h[t] = exp(delta[t] A) h[t-1] + delta[t] B[t] u[t]
+    y[t] = (C[t] h[t] + D u[t]) silu(z[t])
+
+in every channel, with N states each: A by zero-order hold, B by Euler's rule.
+Backends live in `lib.kernels`, behind one contract. Symbols: `lib/__init__.py`.
+"""
+
+from dataclasses import dataclass
+from types import ModuleType
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lib.kernels.scan import cpp
+from lib.kernels.scan import torch as chunked
+from lib.kernels.scan import triton as fused
+from lib.kernels.scan.function import SelectiveScan
+from lib.models.checks import check_tensor
+
+KERNELS: dict[str, ModuleType] = {"cpp": cpp, "triton": fused, "torch": chunked}  # the fastest first
+BACKENDS = ("auto", *KERNELS, "ref")
+FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+OPTIONAL = ("D", "z", "delta_bias", "initial_state")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The backend that serves an input, and a word on each of the others."""
+
+    backend: str
+    reasons: dict[str, str]
+
+    def __str__(self) -> str:
+        mark = {self.backend: ">"}
+        return "\n".join(f"{mark.get(name, ' ')} {name:<6}  {why}" for name, why in self.reasons.items())
+
+
+def selective_scan_fn(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+    return_last_state: bool = False,
+    initial_state: Tensor | None = None,
+    backend: str = "auto",
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Scan T tokens of D channels with N real states each; every tensor gets a gradient, through the last state too.
+
+    u, delta, z        (B, D, T), of any strides; transposed views of contiguous (B, T, D) are the fastest on a CPU
+    A                  (D, N), real
+    B, C               (B, N, T); (B, G, N, T) with G groups of D / G channels; (D, N) where they do not vary
+    D, delta_bias      (D,)
+    delta_softplus     the step size is softplus(delta + delta_bias), else delta + delta_bias
+    return_last_state  return the state after the last token, too
+    initial_state      (B, D, N), zeros where left out; an earlier call's last state carries on from there
+    backend            "auto", "cpp", "triton", "torch" or "ref"; `explain_backend` tells what auto takes
+    returns            (B, D, T) in u's dtype; the last state (B, D, N) in float32, in float64 for float64 inputs
+    raises             ValueError, quoting what was given, for shapes, dtypes or devices that do not fit together;
+                       TypeError for what is no tensor; RuntimeError where a backend asked for by name cannot serve them
+    source             Gu and Dao (2023), algorithm 2
+    """
+    _validate(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
+    name = _choose(u.device, u.dtype, backend)
+    if name == "ref":
+        out, last = selective_scan_ref(u, delta, A, B, C, D, z, delta_bias, delta_softplus, True, initial_state)
+        return (out, last) if return_last_state else out
+    dtype = _state_dtype(u)
+    B, C = (x.to(dtype) if x.ndim == 2 else x.unsqueeze(1) if x.ndim == 3 else x for x in (B, C))
+    A, D, delta_bias, initial_state = (x if x is None else x.to(dtype) for x in (A, D, delta_bias, initial_state))
+    inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state)
+    keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    out, last = SelectiveScan.apply(KERNELS[name], delta_softplus, keep, *inputs)
+    return (out, last) if return_last_state else out
+
+
+def selective_scan_ref(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+    return_last_state: bool = False,
+    initial_state: Tensor | None = None,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The same by its definition, token after token: slow, obvious, in any dtype, the oracle of every backend."""
+    _validate(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
+    batch, channels, length = u.shape
+    B, C = (x.expand(batch, length, -1, -1) if x.ndim == 2 else _by_token(x, channels) for x in (B, C))
+    state = u.new_zeros(batch, *A.shape, dtype=_state_dtype(u)) if initial_state is None else initial_state
+    outputs = []
+    for t in range(length):
+        gate = None if z is None else z[..., t]
+        out, state = _step(state, u[..., t], delta[..., t], A, B[:, t], C[:, t], D, gate, delta_bias, delta_softplus)
+        outputs.append(out)
+    out = torch.stack(outputs, dim=-1)
+    return (out, state) if return_last_state else out
+
+
+def selective_scan_step(
+    state: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """One token of the scan, as generation needs it.
+
+    state        (B, D, N): a scan's last state, or what the step before returned; it is left as it is
+    u, delta, z  (B, D)
+    B, C         (B, N), or (B, G, N) with G groups of D / G channels
+    returns      the output (B, D) in u's dtype, and the new state (B, D, N)
+    raises       ValueError, quoting what was given, for shapes, dtypes or devices that do not fit together;
+                 TypeError for what is no tensor
+    """
+    _validate(u, delta, A, B, C, D, z, delta_bias, state=state)
+    B, C = (_by_token(x.unsqueeze(-1), u.shape[1])[:, 0] for x in (B, C))
+    return _step(state, u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+
+
+def explain_backend(
+    device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, backend: str = "auto"
+) -> Choice:
+    """Which backend serves inputs of this device and dtype, and why the others do not: print it.
+
+    raises  ValueError for a backend that does not exist; RuntimeError where the one asked for cannot serve
+    """
+    device = torch.device(device)
+    chosen = _choose(device, dtype, backend)
+    if backend != "auto":
+        about = "one token after another" if chosen == "ref" else KERNELS[chosen].about()
+        return Choice(chosen, {chosen: f"asked for by name; {about}"})
+    reasons = {name: kernel.unavailable(device, dtype) or kernel.about() for name, kernel in KERNELS.items()}
+    return Choice(chosen, reasons | {"ref": "one token after another, for tests"})
+
+
+def _choose(device: torch.device, dtype: torch.dtype, backend: str) -> str:
+    if backend not in BACKENDS:
+        raise ValueError(f"backend = {backend!r}: one of {', '.join(BACKENDS)} is needed")
+    if backend == "auto":
+        return next(name for name, kernel in KERNELS.items() if kernel.unavailable(device, dtype) is None)
+    if backend != "ref" and (reason := KERNELS[backend].unavailable(device, dtype)):
+        raise RuntimeError(f"backend = {backend!r} cannot serve {dtype} on {device}: {reason}")
+    return backend
+
+
+def flops(batch: int, length: int, channels: int, states: int) -> int:
+    """Operations of one scan, a multiply-add counted as two, each exponential as one.
+
+    Per token, channel and state: delta A and its exponential, decay times state plus input times B, and C times the
+    state; per token and channel: delta times u, and D u. Softplus and gate are element-wise and left out.
+    """
+    return batch * length * channels * (7 * states + 3)
+
+
+def _step(state, u, delta, A, B, C, D, z, delta_bias, delta_softplus) -> tuple[Tensor, Tensor]:
+    """Equation by equation; B and C are (B, D, N) here."""
+    dtype = _state_dtype(u)
+    x, delta, A, B, C = (tensor.to(dtype) for tensor in (u, delta, A, B, C))
+    if delta_bias is not None:
+        delta = delta + delta_bias.to(dtype)
+    if delta_softplus:
+        delta = F.softplus(delta)
+    delta = delta.unsqueeze(-1)
+    state = torch.exp(delta * A) * state.to(dtype) + delta * B * x.unsqueeze(-1)
+    y = (C * state).sum(-1)
+    if D is not None:
+        y = y + D.to(dtype) * x
+    if z is not None:
+        y = y * F.silu(z.to(dtype))
+    return y.to(u.dtype), state
+
+
+def _by_token(matrix: Tensor, channels: int) -> Tensor:
+    """(B, N, T) or (B, G, N, T) as (B, T, D, N): each group's matrix for each of its channels."""
+    grouped = matrix.unsqueeze(1) if matrix.ndim == 3 else matrix
+    return grouped.movedim(-1, 1).repeat_interleave(channels // grouped.shape[1], dim=2)
+
+
+def _state_dtype(u: Tensor) -> torch.dtype:
+    return torch.float64 if u.dtype == torch.float64 else torch.float32
+
+
+def _validate(u, delta, A, B, C, D, z, delta_bias, **state) -> None:
+    """Inputs of the scan, with an `initial_state`, or of one step, with a `state` and without an axis T."""
+    given = dict(u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias, **state)
+    given = {name: tensor for name, tensor in given.items() if tensor is not None or name not in OPTIONAL}
+    for name, tensor in given.items():
+        check_tensor(name, tensor)
+    if wrong := {name: tensor.dtype for name, tensor in given.items() if tensor.dtype not in FLOATS}:
+        names = ", ".join(f"{name} is {dtype}" for name, dtype in wrong.items())
+        raise ValueError(f"{names}: real floating-point tensors are needed")
+    if len({tensor.device for tensor in given.values()}) > 1:
+        names = ", ".join(f"{name} on {tensor.device}" for name, tensor in given.items())
+        raise ValueError(f"all tensors must be on one device, not {names}")
+    _validate_shapes(given, axes="BD" if "state" in given else "BDT")
+
+
+def _validate_shapes(given: dict[str, Tensor], axes: str) -> None:
+    u, A = given["u"], given["A"]
+    if u.ndim != len(axes) or A.ndim != 2:
+        raise ValueError(f"u must be ({', '.join(axes)}) and A (D, N), not {_shapes(given)}")
+    (batch, channels, *time), states = u.shape, A.shape[1]
+    if 0 in (*u.shape, states):
+        raise ValueError(f"no axis may be empty: {_shapes(given)}")
+    sequence, state = (batch, channels, *time), (batch, channels, states)
+    expected = {"delta": sequence, "A": (channels, states), "D": (channels,), "z": sequence, "delta_bias": (channels,)}
+    for name, shape in (expected | {"initial_state": state, "state": state}).items():
+        if name in given and given[name].shape != shape:
+            raise ValueError(f"{name} must be {shape}, not {tuple(given[name].shape)}, beside {_shapes(given)}")
+    for name in ("B", "C"):
+        shape = tuple(given[name].shape)
+        groups = shape[1] if len(shape) == len(axes) + 1 else 1
+        allowed = [(channels, states)] if time else []  # in a step, there is no telling what does not vary
+        allowed.append((batch, states, *time))
+        if shape not in (*allowed, (batch, groups, states, *time)):
+            grouped = str((batch, "G", states, *time)).replace("'", "")
+            needed = f"{', '.join(map(str, allowed))} or {grouped}"
+            raise ValueError(f"{name} must be {needed}, not {shape}, beside {_shapes(given)}")
+        if groups < 1 or channels % groups:
+            raise ValueError(
+                f"{name} has {groups} groups, which do not divide the {channels} channels of {_shapes(given)}"
+            )
+
+
+def _shapes(given: dict[str, Tensor]) -> str:
+    return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in given.items())

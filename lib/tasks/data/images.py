@@ -1,0 +1,102 @@
+"""Images and the names of what they show: rendered scenes, and CIFAR-10 from the hub or from a folder.
+
+Source of CIFAR-10: Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from datasets import Dataset, load_dataset
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+from lib.models.clip.hub import why_not
+from lib.tasks.data.scenes import COLOURS, Colours, captions, scenes
+
+CIFAR10 = "uoft-cs/cifar10"  # on the hub
+AT_ONCE = 500  # scenes that are drawn together, for their memory
+TEMPLATES = {
+    "scenes": ("a {}.", "a picture of a {}.", "there is a {} in the picture."),
+    "cifar10": ("a photo of a {}.", "a blurry photo of a {}.", "a small photo of the {}."),
+}
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images with the class that each shows, and how a class is put into words.
+
+    images     0 to 255
+    classes    numbers in `names`
+    names      of the classes
+    templates  texts with a {} where a name goes
+    """
+
+    images: UInt8[Tensor, "B 3 H W"]
+    classes: Int[Tensor, " B"]
+    names: tuple[str, ...]
+    templates: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def first(self, count: int) -> "Images":
+        """As many of them, or all if there are fewer."""
+        return self.part(0, count)
+
+    def part(self, start: int, stop: int) -> "Images":
+        """Those from one number on, up to another."""
+        return Images(self.images[start:stop], self.classes[start:stop], self.names, self.templates)
+
+
+def named(dataset: str, count: int, seed: int) -> Images:
+    """Up to so many images: "scenes", drawn by the seed, or test images of "cifar10" from the hub or of a folder."""
+    if dataset == "scenes":
+        return rendered(count, torch.Generator().manual_seed(seed))
+    return cifar10("test", CIFAR10 if dataset == "cifar10" else dataset).first(count)
+
+
+def to_learn(dataset: str, count: int, seed: int) -> Images:
+    """So many others of the same kind, or all that there are: those of "cifar10" from its training images."""
+    if dataset == "scenes":
+        return rendered(count, torch.Generator().manual_seed(seed + 1))
+    return cifar10("train", CIFAR10 if dataset == "cifar10" else dataset).first(count)
+
+
+def rendered(count: int, generator: torch.Generator, side: int = 64, colours: Colours = COLOURS) -> Images:
+    """Scenes of `lib.tasks.data.scenes`, drawn anew.
+
+    raises   ValueError, quoting it, for a count below 1
+    """
+    if count < 1:
+        raise ValueError(f"count = {count}: at least 1 is needed")
+    drawn = [scenes(min(AT_ONCE, count - start), generator, side, colours) for start in range(0, count, AT_ONCE)]
+    images = torch.cat([(one.images * 255).round().to(torch.uint8) for one in drawn])
+    return Images(images, torch.cat([one.classes for one in drawn]), captions(colours), TEMPLATES["scenes"])
+
+
+def cifar10(split: Literal["train", "test"], source: str = CIFAR10) -> Images:
+    """CIFAR-10 as it is.
+
+    source   a name of the hub, or a folder of parquet files in the hub's layout
+    raises   FileNotFoundError: one line that names the source, and what works without a network
+    """
+    if not Path(source).is_dir() and (reason := why_not(source, "dataset")):
+        raise FileNotFoundError(
+            f"{source!r}: no such folder, and the hub says: {reason}. Without a network: a folder with "
+            f"{split}-*.parquet as on the hub, or the rendered scenes"
+        )
+    try:
+        found = load_dataset(source, split=split)
+    except (FileNotFoundError, ValueError) as error:
+        raise FileNotFoundError(f"{source!r}: {str(error).splitlines()[0]}; {split}-*.parquet is needed") from None
+    return _images(found, source)
+
+
+def _images(found: Dataset, source: str) -> Images:
+    columns = {"img", "label"}
+    if not columns <= set(found.column_names):
+        raise ValueError(f"{source!r}: columns {', '.join(found.column_names)}; img and label are needed")
+    whole = found.with_format("torch")[:]
+    return Images(whole["img"], whole["label"], tuple(found.features["label"].names), TEMPLATES["cifar10"])

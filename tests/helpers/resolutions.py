@@ -1,0 +1,45 @@
+"""Small multi-resolution mixers of seeded weights, drawn by hypothesis: their kind, T, r and D."""
+
+import torch
+from hypothesis import strategies as st
+
+from lib.models.mrss.variants import DualBranch, Dynamic, LowRate
+from lib.models.ssm.mamba import MambaConfig
+
+KINDS = ("dual", "hierarchy", "low", "dynamic")
+sizes = {
+    "kind": st.sampled_from(KINDS),
+    "length": st.integers(1, 33),
+    "factor": st.integers(1, 9),
+    "dim": st.integers(1, 9),
+    "seed": st.integers(0, 2**20),
+}
+
+
+def mixer(kind, factor, dim, seed, **options):
+    """One mixer whose weights are all away from their start, in float64."""
+    generator = torch.Generator().manual_seed(seed)
+    config = MambaConfig(dim=dim, layers=1, states=3, kernel=1 + seed % 4)
+    made = {
+        "dual": lambda: DualBranch(config, (factor,), generator=generator),
+        "hierarchy": lambda: DualBranch(config, (factor, 2 * factor, 4 * factor), generator=generator),
+        "low": lambda: LowRate(config, factor, 2, generator=generator),
+        "dynamic": lambda: Dynamic(config, factor, 1, 1, **{"budget": 0.6} | options, generator=generator),
+    }[kind]()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(torch.empty_like(weight).normal_(std=0.3, generator=generator))
+    return made.double()
+
+
+def sequence(length, dim, seed, batch=2):
+    return torch.randn(batch, length, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def streamed(module, x):
+    """The outputs of token after token, by `step`."""
+    state, outputs = module.initial_state(len(x)), []
+    for token in x.unbind(1):
+        y, state = module.step(token, state)
+        outputs.append(y)
+    return torch.stack(outputs, dim=1)

@@ -1,0 +1,95 @@
+"""Merging against brute force over all pairs, and patches counted as they go."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from lib.models.clip.merge import match, merged, merged_in_rounds
+from lib.models.clip.tokens import Tokens
+
+
+def normal(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def brute_force(metric, count, classes):
+    """All cosines of one image, one by one: every even token's best odd one, then the best of these pairs."""
+    tokens = range(classes, len(metric))
+    even, odd = [t for t in tokens if (t - classes) % 2 == 0], [t for t in tokens if (t - classes) % 2]
+    best = []
+    for source in even:
+        cosines = [torch.cosine_similarity(metric[source], metric[target], dim=0).item() for target in odd]
+        place = max(range(len(odd)), key=cosines.__getitem__)
+        best.append((-cosines[place], source, odd[place]))
+    return [(source, target) for _, source, target in sorted(best)[:count]]
+
+
+@pytest.mark.parametrize("classes", [0, 1])
+@settings(deadline=None, max_examples=30)
+@given(patches=st.integers(2, 17), seed=st.integers(0, 999), data=st.data())
+def test_pairs_are_those_of_brute_force(classes, patches, seed, data):
+    metric = normal(2, classes + patches, 6, seed=seed).float()
+    count = data.draw(st.integers(0, patches // 2))
+    sources, targets = match(metric, count, classes)
+    for image in range(2):
+        found = list(zip(sources[image].tolist(), targets[image].tolist(), strict=True))
+        assert found == brute_force(metric[image], count, classes)
+
+
+def test_more_pairs_than_there_are_is_refused():
+    with pytest.raises(ValueError, match="count = 3: 0 to 2 of 5 tokens can merge at once"):
+        match(normal(1, 6, 4), 3, 1)
+
+
+def test_a_merged_token_is_the_mean_of_its_patches():
+    x = normal(2, 8, 4)
+    tokens = Tokens.of(x, 1)
+    tokens = merged(tokens, torch.tensor([[1, 3], [5, 7]]), torch.tensor([[2, 2], [4, 2]]))
+    assert_close(tokens.x[0, 1], x[0, 1:4].mean(0))
+    assert_close(tokens.x[1, 4], x[1, 4:6].mean(0))
+    assert tokens.sizes.tolist() == [[1, 3, 1, 1, 1, 1], [1, 1, 2, 1, 2, 1]]
+    assert tokens.places.tolist() == [[1, 1, 1, 2, 3, 4, 5], [1, 2, 3, 4, 4, 5, 2]]
+    again = merged(tokens, *match(tokens.x, 2, 1))
+    assert (again.sizes[:, 1:].sum(1) == 7).all()
+    for image in range(2):
+        for place in range(1, again.x.shape[1]):
+            own = x[image, 1:][again.places[image] == place]
+            assert_close(again.x[image, place], own.mean(0))
+            assert len(own) == again.sizes[image, place]
+
+
+def test_nothing_merged_is_nothing_changed():
+    tokens = Tokens.of(normal(2, 8, 4), 1)
+    none = torch.empty(2, 0, dtype=torch.long)
+    assert torch.equal(merged(tokens, none, none).x, tokens.x)
+
+
+def test_of_equal_pairs_the_smaller_tokens_merge_first():
+    metric = torch.tensor([[[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]]])
+    for sizes, wanted in (([4.0, 4.0, 1.0, 1.0], (2, 3)), ([1.0, 1.0, 4.0, 4.0], (0, 1))):
+        sources, targets = match(metric, 1, 0, torch.tensor([sizes]))
+        assert (sources.item(), targets.item()) == wanted
+
+
+@settings(deadline=None, max_examples=20)
+@given(patches=st.integers(4, 20), seed=st.integers(0, 999), data=st.data())
+def test_merging_in_rounds_leaves_as_many_and_loses_no_patch(patches, seed, data):
+    x = normal(2, 1 + patches, 4, seed=seed)
+    count = data.draw(st.integers(0, patches // 2))
+    tokens = merged_in_rounds(Tokens.of(x, 1), count)
+    assert tokens.count == patches - count
+    assert (tokens.sizes[:, 1:].sum(1) == patches).all()
+    assert torch.equal(tokens.x[:, 0], x[:, 0])
+    for image in range(2):
+        for place in range(1, tokens.x.shape[1]):
+            assert_close(tokens.x[image, place], x[image, 1:][tokens.places[image] == place].mean(0))
+
+
+def test_rounds_make_one_of_four_of_a_kind_where_one_matching_cannot():
+    x = torch.cat([torch.eye(5)[[0]].expand(4, -1), torch.eye(5)[1:]]).unsqueeze(0)
+    tokens = Tokens.of(x, 0)
+    once, often = merged(tokens, *match(x, 3, 0)), merged_in_rounds(tokens, 3)
+    for found, alike in ((once, False), (often, True)):
+        assert (found.places[0, :4] == found.places[0, 0]).all() == alike
