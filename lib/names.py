@@ -1,0 +1,124 @@
+"""Names of chapters, tasks, methods and backends: the one list of each, which every layer reads.
+
+A leaf: it imports nothing of lib. To add a method, add a row here and the file that the row names; parameters,
+comparisons, documentation and tests follow. A row whose file is missing fails by its name (`code`).
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of a table of methods.
+
+    label    as readers see it in figures, tables and records
+    module   where its code is, a module of lib
+    about    what it does, in one line
+    """
+
+    label: str
+    module: str
+    about: str
+
+
+CHAPTERS = {  # notebook -> the subject's word on every floor
+    "ssm_background": "ssm",
+    "mrss": "mrss",
+    "kernel_distillation": "distill",
+    "clip_vtp": "clip",
+    "lora": "lora",
+    "claims": "claims",
+}
+
+_REDUCTION, _DISTILL, _MRSS, _SCAN = (
+    "lib.models.clip.reduction",
+    "lib.models.distill",
+    "lib.models.mrss",
+    "lib.kernels.scan",
+)
+
+REDUCTIONS = {  # token reductions, by the name that `reduce_tokens` takes
+    "original": Method("original code", f"{_REDUCTION}.original", "the original report's pruning to the letter"),
+    "norm": Method("L2 norm", f"{_REDUCTION}.norm", "the patches of largest L2 norm, chosen before the first layer"),
+    "random": Method("random", f"{_REDUCTION}.random", "patches drawn at random, the same for all images"),
+    "class_attention": Method(
+        "class attention",
+        f"{_REDUCTION}.class_attention",
+        "the patches that the class token attends to most, inside one layer",
+    ),
+    "adaptive": Method(
+        "adaptive",
+        f"{_REDUCTION}.adaptive",
+        "the fewest patches that hold a share of the class token's attention; each image has its own number",
+    ),
+    "merge": Method(
+        "ToMe, decreasing",
+        f"{_REDUCTION}.merge",
+        "similar tokens become one, layer by layer, matched by their keys (ToMe)",
+    ),
+    "merge_then_prune": Method(
+        "merge, then prune",
+        f"{_REDUCTION}.merge_then_prune",
+        "half of what goes merges in early layers, then the class token chooses",
+    ),
+    "merge_in_rounds": Method(
+        "merge in rounds",
+        f"{_REDUCTION}.merge_in_rounds",
+        "similar tokens become one, before the first layer and inside the others, matched by their features, in rounds",
+    ),
+}
+
+FORMS = {  # multi-resolution forms; their label in records is "<name>, r = <factor>"
+    "dual": Method("dual", f"{_MRSS}.dual_branch", "every block has a low-rate one beside it, or several, and a gate"),
+    "low": Method("low", f"{_MRSS}.low_rate", "all blocks at T / r, inside a full-rate gated convolution"),
+    "hybrid": Method("hybrid", f"{_MRSS}.hybrid", "the first blocks at the full rate, the others at T / r"),
+    "dynamic": Method("dynamic", f"{_MRSS}.dynamic", "low, and a router that sends some chunks through full-rate blocks"),
+}
+
+DISTILLATIONS = {  # ways to make a fixed kernel small, by the name that `distill` takes
+    "modal": Method("modal", f"{_DISTILL}.by_modes", "states per channel, chosen among the layer's own modes"),
+    "balanced_truncation": Method(
+        "balanced truncation",
+        f"{_DISTILL}.by_modes",
+        "states per channel, from the SVD of the Hankel matrix and its shifted copy",
+    ),
+    "truncated_svd": Method("truncated SVD", f"{_DISTILL}.by_taps", "basis kernels: a low rank across channels"),
+    "structured_sparse": Method(
+        "structured sparsity", f"{_DISTILL}.by_taps", "the same few lags in all channels, those of largest energy"
+    ),
+}
+
+BACKENDS = {  # of the selective scan, the fastest first
+    "cpp": Method("cpp", f"{_SCAN}.cpp", "C++, compiled for this CPU on first use"),
+    "triton": Method("triton", f"{_SCAN}.triton", "Triton kernels, for CUDA devices"),
+    "torch": Method("torch", f"{_SCAN}.torch", "torch, chunk by chunk; runs everywhere"),
+}
+
+_DATA = "lib.tasks.data"
+SEQUENCES = {  # sequence tasks
+    "digits": Method("digits", f"{_DATA}.digits", "scikit-learn's digits, read pixel by pixel"),
+    "clocks": Method("clocks", f"{_DATA}.clocks", "two superposed synthetic oscillators"),
+    "motions": Method("motions", f"{_DATA}.motions", "BasicMotions: accelerometer and gyroscope of a wrist"),
+    "plugs": Method("plugs", f"{_DATA}.plugs", "PLAID: the current that an appliance draws"),
+    "copying": Method("copying", f"{_DATA}.copying", "selective copying: repeat the items hidden in noise, in order"),
+    "induction": Method("induction", f"{_DATA}.induction", "induction heads: repeat what once followed a token"),
+}
+SMALL_CLIPS = {"scenes": "scenes", "cifar10": "CIFAR-10"}  # what the small CLIPs learned -> as readers see it
+DISTILLED = ("digits", "plugs", "clocks")  # sequence tasks whose models are distilled
+
+
+def code(kind: str, name: str, row: Method) -> ModuleType:
+    """The module of a row.
+
+    kind     the table, for the message
+    raises   ImportError, naming the row and the file that is missing
+    """
+    try:
+        return import_module(row.module)
+    except ModuleNotFoundError as error:
+        if error.name != row.module:
+            raise
+        file = row.module.replace(".", "/") + ".py"
+        raise ImportError(f"names.{kind}: {name!r} has no code: write {file}") from None
