@@ -9,9 +9,9 @@ BOOK = ROOT / "book"
 LIB = ROOT / "lib"
 DATA = ROOT / "data"
 
-SEED = DATA / "seed"
+ORIGINAL = DATA / "original"
 PRESETS = DATA / "presets"
-RUNS = DATA / "runs"
+RUNS = Path(os.environ.get("RECORDS_FROM") or DATA / "runs")
 # Where a run leaves its record: beside the others, but for one that tries, or that waits until all is well.
 WRITTEN = Path(os.environ.get("RECORDS_TO") or RUNS)
 CHECKPOINTS = DATA / "checkpoints"

@@ -3,59 +3,29 @@
 A seed decides data, weights and batches alike, so a variant and the baseline are compared seed by seed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lib.records import Record, machine_title
+from lib.report.frames import Missing
 
 POINT = 0.01  # of accuracy: what a variant may lose
 
 
-def accuracies(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per case and seed: machine, variant, the case's parameters, seed, accuracy (a share)."""
-    return _by_seed(records, "accuracies", "accuracy")
-
-
-def relative_errors(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per case and seed: machine, variant, the case's parameters, seed, error (a share of the norm)."""
-    return _by_seed(records, "relative_errors", "error")
-
-
-def losses(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per case, seed and twentieth of its training: the case's parameters, seed, step, loss [nats]."""
-    return pd.DataFrame(
-        [
-            {
-                "machine": machine_title(record),
-                "variant": case.variant,
-                **case.parameters,
-                "seed": seed,
-                "step": (number + 1) * max(1, case.parameters["steps"] // 20),
-                "loss": loss,
-            }
-            for record in records
-            for case in record.cases
-            for seed, means in case.losses.items()
-            for number, loss in enumerate(means)
-        ]
-    )
-
-
-def training_minutes(records: Iterable[Record]) -> float:
-    """What all trainings took, each on one thread."""
-    return sum(sum(case.seconds) for record in records for case in record.cases if case.accuracies) / 60
+def training_minutes(rows: pd.DataFrame) -> float:
+    """What all trainings took, each on one thread, from cases of experiments that train."""
+    return sum(runs.sum() for runs in rows["runs"]) / 60
 
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
     """Mean, and Student's interval of it, low and high.
 
-    raises  ValueError for fewer than two values
+    raises  Missing for fewer than two values
     """
     if len(values) < 2:
-        raise ValueError(f"{len(values)} values: an interval needs at least 2")
+        raise Missing(f"{len(values)} values: an interval needs at least 2")
     mean, error = np.mean(values), stats.sem(values)
     margin = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * error
     return float(mean), float(mean - margin), float(mean + margin)
@@ -66,17 +36,18 @@ def compared(
 ) -> pd.DataFrame:
     """Accuracy per machine, task and kind, and its difference to the baseline's, each with its interval.
 
-    frame    of `accuracies`, with columns `task` and `variant`; the baseline is of one kind, which counts for all
+    frame    a row per case and seed: machine, task, variant, kinds, seed, accuracy; the baseline is of one kind, which
+             counts for all
     kinds    columns that make a kind
     returns  machine, task, kinds, seeds; accuracy, difference, each with _low and _high, as shares
-    raises   ValueError, naming the task, where the baseline lacks a seed that a variant has
+    raises   Missing, naming the task, where the baseline lacks a seed that a variant has
     """
     rows = []
     for (machine, task), group in frame.groupby(["machine", "task"], sort=False):
         base = group[group["variant"] == baseline].set_index("seed")["accuracy"]
         for kind, cases in group.groupby(list(kinds), sort=False):
             if missing := sorted(set(cases["seed"]) - set(base.index)):
-                raise ValueError(f"{task}: {cases['variant'].iloc[0]} has seed {missing[0]}, {baseline} has not")
+                raise Missing(f"{task}: {cases['variant'].iloc[0]} has seed {missing[0]}, {baseline} has not")
             found = cases["accuracy"].to_numpy()
             row = {"machine": machine, "task": task, **dict(zip(kinds, kind, strict=True)), "seeds": len(cases)}
             for name, values in (("accuracy", found), ("difference", found - base.loc[cases["seed"]].to_numpy())):
@@ -108,14 +79,3 @@ def fastest(frame: pd.DataFrame) -> pd.DataFrame:
     """
     kept = frame[frame["verdict"].str.startswith("kept")].reset_index(drop=True)
     return kept.loc[kept.groupby(["machine", "task"], sort=False)["latency_ratio"].idxmin()]
-
-
-def _by_seed(records: Iterable[Record], field: str, column: str) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"machine": machine_title(record), "variant": case.variant, **case.parameters, "seed": seed, column: value}
-            for record in records
-            for case in record.cases
-            for seed, value in getattr(case, field).items()
-        ]
-    )

@@ -13,14 +13,12 @@ from typing import Any, Literal, TypeVar, get_args
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from lib import names
 from lib.profilers.memory import available_bytes
 from lib.report.units import binary
+from lib.report.views.base import machines
 
 TASKS = ("digits", "clocks", "motions", "plugs", "copying", "induction")  # those of lib.tasks.data.sequences
-REDUCTIONS = (  # those of lib.models.clip.reduction
-    *("seed", "norm", "random", "class_attention", "adaptive"),
-    *("merge", "merge_then_prune", "merge_in_rounds"),
-)
 MARK = "# Parameters"  # the first line of a parameters cell, ours and papermill's
 
 
@@ -29,6 +27,11 @@ class ParameterError(ValueError):
 
     def _render_traceback_(self) -> list[str]:
         return [f"ParameterError: {self}"]
+
+
+def _among(allowed: Iterable[str], *more: str) -> str:
+    *others, last = [repr(name) for name in (*allowed, *more)]
+    return f"{', '.join(others)} or {last}"
 
 
 class Parameters(BaseModel):
@@ -44,6 +47,14 @@ class Parameters(BaseModel):
     runs: int = Field(ge=2, description="a number of timed rounds, a whole number, at least 2")
     warmup: int = Field(ge=0, description="a number of untimed rounds, a whole number, at least 0")
     record: bool = Field(description="True or False")
+    machine: str = Field(description="'auto', or a folder of data/runs: the machine whose records the text reads")
+
+    @field_validator("machine")
+    @classmethod
+    def _recorded(cls, machine: str) -> str | None:
+        if machine not in ("auto", *machines()):
+            raise ValueError(f"there are {', '.join(machines()) or 'none'}")
+        return None if machine == "auto" else machine
 
     @field_validator("device")
     @classmethod
@@ -88,7 +99,7 @@ class Mrss(Trained):
     longest: int = Field(ge=256, description="the longest sequence of the models, a whole number, at least 256")
     width: int = Field(ge=64, multiple_of=4, description="channels of the wider models, a multiple of 4, at least 64")
     layers: int = Field(ge=2, description="a number of blocks, a whole number, at least 2")
-    task: Literal[*TASKS, "all"] = Field(description=f"{', '.join(map(repr, TASKS))} or 'all'")
+    task: Literal[*names.SEQUENCES, "all"] = Field(description=_among(names.SEQUENCES, "all"))
 
 
 class KernelDistillation(Trained):
@@ -99,12 +110,10 @@ class KernelDistillation(Trained):
     states: int = Field(ge=4, multiple_of=2, description="states per channel, an even number, at least 4")
     length: int = Field(ge=16, description="taps of a kernel, a whole number, at least 16")
     longest: int = Field(ge=1024, description="the longest sequence in tokens, a whole number, at least 1024")
-    method: Literal["modal", "balanced_truncation", "truncated_svd", "structured_sparse"] = Field(
-        description="'modal', 'balanced_truncation', 'truncated_svd' or 'structured_sparse'"
-    )
+    method: Literal[*names.DISTILLATIONS] = Field(description=_among(names.DISTILLATIONS))
     order: int = Field(ge=2, le=64, description="states, a rank or taps kept per channel, a whole number, 2 to 64")
     healing: int = Field(ge=1, description="a number of training steps, a whole number, at least 1")
-    task: Literal["digits", "plugs", "clocks", "all"] = Field(description="'digits', 'plugs', 'clocks' or 'all'")
+    task: Literal[*names.DISTILLED, "all"] = Field(description=_among(names.DISTILLED, "all"))
 
     @field_validator("order")
     @classmethod
@@ -119,13 +128,13 @@ class Clips(Trained):
     """What the chapters on CLIP share."""
 
     keep: float = Field(gt=0, le=1, description="a share of tokens, more than 0, at most 1")
-    method: Literal[*REDUCTIONS] = Field(description=", ".join(map(repr, REDUCTIONS)))
+    method: Literal[*names.REDUCTIONS] = Field(description=_among(names.REDUCTIONS))
     model: str = Field(min_length=1, description="'auto', a checkpoint of ours, a folder, or a name of the hub")
     dataset: str = Field(min_length=1, description="'scenes', 'cifar10', or a folder with its parquet files")
     images: int = Field(ge=8, description="a number of images, a whole number, at least 8")
     timed: str = Field(min_length=1, description="a model of known sizes, as lib.models.clip.load.shipped lists them")
     batch: int = Field(ge=1, description="a number of images, a whole number, at least 1")
-    task: Literal["scenes", "cifar10", "all"] = Field(description="'scenes', 'cifar10' or 'all'")
+    task: Literal[*names.SMALL_CLIPS, "all"] = Field(description=_among(names.SMALL_CLIPS, "all"))
 
     @property
     def shown(self) -> str:
@@ -168,9 +177,7 @@ class SsmBackground(Parameters):
     length: int = Field(ge=256, description="the longest sequence in tokens, a whole number, at least 256")
     dim: int = Field(ge=4, multiple_of=4, description="a number of channels, a multiple of 4, at least 4")
     state: int = Field(ge=2, multiple_of=2, description="states per channel, an even number, at least 2")
-    backend: Literal["auto", "cpp", "triton", "torch", "ref"] = Field(
-        description="'auto', 'cpp', 'triton', 'torch' or 'ref'"
-    )
+    backend: Literal["auto", *names.BACKENDS, "ref"] = Field(description=_among(("auto", *names.BACKENDS, "ref")))
     steps: int = Field(ge=1, description="a number of training steps, a whole number, at least 1")
 
 

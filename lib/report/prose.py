@@ -1,17 +1,46 @@
-"""Prose whose numbers are computed: text with values already set in becomes Markdown for every reader."""
+"""Prose whose numbers are computed: templates of `book/_text` become Markdown for every reader.
+
+A template is Jinja's. Its names are the fields of a chapter's `Numbers`; its filters are below, and say how a value in
+base units becomes words: `{{ ratio | times }}`, `{{ share | percent }}`, `{{ names | listed }}`.
+"""
 
 import re
-from textwrap import dedent
+from dataclasses import fields
+from typing import Any
 
+import jinja2
 import pandas as pd
 from IPython.display import Markdown
 
+from lib.paths import BOOK
 from lib.report import units
 
+TEXTS = BOOK / "_text"
 
-def say(text: str) -> Markdown:
-    """A paragraph or more of Markdown; the indentation that all lines share is removed."""
-    return Markdown(dedent(text).strip())
+
+def render(name: str, numbers: Any) -> Markdown:
+    """The text of a template with its numbers.
+
+    name     below book/_text, without ending: "mrss/abstract"
+    numbers  a dataclass, whose fields are the template's names
+    raises   jinja2.UndefinedError, naming it, for a name that is no field; jinja2.TemplateNotFound
+    """
+    held = {one.name: getattr(numbers, one.name) for one in fields(numbers)}
+    return Markdown(_environment().get_template(f"{name}.md").render(held).strip())
+
+
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEXTS),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+        comment_start_string="{##",  # LaTeX has {# of its own
+        comment_end_string="##}",
+    )
+    made.filters |= FILTERS
+    return made
 
 
 def caption(text: str) -> Markdown:
@@ -52,3 +81,20 @@ def extent_of_points(differences: pd.Series) -> str:
     """Smallest and largest difference of accuracies in points: `−4.0 to +0.3`."""
     low, high = (f"{100 * one:+.1f}".replace("-", "−") for one in (differences.min(), differences.max()))
     return low if low == high else f"{low} to {high}"
+
+
+FILTERS = {
+    "times": units.times,
+    "percent": units.share,
+    "change": units.change,
+    "tiny": units.tiny,
+    "giga": units.giga,
+    "binary": units.binary,
+    "ms": units.milliseconds,
+    "listed": lambda items: units.listed([str(item) for item in items]),
+    "extent": extent,
+    "fixed": lambda value, digits=2: f"{value:.{digits}f}",
+    "count": lambda value: f"{value:,.0f}",
+    "points": points,
+    "signed_points": lambda value: f"{100 * value:+.1f}".replace("-", "−"),
+}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from lib.report import units
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict, decide, falls
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict, decide, falls
 from lib.report.prose import extent
 
 
@@ -15,7 +15,6 @@ def latency_falls(seed: pd.DataFrame, recorded: pd.DataFrame) -> Verdict:
     dual = recorded.dropna(subset=["factor", "latency_ratio"])
     holds, fails = (dual["latency_ratio_high"] < 1).any(), (dual["latency_ratio_low"] >= 1).all()
     return Verdict(
-        "A1",
         f"The seed's own table: r = {last.factor} is {units.change(last.seconds / first.seconds)} against MRSS r = 1, "
         f"but {units.change(last.latency_ratio)} against the baseline. "
         f"Recorded: {extent(dual['latency_ratio'])} the baseline.",
@@ -32,7 +31,6 @@ def runtime_is_sublinear(slopes: pd.DataFrame) -> Verdict:
         for row in slopes.itertuples()
     ]
     return Verdict(
-        "A2",
         f"The seed measured one length. Recorded exponents with 95 % intervals: {'; '.join(found)}. One is linear.",
         decide(holds, fails),
     )
@@ -42,7 +40,6 @@ def cost_below_twice(seed: pd.DataFrame, recorded: pd.DataFrame) -> Verdict:
     """A3: is every latency and every operation count of the seed's table below twice its baseline?"""
     worst = max(seed["latency_ratio"].max(), seed["flops_ratio"].max())
     return Verdict(
-        "A3",
         f"The seed's table: latency {extent(seed['latency_ratio'].iloc[1:])}, "
         f"operations {extent(seed['flops_ratio'].iloc[1:])}. "
         f"Recorded latency: {extent(recorded.dropna(subset='factor')['latency_ratio'])}.",
@@ -58,7 +55,6 @@ def memory_falls(seed: pd.DataFrame, recorded: pd.DataFrame) -> Verdict:
         verdicts.append(REPRODUCED if falls(ratios) else CORRECTED if falls(ratios.iloc[1:]) else CONTRADICTED)
     path = " → ".join(units.times(ratio) for ratio in seed.dropna(subset="factor")["memory_ratio"])
     return Verdict(
-        "A4",
         f"The seed's table: {path} the baseline at r = 1, 2, 4. It rises first, since r = 1 needs no upsampled copy, "
         f"and it stays above the baseline. Recorded: {extent(recorded.dropna(subset='factor')['memory_ratio'])}.",
         max(verdicts, key=[REPRODUCED, CORRECTED, CONTRADICTED].index),
@@ -72,7 +68,6 @@ def operations_match(seed: pd.DataFrame, counted: Sequence[float], derived: Sequ
     """
     printed, ours, closed = ([units.giga(number) for number in column] for column in (seed["flops"], counted, derived))
     return Verdict(
-        "A5",
         f"Printed {', '.join(printed)}; counted while our replica ran {', '.join(ours)}; in closed form "
         f"{', '.join(closed)}.",
         REPRODUCED if ours == closed == printed else CONTRADICTED,
@@ -84,7 +79,6 @@ def operations_fall(seed: pd.DataFrame) -> Verdict:
     dual = seed.dropna(subset="factor").sort_values("factor")
     against = ", ".join(units.change(ratio) for ratio in dual["flops_ratio"])
     return Verdict(
-        "A16",
         f"The seed's table, against the baseline: {against} at r = {', '.join(map(str, dual['factor']))}. They fall "
         f"from r = 1 on alone.",
         REPRODUCED if (dual["flops_ratio"] < 1).any() else CONTRADICTED,
@@ -100,7 +94,6 @@ def gate_learns(reached: Mapping[int, bool], mended: Mapping[int, bool]) -> Verd
     blind = [f"r = {factor}" for factor, learned in reached.items() if not learned]
     seen = [f"r = {factor}" for factor, learned in mended.items() if learned]
     return Verdict(
-        "A6",
         f"In a replica of the seed's code no gradient reaches the low branch at {units.listed(blind)}: "
         f"its upsampling ran outside the graph. Inside the graph, one does at {units.listed(seen) or 'none'}."
         if blind
@@ -115,7 +108,6 @@ def fidelity_is_kept(trained_cases: int) -> Verdict:
     trained_cases  recorded cases of this experiment that hold an accuracy
     """
     return Verdict(
-        "A7",
         f"The seed trained nothing. Recorded cases with an accuracy: {trained_cases}.",
         UNSUPPORTED,
     )
@@ -128,7 +120,6 @@ def throughput_rises(seed: pd.DataFrame) -> Verdict:
     rises, ahead = not falls(rates) and bool((rates.diff().dropna() > 0).all()), bool((rates > base).any())
     path = " → ".join(units.times(rate / base) for rate in rates)
     return Verdict(
-        "A13",
         f"The seed's table, throughput over its baseline's: {path} at r = {', '.join(map(str, dual['factor']))}.",
         REPRODUCED if rises and ahead else CORRECTED if rises else CONTRADICTED,
     )

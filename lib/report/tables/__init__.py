@@ -133,6 +133,17 @@ def task_table(frame: pd.DataFrame, caption: str) -> Markdown:
     )
 
 
+def across_machines(frame: pd.DataFrame, caption: str) -> Markdown:
+    """Latency ratios on every recorded machine, with quartiles: a row per machine, a column per quantity.
+
+    frame   columns machine, what, ratio, low, high; the reference machine first
+    """
+    machines, names = list(frame["machine"].unique()), list(frame["what"].unique())
+    cells = {(row.machine, row.what): f"{row.ratio:.2f} ({row.low:.2f} – {row.high:.2f})" for row in frame.itertuples()}
+    columns = {name: [cells.get((machine, name), "–") for machine in machines] for name in names}
+    return table({"machine": machines, **columns}, caption)
+
+
 def provenance(record, machine: str) -> str:
     """Machine, day and commit of a record, for a caption."""
     code = "unknown commit" if record.commit is None else f"commit {record.commit[:7]}"

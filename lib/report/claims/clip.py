@@ -10,7 +10,7 @@ import pandas as pd
 
 from lib.report import frames, units
 from lib.report.accuracy import POINT
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, falls
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, falls
 from lib.report.prose import extent, extent_of_points, per_machine, points
 
 TOKENS = 50 * 50  # of an image, as the seed has it
@@ -30,7 +30,6 @@ def tokens_per_image(counts: Mapping[int, int]) -> Verdict:
     """
     found = [f"{count:,} at {side}" for side, count in sorted(counts.items())]
     return Verdict(
-        "B1",
         f"Patches of ViT-B/16, by pixels a side: {units.listed(found)}. The class token makes one more.",
         REPRODUCED if any(abs(count / TOKENS - 1) <= 0.1 for count in counts.values()) else CONTRADICTED,
     )
@@ -47,7 +46,6 @@ def attention_is_the_bottleneck(parts: pd.DataFrame) -> Verdict:
     told = sorted({shares.index.min(), 224, shares.index.max()} & set(shares.index))
     found = [f"{units.share(shares.at[side, 'attention'])} at {side}" for side in told]
     return Verdict(
-        "B2",
         f"Of the operations, attention between tokens, the quadratic part, takes {units.listed(found)} pixels a side.",
         REPRODUCED if largest.all() else CORRECTED if largest.any() else CONTRADICTED,
     )
@@ -60,7 +58,6 @@ def latency_is_quadratic(slopes: pd.DataFrame) -> Verdict:
     """
     found = [f"{row.slope:.2f} {units.interval(row.low, row.high)} on {row.machine}" for row in slopes.itertuples()]
     return Verdict(
-        "B3",
         f"Latency grows with the number of tokens to the power {units.listed(found)}, with 95 % intervals. "
         "One is linear, two is quadratic.",
         decide((slopes["low"] > HALFWAY).all(), (slopes["high"] < HALFWAY).all()),
@@ -78,7 +75,6 @@ def latency_at_half(seed: pd.DataFrame, recorded: pd.DataFrame) -> Verdict:
     latency, throughput = half["seconds"] / base["seconds"], half["throughput"] / base["throughput"]
     ours = _some(recorded[recorded["keep"] == 0.5], "keep 0.5")
     return Verdict(
-        "B4",
         f"The seed's table: latency {units.change(latency)}, throughput {units.change(throughput)}; its conclusion "
         f"says 40 % and 75 %. Recorded latency: {per_machine(ours, 'latency_ratio')} the untouched encoder's, with "
         f"{extent(ours['flops_ratio'])} its operations.",
@@ -98,7 +94,6 @@ def latency_falls_monotonically(seed: pd.DataFrame, recorded: pd.DataFrame) -> V
         found.append((falls(ratios), falls(ratios.iloc[1:])))
     told = " → ".join(units.times(ratio) for ratio in recorded.sort_values("keep", ascending=False)["latency_ratio"])
     return Verdict(
-        "B13",
         f"The seed's table: {' → '.join(f'{1e3 * one:.0f}' for one in printed)} ms, the untouched encoder first. "
         f"Recorded, over the untouched encoder: {told}.",
         REPRODUCED
@@ -120,7 +115,6 @@ def memory_at_half(seed: pd.DataFrame, recorded: pd.DataFrame, weights: int) -> 
     ours = _some(recorded[recorded["keep"] == 0.5], "keep 0.5")
     both = (ours["memory_bytes"] + weights) / (ours["memory_bytes"] / ours["memory_ratio"] + weights)
     return Verdict(
-        "B12",
         f"The seed's table: {units.change(theirs)}. Recorded: {units.listed([units.change(one) for one in both])} with "
         f"the weights' {units.binary(weights)}; {extent(ours['memory_ratio'])} of what a pass holds beside them.",
         decide(((both - theirs).abs() <= ABOUT).all(), (both >= 1).all()),
@@ -141,7 +135,6 @@ def accuracy_is_kept(frame: pd.DataFrame, alike: Mapping[str, bool]) -> Verdict:
         told.append(_by_task_and_keep(rows[rows["keep"].isin([MODERATE, HALF])]))
     read = [f"{'equal' if same else 'not equal'} at the {token} token" for token, same in alike.items()]
     return Verdict(
-        "B5",
         f"Points of accuracy over the untouched model's, with 95 % intervals. The seed's code: {told[0]}. "
         f"With class token, positions and norms: {told[1]}. The prompts' features are {units.listed(read)}."
         + (" Read at the start token, as in the seed's code, every accuracy is chance." if alike["start"] else ""),
@@ -159,7 +152,6 @@ def norm_tells_importance(frame: pd.DataFrame) -> Verdict:
     below = rows[rows["keep"] <= MODERATE]
     worse = [task for task, group in below.groupby("task", sort=False) if (group["difference_high"] < 0).all()]
     return Verdict(
-        "B6",
         f"Points of accuracy over patches drawn at random, with 95 % intervals: {_by_task_and_keep(rows)}."
         + (f" From keep 0.7 down the norm is worse than random on {units.listed(worse)}." if worse else ""),
         decide((rows["difference_low"] > 0).all(), bool(worse)),
@@ -175,7 +167,6 @@ def summary_keeps_context(frame: pd.DataFrame) -> Verdict:
     rows = _some(frame[frame["variant"] == "L2 norm, summary"], "L2 norm, summary")
     helped = rows["difference_low"] > 0
     return Verdict(
-        "B7",
         f"In a mended form, the mean of the dropped patches as one more token changes accuracy by "
         f"{extent_of_points(rows['difference'])} points, over all tasks and shares. By the audit of its code, the "
         "seed's is a plain mean of all patches, without weights that could learn, in the class token's place.",
@@ -191,7 +182,6 @@ def works_as_written(cosines: Mapping[str, float], neighbour: float) -> Verdict:
     """
     holds = cosines["as written"] > SAME and neighbour < 1e-3
     return Verdict(
-        "B8",
         f"With all patches kept, cosine of its features with the untouched model's: {_cosine(cosines['as written'])} "
         f"as written, {_cosine(cosines['mended'])} with all defects mended. With the axes of section 5.3, another "
         f"image of the batch changes an image's features by up to {units.tiny(neighbour)} of their norm.",
@@ -210,7 +200,6 @@ def cosine_of_features(coded: pd.DataFrame, mended: Mapping[str, float]) -> Verd
     found = [f"{task} {_cosine(half[task])} with half, {_cosine(whole[task])} with all" for task in means.index]
     same = bool(((whole - half).abs() <= NEAR).all())
     return Verdict(
-        "B9",
         f"The seed's code, on models of ours: {'; '.join(found)} of the patches."
         + (" The number does not tell of pruning: it is about as low without." if same else "")
         + f" With all defects mended: {_cosine(mended['both normed, half'])} with half, "

@@ -1,31 +1,32 @@
-"""Verdicts on the seed report's claims A8 to A10 and A15, on Mamba and its scan."""
+"""Judges of the original report's claims A8 to A10 and A15, on Mamba and its scan."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
 from lib.report import units
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, decides
 from lib.report.prose import extent
 
 LINEAR = 0.1  # how far an exponent may be from one
 
 
-def trains_as_a_convolution(departure: Mapping[str, float]) -> Verdict:
+@decides("A8")
+def trains_as_a_convolution(superposition: Mapping[str, float]) -> Verdict:
     """A8: does the selective scan obey superposition, as every convolution does?
 
-    departure   "fixed" and "selective" -> largest y(a + b) - y(a) - y(b), over the largest y(a + b)
+    superposition   "fixed" and "selective" -> largest y(a + b) - y(a) - y(b), over the largest y(a + b)
     """
-    control, selective = departure["fixed"] < 1e-4, departure["selective"] < 1e-4
+    control, selective = superposition["fixed"] < 1e-4, superposition["selective"] < 1e-4
     return Verdict(
-        "A8",
-        f"A convolution is linear in its input. The scan with fixed parameters is, to {units.tiny(departure['fixed'])} "
-        f"of its largest output; the selective scan departs by {units.tiny(departure['selective'])}: "
-        "it has no kernel to transform.",
+        "A convolution is linear in its input. With fixed parameters the scan is, to "
+        f"{units.tiny(superposition['fixed'])} of its largest output; the selective scan departs by "
+        f"{units.tiny(superposition['selective'])}: it has no kernel to transform.",
         decide(control and selective, control and not selective),
     )
 
 
+@decides("A9")
 def selection_saves_compute(gate: pd.DataFrame) -> Verdict:
     """A9: is a scan whose gate lets nothing in cheaper than one whose gate is open?
 
@@ -40,42 +41,41 @@ def selection_saves_compute(gate: pd.DataFrame) -> Verdict:
         for row in closed.itertuples()
     ]
     return Verdict(
-        "A9",
         f"With step sizes near zero nothing enters the state. It still takes {extent(closed['flops_ratio'])} the "
         f"operations and {units.listed(found)}: every token is computed, whatever the gate says.",
         decide(holds, fails),
     )
 
 
-def cost_is_quadratic_in_width(operations: Mapping[str, float]) -> Verdict:
+@decides("A10")
+def cost_is_quadratic_in_width(mixing_operations: Mapping[str, float]) -> Verdict:
     """A10: do a scan's operations grow with the square of the width?
 
-    operations   exponent of the operations counted: of the "scan" over D and over N, of the "block" over D
+    mixing_operations   exponent of the operations counted: of the "scan" over D and over N, of the "block" over D
     """
-    scan, block = operations["scan over D"], operations["block over D"]
+    scan, block = mixing_operations["scan over D"], mixing_operations["block over D"]
     return Verdict(
-        "A10",
         f"Operations of the scan grow with D to the power {scan:.2f} and with N to the power "
-        f"{operations['scan over N']:.2f}, those of the whole block with D to the power {block:.2f}: "
+        f"{mixing_operations['scan over N']:.2f}, those of the whole block with D to the power {block:.2f}: "
         "the square belongs to the projections around the scan.",
         REPRODUCED if scan > 1.5 else CORRECTED if block > 1.5 else CONTRADICTED,
     )
 
 
-def time_is_linear(slopes: pd.DataFrame) -> Verdict:
+@decides("A15")
+def time_is_linear(mixing_growth: pd.DataFrame) -> Verdict:
     """A15: is the exponent of every state space model's latency in length within a tenth of one, or of none?
 
-    slopes   columns machine, variant ("S4D", "scan, ..." and others), slope, low, high
+    mixing_growth   columns machine, variant ("S4D", "scan, ..." and others), slope, low, high
     """
-    rows = slopes[slopes["variant"].str.startswith(("S4D", "scan"))]
+    rows = mixing_growth[mixing_growth["variant"].str.startswith(("S4D", "scan"))]
     near = (rows["slope"] - 1).abs() <= LINEAR
-    others = slopes[slopes["variant"] == "attention"]
+    others = mixing_growth[mixing_growth["variant"] == "attention"]
     found = [
         f"{row.variant} {row.slope:.2f} {units.interval(row.low, row.high)} on {row.machine}"
         for row in pd.concat([rows, others]).itertuples()
     ]
     return Verdict(
-        "A15",
         f"Exponent of latency in length, with 95 % intervals: {'; '.join(found)}. One is linear, two is quadratic.",
         decide(near.all(), not near.any()),
     )

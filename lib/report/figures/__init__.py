@@ -153,3 +153,33 @@ def bars(group: pd.DataFrame, column: str) -> np.ndarray:
     low = group[column] - group[f"{column}_low"]
     high = group[f"{column}_high"] - group[column]
     return np.nan_to_num(np.stack([low, high]).astype(float))
+
+
+def across_machines(ax: Axes, frame: pd.DataFrame) -> Axes:
+    """Latency ratios on every recorded machine, median and quartiles on a log axis; a row per quantity.
+
+    frame   columns machine, what, ratio, low, high; the reference machine first
+    """
+    names, machines = list(frame["what"].unique()), list(frame["machine"].unique())
+    colours = sns.color_palette("colorblind", len(machines))
+    for number, machine in enumerate(machines):
+        rows = frame[frame["machine"] == machine]
+        shift = 0 if len(machines) == 1 else 0.6 * number / (len(machines) - 1) - 0.3
+        ax.errorbar(
+            rows["ratio"],
+            [names.index(name) + shift for name in rows["what"]],
+            xerr=[(rows["ratio"] - rows["low"]).clip(lower=0), (rows["high"] - rows["ratio"]).clip(lower=0)],
+            marker=MARKERS[number % len(MARKERS)],
+            color=colours[number],
+            linestyle="none",
+            capsize=2,
+            label=machine,
+        )
+    ax.axvline(1, **BASELINE)
+    ax.set(xscale="log", xlabel="latency / baseline's")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.grid(axis="y", visible=False)
+    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    return ax

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lib.report import units
 from lib.report.accuracy import POINT
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, falls
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, falls
 from lib.report.prose import extent, points
 
 
@@ -23,7 +23,6 @@ def latency_falls(dual: pd.DataFrame, matched: pd.DataFrame) -> Verdict:
     holds, fails = (dual["latency_ratio_high"] < 1).any(), (dual["latency_ratio_low"] >= 1).all()
     corrected = not holds and (matched["latency_ratio_high"] < 1).any()
     return Verdict(
-        "A1",
         f"As wide as the baseline, the dual branch takes {extent(dual['latency_ratio'])} its time, over all lengths, "
         f"widths and passes; with as many weights, and so narrower, {extent(matched['latency_ratio'])}.",
         CORRECTED if corrected else decide(holds, fails),
@@ -35,7 +34,6 @@ def runtime_is_sublinear(slopes: pd.DataFrame) -> Verdict:
     holds, fails = (slopes["high"] < 1).all(), (slopes["low"] >= 1).all()
     found = [f"{row.slope:.2f} {units.interval(row.low, row.high)} on {row.machine}" for row in slopes.itertuples()]
     return Verdict(
-        "A2",
         f"Its forward pass grows with length to the power {units.listed(found)}. One is linear.",
         decide(holds, fails),
     )
@@ -45,7 +43,6 @@ def cost_below_twice(dual: pd.DataFrame) -> Verdict:
     """A3: are latency and operations of the dual branch below twice the baseline's, everywhere?"""
     worst = max(dual["latency_ratio"].max(), dual["flops_ratio"].max())
     return Verdict(
-        "A3",
         f"Latency {extent(dual['latency_ratio'])}, operations {extent(dual['flops_ratio'].dropna())} the baseline's.",
         REPRODUCED if worst < 2 else CONTRADICTED,
     )
@@ -60,7 +57,6 @@ def memory_falls(factors: pd.DataFrame) -> Verdict:
     named = factors.dropna(subset=["factor"]).sort_values("factor")
     path = ", ".join(f"r = {row.factor}: {units.times(row.memory_ratio)}" for row in named.itertuples())
     return Verdict(
-        "A4",
         f"Forward pass, over the baseline's: {path}.",
         max(found, key=[REPRODUCED, CORRECTED, CONTRADICTED].index),
     )
@@ -73,7 +69,6 @@ def operations_match(predicted: Mapping[str, float], counted: Mapping[str, float
     """
     off = max(abs(counted[name] / predicted[name] - 1) for name in predicted)
     return Verdict(
-        "A5",
         f"Predicted from the baseline's count, counted on the real blocks: at most {units.share(off)} apart.",
         REPRODUCED if off < 0.01 else CORRECTED if off < 0.1 else CONTRADICTED,
     )
@@ -85,7 +80,6 @@ def gate_learns(blind: list[str]) -> Verdict:
     blind  names of weights that no gradient reaches
     """
     return Verdict(
-        "A6",
         f"No gradient reaches {', '.join(blind)}." if blind else "A gradient reaches every weight of both branches.",
         CONTRADICTED if blind else REPRODUCED,
     )
@@ -100,7 +94,6 @@ def fidelity_is_kept(compared: pd.DataFrame) -> Verdict:
     fails = (compared["difference_high"] < -POINT).any()
     found = [f"{row.task} {points(row)}" for row in compared.itertuples()]
     return Verdict(
-        "A7",
         f"With as many weights, points of accuracy over the baseline's, {compared['seeds'].min()} seeds, "
         f"95 % intervals: {'; '.join(found)}.",
         decide(holds, fails),
@@ -124,7 +117,6 @@ def proxy_stands_for_it(proxy: pd.DataFrame, dual: pd.DataFrame) -> Verdict:
         for row in rows.itertuples()
     ]
     return Verdict(
-        "A14",
         f"Latency over the baseline's, of the proxy and of the same form on the real scan: {'; '.join(found)}.",
         decide(not apart.any(), apart.all()),
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lib.report import units
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide
 from lib.report.prose import extent
 
 SMALL = 0.25  # of the full rank is a low one
@@ -22,7 +22,6 @@ def low_rank_stores_little(ranks: pd.DataFrame, stored: Mapping[str, float]) -> 
     exact = abs(stored["counted"] / stored["claimed"] - 1) < 0.05
     found = [f"{row.needed} of {row.full} ({row.bank})" for row in ranks.itertuples()]
     return Verdict(
-        "A11",
         f"Rank needed for 1 %: {units.listed(found)}. Storage in the seed's layout at one rank: "
         f"{100 * stored['claimed']:.1f} % claimed, {100 * stored['counted']:.1f} % counted.",
         CONTRADICTED if fails else REPRODUCED if holds and exact else CORRECTED,
@@ -36,7 +35,6 @@ def low_rank_is_faster(ratios: pd.DataFrame) -> Verdict:
     """
     holds, fails = (ratios["latency_ratio_high"] < 1).any(), (ratios["latency_ratio_low"] >= 1).all()
     return Verdict(
-        "A12",
         f"Convolving with the basis kernels takes {extent(ratios['latency_ratio'])} the time of one convolution with "
         "the whole kernel's spectrum, over all lengths and ranks.",
         decide(holds, fails),

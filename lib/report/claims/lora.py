@@ -6,7 +6,7 @@ import pandas as pd
 
 from lib.report import units
 from lib.report.accuracy import POINT
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict, decide
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict, decide
 from lib.report.prose import extent, points
 
 
@@ -19,7 +19,6 @@ def bottleneck_is_lora(starts: Mapping[str, float]) -> Verdict:
     # Half the way down to chance is no small change.
     middle = (untouched + starts["chance"]) / 2
     return Verdict(
-        "B10",
         f"Accuracy before the first step: {units.share(untouched)} untouched, {units.share(starts['LoRA'])} with LoRA, "
         f"{units.share(bottleneck)} with the pseudocode, {units.share(starts['chance'])} by chance. It has no frozen "
         "weight beside it, no scale and no start from zero.",
@@ -52,7 +51,7 @@ def keeps_alignment(differences: pd.DataFrame, shares: Mapping[str, float]) -> V
         if lost["LoRA"]
         else UNSUPPORTED
     )
-    return Verdict("B11", f"Points over full fine-tuning, on new labels. {'; '.join(found)}.", verdict)
+    return Verdict(f"Points over full fine-tuning, on new labels. {'; '.join(found)}.", verdict)
 
 
 def adapters_are_few(counts: Mapping[str, int], cost: pd.DataFrame) -> Verdict:
@@ -63,7 +62,6 @@ def adapters_are_few(counts: Mapping[str, int], cost: pd.DataFrame) -> Verdict:
     """
     exact = counts["counted"] == counts["claimed"]
     return Verdict(
-        "B14",
         f"Beside one square projection {counts['counted']:,} numbers learn, where 2 d r is {counts['claimed']:,}. In "
         f"all of CLIP that is {100 * (cost['trainable'] / cost['total']).max():.1f} % of the weights, and a "
         f"training step needs {extent(cost['memory_ratio'])} the memory.",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lib.report import units
-from lib.report.claims import CONTRADICTED, CORRECTED, NOT_TESTABLE, REPRODUCED, Verdict
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, NOT_TESTABLE, REPRODUCED, Verdict
 
 CLOSE = 0.01  # what rounding of a printed latency can explain
 
@@ -18,7 +18,6 @@ def can_be_repeated(checklist: pd.DataFrame, files: Mapping[str, bool]) -> Verdi
     """
     held, there = int(checklist["holds"].sum()), sum(files.values())
     return Verdict(
-        "R1",
         f"Of the {len(files)} files of results that the report names, {there} are at hand; by the audit, they were "
         f"deleted from its repository. Of its checklist, executed on this book, {held} of {len(checklist)} items hold.",
         NOT_TESTABLE if there == 0 else REPRODUCED if there == len(files) else CORRECTED,
@@ -39,7 +38,6 @@ def tables_agree(mrss: pd.DataFrame, vtp: pd.DataFrame) -> Verdict:
     named = zip(both["variant"][wrong], off[wrong], strict=True)
     found = [f"{variant} by {100 * by:+.1f} %".replace("-", "−") for variant, by in named]
     return Verdict(
-        "R2",
         f"Batch over latency is the printed throughput, to one percent, in {(~wrong).sum()} of {len(both)} rows"
         + (f"; off are {units.listed(found)}." if found else "."),
         REPRODUCED if not wrong.any() else CORRECTED if wrong.mean() < 1 / 2 else CONTRADICTED,

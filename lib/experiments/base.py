@@ -1,0 +1,176 @@
+"""What experiments share: settings, cases of declared parts, frames of records, and a command line.
+
+An experiment is one module per record (or per family of records, one a task):
+
+    NAME      of its record; of a family with a {task} in it
+    CHAPTER   whose presets hold its settings
+    PARTS     part -> parameters of a case that its readers use, declared once for writer and reader
+    Settings  what a run needs, a frozen dataclass
+    run(settings) -> Record
+    frame(records) -> DataFrame, one row per case
+    main()    python -m lib.experiments.<module> --help
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib import records
+from lib.profilers.profile import Profile
+from lib.records import Case, Record, RecordError, Scalar
+
+Parts = Mapping[str, Sequence[str]]
+Words = Mapping[str, Mapping[str, str]]  # column -> word in a record -> word of today
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every experiment needs to know.
+
+    seed     of inputs and weights
+    device   "cpu" or "cuda"
+    dtype    name of a torch dtype
+    runs     timed rounds
+    warmup   untimed rounds before them
+    """
+
+    seed: int = 42
+    device: str = "cpu"
+    dtype: str = "float32"
+    runs: int = 10
+    warmup: int = 2
+
+    @classmethod
+    def of(cls, source: object, **more: Any) -> Self:
+        """Take the fields that a mapping or an object has, for example a chapter's parameters.
+
+        more     fields that are given here
+        raises   TypeError, naming it, for a field that is nowhere and has no default
+        """
+        held = source if isinstance(source, Mapping) else {x.name: getattr(source, x.name, None) for x in fields(cls)}
+        found = {x.name: held[x.name] for x in fields(cls) if held.get(x.name) is not None}
+        return cls(**found | more)
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The dtype that `dtype` names."""
+        return getattr(torch, self.dtype)
+
+    @property
+    def timing(self) -> dict[str, Any]:
+        """Options of every profiler."""
+        return {"runs": self.runs, "warmup": self.warmup, "device": self.device}
+
+    def generator(self) -> torch.Generator:
+        """A fresh generator from the seed."""
+        return torch.Generator().manual_seed(self.seed)
+
+
+class Cases(list[Case]):
+    """Cases of declared parts; one that readers would not find is refused when it is written.
+
+    parts   the experiment's PARTS
+    """
+
+    def __init__(self, parts: Parts):
+        super().__init__()
+        self.parts = parts
+
+    def add(
+        self, part: str, variant: str, result: Profile | None = None, *, measured: Mapping | None = None, **at: Scalar
+    ):
+        """Append a case.
+
+        result     of the profilers
+        measured   or fields of a case, such as `accuracies`
+        at         its parameters: all that are declared for the part, and more
+        raises     ValueError, naming them, for an undeclared part and for missing parameters
+        """
+        if part not in self.parts:
+            raise ValueError(f"part = {part!r}: one of {', '.join(self.parts)} is needed")
+        if lacking := [name for name in self.parts[part] if name not in at]:
+            raise ValueError(f"part {part!r}: {', '.join(lacking)} not given")
+        held = dict(measured or {}) if result is None else vars(result)
+        self.append(Case(variant=variant, parameters={"part": part, **at}, **held))
+
+
+def record(name: str, cases: Iterable[Case], settings: Settings, **more: Scalar) -> Record:
+    """The record of a run that just ended; its parameters are the settings, and what is given besides."""
+    told = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()}
+    seed = told.pop("seed")
+    return records.new(name, cases, seed=seed, parameters={**told, **more}, device=settings.device)
+
+
+def frame(found: Iterable[Record], parts: Parts, words: Words | None = None) -> pd.DataFrame:
+    """One row per case: machine, experiment, variant, part, its parameters, and what was measured.
+
+    `runs` holds raw seconds; `seconds` their median, with quartiles _low and _high; `memory_bytes` the peak and the
+    input; `flops`; `error`.
+
+    words    old words of recorded files, by column, and what they are today
+    raises   RecordError, naming record, part and parameter, for what is not declared
+    """
+    rows = []
+    for one in found:
+        title = records.machine_title(one)
+        for case in one.cases:
+            rows.append(
+                {
+                    **_case(one, title, case, parts, words),
+                    "runs": np.array(case.seconds),
+                    **quartiles("seconds", case.seconds),
+                    "memory_bytes": np.nan
+                    if case.peak_bytes is None
+                    else case.peak_bytes + (case.parameters.get("input_bytes") or 0),
+                    "flops": np.nan if case.flops is None else case.flops,
+                    "error": case.error,
+                }
+            )
+    made = pd.DataFrame(rows)
+    return made.astype({"factor": "Int64"}) if "factor" in made else made
+
+
+def by_seed(found: Iterable[Record], parts: Parts, words: Words | None = None, **columns: str) -> pd.DataFrame:
+    """One row per case and seed: machine, experiment, variant, part, parameters, seed, and a column per measure.
+
+    columns   field of a case, such as `accuracies` -> name of its column
+    """
+    rows = []
+    for one in found:
+        title = records.machine_title(one)
+        for case in one.cases:
+            held = {column: getattr(case, field) for field, column in columns.items()}
+            seeds = dict.fromkeys(seed for values in held.values() for seed in values)
+            at = _case(one, title, case, parts, words)
+            rows += [
+                {**at, "seed": seed, **{name: values.get(seed, np.nan) for name, values in held.items()}}
+                for seed in seeds
+            ]
+    return pd.DataFrame(rows)
+
+
+def quartiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """Median and quartiles as `name`, `name`_low and `name`_high; NaN of no values."""
+    if not len(values):
+        return {name: np.nan, f"{name}_low": np.nan, f"{name}_high": np.nan}
+    low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return {name: median, f"{name}_low": low, f"{name}_high": high}
+
+
+def _case(one: Record, title: str, case: Case, parts: Parts, words: Words | None) -> dict[str, Any]:
+    row = {"machine": title, "experiment": one.experiment, "variant": case.variant, **case.parameters}
+    for column, today in (words or {}).items():
+        if column in row:
+            row[column] = today.get(row[column], row[column])
+    # A record of one part needs not name it.
+    part = row.setdefault("part", next(iter(parts)) if len(parts) == 1 else None)
+    where = f"{one.environment.machine}/{one.experiment}.json"
+    if part not in parts:
+        raise RecordError(f"{where}: part {part!r} of {case.variant!r}: one of {', '.join(parts)} is needed")
+    if lacking := [name for name in parts[part] if name not in row]:
+        raise RecordError(f"{where}: part {part!r} of {case.variant!r} has no {', '.join(lacking)}")
+    return row

@@ -1,0 +1,84 @@
+"""What token mixing alone costs over length, width and number of states, and whether a closed gate saves anything.
+
+Attention by torch's fused kernel, S4D by FFT, and the selective scan by every backend that serves the device. Queries,
+step sizes and maps are slices of one input, so that only the mixing is paid for; the variants of a setting take turns.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pandas as pd
+import torch
+
+from lib.experiments import base, command
+from lib.models.ssm import mixers
+from lib.profilers.profile import profile
+from lib.records import Record
+
+NAME = "ssm_scaling"
+CHAPTER = "ssm_background"
+LENGTHS, GATE, WIDTHS, STATES = "lengths", "gate", "widths", "states"
+COLUMNS = ("batch", "length", "dim", "states", "input_bytes")
+PARTS = {LENGTHS: COLUMNS, GATE: COLUMNS, WIDTHS: COLUMNS, STATES: COLUMNS}
+OPEN, CLOSED = "step open", "step closed"
+SHARES = (64, 32, 16, 8, 4, 2, 1)  # of the longest sequence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(base.Settings):
+    """Sizes of what is timed.
+
+    batch    sequences B
+    length   tokens T of the longest sequence
+    dim      channels D
+    state    states N per channel
+    """
+
+    batch: int
+    length: int
+    dim: int
+    state: int
+
+
+def run(settings: Settings) -> Record:
+    """Time every mixer at every length, the scan with its gate open and closed, and scan and block over their sizes."""
+    cases = base.Cases(PARTS)
+    generator = settings.generator()
+    for part, length, dim, states, variants in _grid(settings, generator):
+        x = torch.randn(settings.batch, length, dim, generator=generator).to(settings.device, settings.torch_dtype)
+        calls = {name: partial(mixer.to(x), x) for name, mixer in variants.items()}
+        at = dict(batch=settings.batch, length=length, dim=dim, states=states, input_bytes=x.nbytes)
+        for name, result in profile(calls, **settings.timing).items():
+            if result.error is None:
+                result = replace(result, flops=result.flops + mixers.uncounted(variants[name], x))
+            cases.add(part, name, result, **at)
+    return base.record(NAME, cases, settings)
+
+
+def _grid(settings: Settings, generator: torch.Generator):
+    """Part, length, width, states and variants of each setting."""
+    dim, state, longest = settings.dim, settings.state, settings.length
+    lengths = sorted({max(64, longest // share) for share in SHARES})
+    family = mixers.family(dim, state, settings.device, generator=generator)
+    yield from ((LENGTHS, length, dim, state, family) for length in lengths)
+    gates = {OPEN: mixers.Scan(dim, state), CLOSED: mixers.Scan(dim, state, bias=-50.0)}
+    yield GATE, lengths[-1], dim, state, gates
+    middle, wide = max(64, longest // 16), max(64, dim)
+    for width in (dim // 4, dim // 2, dim, 2 * dim, 4 * dim):
+        yield WIDTHS, middle, width, 4, mixers.scan_and_block(width, 4, generator=generator)
+    for states in (2, 4, 8, 16, 32, 64):
+        yield STATES, middle, wide, states, {"scan": mixers.Scan(wide, states)}
+
+
+def frame(found: Iterable[Record]) -> pd.DataFrame:
+    """One row per case of these records, see `lib.experiments.base.frame`."""
+    return base.frame(found, PARTS)
+
+
+def main() -> None:
+    command.main(__doc__, CHAPTER, Settings, run, frame)
+
+
+if __name__ == "__main__":
+    main()

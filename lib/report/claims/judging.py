@@ -1,0 +1,37 @@
+"""Verdicts on claims, from evidence: every judge of the ledger, or those that are asked for."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from lib.report.claims import clip, distill, lora, mrss, mrss_scan, original, ssm
+from lib.report.claims.ledger import JUDGES, NOT_TESTABLE, Judge, Verdict, claims
+from lib.report.evidence import Evidence
+from lib.report.frames import Missing
+
+SUBJECTS = (ssm, mrss, mrss_scan, distill, clip, lora, original)  # imported for their judges
+
+
+def judged(evidence: Evidence, ids: Iterable[str] | None = None, by: str | None = None) -> list[Verdict]:
+    """Verdicts on claims, in the order asked for: on all that there are, where none is named.
+
+    by       only judges that judge by this; all where left out
+    raises   ValueError, quoting it, for a claim that is not there
+    """
+    ids = list(claims()) if ids is None else list(ids)
+    if unknown := [one for one in ids if one not in claims()]:
+        raise ValueError(f"claim {unknown[0]!r}: there are {', '.join(claims())}")
+    return [judge(evidence, one) for id_ in ids for one in JUDGES if one.id == id_ and by in (None, one.by)]
+
+
+def judge(evidence: Evidence, one: Judge) -> Verdict:
+    """One judge's verdict; "not testable here" where a record or a toy that it reads is missing or incomplete.
+
+    Any other exception is an error of this code, and is raised.
+    """
+    own = evidence.fresh()
+    try:
+        found = one.decide(**{name: getattr(own, name) for name in one.reads})
+    except Missing as error:
+        said = str(error)
+        found = Verdict(f"{said[0].upper()}{said[1:]}.", NOT_TESTABLE)
+    return replace(found, id=one.id, by=one.by, records=tuple(own.used))

@@ -1,0 +1,33 @@
+"""Tables of verdicts."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from IPython.display import Markdown
+
+from lib.report.claims.ledger import Verdict
+from lib.report.tables import table
+
+
+def verdicts(found: Sequence[Verdict], caption: str, files: Mapping[str, str] = MappingProxyType({})) -> Markdown:
+    """Claim, verdict and evidence, one row each.
+
+    files   name of a record -> its address: evidence then ends with links to the records that were read, and to the
+            chapter that tells more
+    """
+    return table(
+        {
+            "claim": [f"{one.id}. {one.claim.claim} ({one.claim.section})" for one in found],
+            "verdict": [f"**{one.verdict}**" for one in found],
+            "evidence": [" ".join([one.evidence, *_links(one, files)]) for one in found],
+        },
+        caption,
+    )
+
+
+def _links(verdict: Verdict, files: Mapping[str, str]) -> list[str]:
+    if not files:
+        return []
+    chapter = verdict.claim.chapter
+    records = ", ".join(f"[{name}]({files[name]})" for name in verdict.records)
+    return [f"From: {records or 'the original report and this page'}. More: [{chapter}]({chapter}.ipynb)."]

@@ -1,0 +1,1 @@
+"""Recorded runs as the frames that numbers, figures, tables and judges read: a file per subject."""

@@ -1,0 +1,7 @@
+"""What is read of the records on mrss."""
+
+from lib.report.views.base import Base
+
+
+class Views(Base):
+    """Frames of this subject's records, by name."""
