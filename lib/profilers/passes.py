@@ -40,7 +40,10 @@ def training_step(model: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
 
 
 def stream(model: nn.Module, state: object, x: Tensor) -> object:
-    """Give a model the tokens of (B, T, D) one by one; the state after the last."""
+    """Run a model over a sequence (B, T, ...) token after token, by `step(x, state)`, and return the state at the end.
+
+    state   where the sequence starts, such as `model.initial_state(B)`; it is left as it is
+    """
     for token in x.unbind(1):
-        _, state = model.step(state, token)
+        _, state = model.step(token, state)
     return state

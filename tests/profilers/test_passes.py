@@ -42,7 +42,7 @@ def test_a_training_step_gives_every_gradient_and_keeps_none():
 
 
 class Sum(nn.Module):
-    def step(self, state, x):
+    def step(self, x, state):
         return x, state + x
 
 

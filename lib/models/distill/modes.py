@@ -14,7 +14,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from lib.kernels.modes import recurrence
-from lib.models.checks import check_shape
+from lib.models.checks import check_shape, check_tensor
 from lib.models.ssm.fft_convolution import causal_convolution
 from lib.models.ssm.s4d import S4D
 from lib.models.ssm.vandermonde import impulse_response
@@ -97,17 +97,20 @@ class Modes(nn.Module):
         return recurrence(x, self.decay(), torch.view_as_complex(self.C), self.skip, state)
 
     def step(
-        self, state: Complex[Tensor, "B D M"], x: Float[Tensor, "B D"]
+        self, x: Float[Tensor, "B D"], state: Complex[Tensor, "B D M"]
     ) -> tuple[Float[Tensor, "B D"], Complex[Tensor, "B D M"]]:
         """One token of the recurrent view: its output and the new state."""
+        check_tensor("state", state)
         check_stream(x, "B", modes=self.C, skip=self.skip, state=state)
         state = self.decay() * state + x.unsqueeze(-1)
         return (torch.view_as_complex(self.C) * state).sum(-1).real + self.skip * x, state
 
-    def initial_state(self, batch: int) -> Complex[Tensor, "B D M"]:
-        """Zeros."""
-        dtype = self.skip.dtype.to_complex()
-        return torch.zeros(batch, *self.log_rate.shape, dtype=dtype, device=self.skip.device)
+    def initial_state(
+        self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Complex[Tensor, "B D M"]:
+        """Zeros, a complex number per mode."""
+        dtype = torch.promote_types(dtype or self.skip.dtype, torch.float32).to_complex()
+        return torch.zeros(batch, *self.log_rate.shape, dtype=dtype, device=device or self.skip.device)
 
     def decay(self) -> Complex[Tensor, "D M"]:
         """Worked out in double precision and rounded once, so that both views have the same system."""

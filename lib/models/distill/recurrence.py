@@ -38,7 +38,7 @@ class Recurrence(nn.Module):
         return self._run(x, self.initial_state(len(x)) if state is None else state)
 
     def step(
-        self, state: Complex[Tensor, "B D M"], x: Float[Tensor, "B D"]
+        self, x: Float[Tensor, "B D"], state: Complex[Tensor, "B D M"]
     ) -> tuple[Float[Tensor, "B D"], Complex[Tensor, "B D M"]]:
         """One token: its output and the new state."""
         decay, weight, skip = self._buffers.values()  # an attribute of a module costs as much as a dozen channels
@@ -49,9 +49,12 @@ class Recurrence(nn.Module):
         y, state = self._run(x.unsqueeze(1), state)
         return y.squeeze(1), state
 
-    def initial_state(self, batch: int) -> Complex[Tensor, "B D M"]:
-        """Zeros."""
-        return torch.view_as_complex(self.C.new_zeros(batch, *self.C.shape))
+    def initial_state(
+        self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Complex[Tensor, "B D M"]:
+        """Zeros, a complex number per mode."""
+        dtype = torch.promote_types(dtype or self.skip.dtype, torch.float32).to_complex()
+        return torch.zeros(batch, *self.C.shape[:2], dtype=dtype, device=device or self.C.device)
 
     def _run(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         return modes.recurrence(x, torch.view_as_complex(self.pairs), torch.view_as_complex(self.C), self.skip, state)

@@ -3,13 +3,16 @@
 Symbols: `lib/__init__.py`.
 """
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Complex, Float
 from scipy.fft import next_fast_len
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_shape
+from lib.models.checks import check_shape, check_state
 
 
 def causal_convolution(x: Float[Tensor, "B T D"], kernel: Float[Tensor, "D K"]) -> Float[Tensor, "B T D"]:
@@ -19,11 +22,48 @@ def causal_convolution(x: Float[Tensor, "B T D"], kernel: Float[Tensor, "D K"]) 
     return torch.fft.irfft(spectrum, points, dim=1)[:, :length]
 
 
+@dataclass
+class Tape:
+    """Inputs in the order of time, S = 2 K, the first `written` of which are there."""
+
+    values: Float[Tensor, "B D S"]
+    written: int
+
+
+class Window(NamedTuple):
+    """The last K inputs of a stream, as a view of a tape; a later step writes behind it, never into it.
+
+    So no token costs a copy of the K, but the one after which a tape is full, and one that goes on from a state from
+    which another step went on before.
+    """
+
+    tape: Tape
+    end: int
+    taps: int
+
+    @property
+    def inputs(self) -> Float[Tensor, "B D K"]:
+        """The inputs, the oldest first."""
+        return self.tape.values[:, :, self.end - self.taps : self.end]
+
+    def followed_by(self, x: Float[Tensor, "B D"]) -> "Window":
+        """The window after one more input; this one is left as it is."""
+        tape, end = self.tape, self.end
+        if end < tape.written or end == tape.values.shape[2]:
+            values = torch.empty_like(tape.values)
+            end = self.taps - 1
+            values[:, :, :end] = self.inputs[:, :, 1:]
+            tape = Tape(values, end)
+        tape.values[:, :, end] = x
+        tape.written = end + 1
+        return Window(tape, end + 1, self.taps)
+
+
 class CachedConvolution(nn.Module):
     """A convolution that does not learn: what a long kernel costs when it is deployed without distillation.
 
     A sequence costs two FFTs, of a size that has only small prime factors. A token costs a product with the last K
-    inputs, kept in a ring.
+    inputs.
 
     kernel   one per channel, at lags 0 .. K-1
     length   the most tokens of a sequence
@@ -48,32 +88,28 @@ class CachedConvolution(nn.Module):
         self.points = next_fast_len(length + min(length, kernel.shape[1]) - 1, real=True)
         spectrum = torch.fft.rfft(kernel[:, :length], self.points)
         self.register_buffer("spectrum", torch.view_as_real(spectrum))  # as pairs: `.to()` casts no complex buffer
-        self.register_buffer("twice", kernel.flip(1).repeat(1, 2))  # from any lag on, the kernel backwards in a circle
+        self.register_buffer("backwards", kernel.flip(1))  # as the last K inputs lie: the oldest first
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Convolve up to `length` tokens, after zeros."""
-        check_shape("input", x, "B", "T", len(self.twice))
+        check_shape("input", x, "B", "T", len(self.backwards))
         return _filtered(x, torch.view_as_complex(self.spectrum), self.points, self.length)
 
-    def step(
-        self, state: tuple[Float[Tensor, "B D K"], int], x: Float[Tensor, "B D"]
-    ) -> tuple[Float[Tensor, "B D"], tuple[Float[Tensor, "B D K"], int]]:
-        """One token: its output and the new state. The ring of the state given is written into: a copy would cost more.
+    def step(self, x: Float[Tensor, "B D"], state: Window) -> tuple[Float[Tensor, "B D"], Window]:
+        """One token: its output, and the last K inputs, it among them."""
+        check_shape("input", x, "B", len(self.backwards))
+        check_state(state, Window)
+        check_shape("state", state.inputs, len(x), *self.backwards.shape)
+        state = state.followed_by(x)
+        return torch.einsum("bdk,dk->bd", state.inputs, self.backwards), state
 
-        state    the last K inputs, and where among them the next one goes
-        """
-        ring, place = state
-        check_shape("input", x, "B", len(self.twice))
-        taps = self.twice.shape[1] // 2
-        check_shape("state", ring, len(x), len(self.twice), taps)
-        ring[:, :, place] = x
-        first = taps - 1 - place
-        y = torch.einsum("bdk,dk->bd", ring, self.twice[:, first : first + taps])
-        return y, (ring, (place + 1) % taps)
-
-    def initial_state(self, batch: int) -> tuple[Float[Tensor, "B D K"], int]:
-        """A ring of zeros."""
-        return self.twice.new_zeros(batch, len(self.twice), self.twice.shape[1] // 2), 0
+    def initial_state(
+        self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Window:
+        """K inputs of zero."""
+        dim, taps = self.backwards.shape
+        like = {"device": device or self.backwards.device, "dtype": dtype or self.backwards.dtype}
+        return Window(Tape(torch.zeros(batch, dim, 2 * taps, **like), taps), taps, taps)
 
 
 class CachedLowRank(nn.Module):

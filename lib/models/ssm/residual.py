@@ -1,7 +1,6 @@
 """Mixers of tokens on one another: a norm before and a residual around each.
 
-A mixer is a module with `forward` over a sequence (B, T, D), `step` over one token (B, D) with a state, and
-`initial_state`. Forward and steps agree, and both are causal.
+A mixer is a module (B, T, D) -> (B, T, D) that streams, see `lib.models.ssm.streaming`.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Complex, Float, Inexact
 from torch import Tensor, nn
 
+from lib.models.checks import check_shape, check_tensor
 from lib.models.ssm.fft_convolution import causal_convolution
 from lib.models.ssm.vandermonde import impulse_response
 
@@ -129,21 +130,25 @@ class S4D(nn.Module):
         state = self.initial_state(len(x)) if state is None else state
         outputs = []
         for token in x.unbind(1):
-            y, state = self._advance(modes, state, token)
+            y, state = self._advance(modes, token, state)
             outputs.append(y)
         return torch.stack(outputs, dim=1), state
 
     def step(
-        self, state: Inexact[Tensor, "B D M"], x: Float[Tensor, "B D"]
+        self, x: Float[Tensor, "B D"], state: Inexact[Tensor, "B D M"]
     ) -> tuple[Float[Tensor, "B D"], Inexact[Tensor, "B D M"]]:
         """One token of the recurrent view: its output and the new state."""
+        check_tensor("state", state)
         self._check(x, "B", state=state)
-        return self._advance(self.modes(), state, x)
+        return self._advance(self.modes(), x, state)
 
-    def initial_state(self, batch: int) -> Inexact[Tensor, "B D M"]:
+    def initial_state(
+        self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Inexact[Tensor, "B D M"]:
         """Zeros, complex unless init is "real": with N real numbers per channel either way."""
-        dtype = self.skip.dtype if self.a_imag is None else self.skip.dtype.to_complex()
-        return torch.zeros(batch, *self.log_a_real.shape, dtype=dtype, device=self.skip.device)
+        dtype = torch.promote_types(dtype or self.skip.dtype, torch.float32)
+        dtype = dtype if self.a_imag is None else dtype.to_complex()
+        return torch.zeros(batch, *self.log_a_real.shape, dtype=dtype, device=device or self.skip.device)
 
     def modes(self) -> tuple[Inexact[Tensor, "D M"], Inexact[Tensor, "D M"], Inexact[Tensor, "D M"]]:
         """A_bar, B_bar and C of every mode, C doubled where a mode stands for a pair."""
@@ -155,20 +160,18 @@ class S4D(nn.Module):
         # Worked out in double precision, rounded once: from two roundings of A_bar the views would drift apart with T.
         return decay.to(output.dtype), gain.to(output.dtype), output
 
-    def _advance(self, modes: tuple[Tensor, Tensor, Tensor], state: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _advance(self, modes: tuple[Tensor, Tensor, Tensor], x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         decay, gain, output = modes
         state = decay * state + gain * x[..., None]
         return (output * state).sum(-1).real + self.skip * x, state
 
     def _check(self, x: Tensor, *axes: str, state: Tensor | None = None) -> None:
         dim, modes = self.log_a_real.shape
-        if x.ndim != len(axes) + 1 or x.shape[-1] != dim or 0 in x.shape:
-            needed = f"({', '.join(axes)}, {dim}) with {' and '.join(f'{axis} >= 1' for axis in axes)}"
-            raise ValueError(f"input of shape {tuple(x.shape)}: {needed} is needed")
+        check_shape("input", x, *axes, dim)
         if x.dtype != self.skip.dtype:
             raise ValueError(f"input of {x.dtype}: {self.skip.dtype} is needed, as in the parameters")
-        if state is not None and state.shape != (len(x), dim, modes):
-            raise ValueError(f"state of shape {tuple(state.shape)}: {(len(x), dim, modes)} is needed")
+        if state is not None:
+            check_shape("state", state, len(x), dim, modes)
 
 
 def _legs(states: int) -> np.ndarray:

@@ -36,18 +36,14 @@ class S4DBlock(nn.Module):
     ) -> tuple[Float[Tensor, "B D"], Inexact[Tensor, "B D M"]]:
         """Mix one token, by the recurrence; the state given is left as it is."""
         check_shape("input", x, "B", self.out_proj.in_features)
-        y, state = self.s4d.step(state, x)
+        y, state = self.s4d.step(x, state)
         return self._gated(y), state
 
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Inexact[Tensor, "B D M"]:
         """Zeros, on the weights' device and in their precision where left out; at least in single precision."""
-        state = self.s4d.initial_state(batch)
-        if dtype is not None:
-            dtype = torch.promote_types(dtype, torch.float32)
-            dtype = dtype.to_complex() if state.is_complex() else dtype
-        return state.to(device, dtype)
+        return self.s4d.initial_state(batch, device, dtype)
 
     def _gated(self, y: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return F.glu(self.out_proj(F.gelu(y)), dim=-1)

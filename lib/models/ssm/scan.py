@@ -120,7 +120,7 @@ def selective_scan_step(
     delta_bias: Tensor | None = None,
     delta_softplus: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """One token of the scan, as generation needs it.
+    """One token of the scan, as generation needs it; operands in the order of mamba_ssm's `selective_state_update`.
 
     state        (B, D, N): a scan's last state, or what the step before returned; it is left as it is
     u, delta, z  (B, D)

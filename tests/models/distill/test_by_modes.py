@@ -110,7 +110,7 @@ def test_steps_equal_the_convolution(method):
     module, x = method(layer(), 6, length=100).module, normal(2, 60, 3, seed=3)
     state, outputs = module.initial_state(2), []
     for token in x.unbind(1):
-        y, state = module.step(state, token)
+        y, state = module.step(token, state)
         outputs.append(y)
     assert_within(torch.stack(outputs, dim=1), module(x), 1e-12)
 

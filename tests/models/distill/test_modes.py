@@ -45,7 +45,7 @@ def test_convolution_recurrence_and_steps_agree(dtype, generator):
         convolved, (recurred, last) = model(x), model.recurrent(x)
         state, outputs = model.initial_state(2), []
         for token in x.unbind(1):
-            y, state = model.step(state, token)
+            y, state = model.step(token, state)
             outputs.append(y)
     assert_within(recurred, convolved, TOLERANCE[dtype])
     assert_within(torch.stack(outputs, dim=1), convolved, TOLERANCE[dtype])
@@ -147,7 +147,7 @@ def test_states_tokens_lengths_and_precisions_that_do_not_fit_are_quoted(generat
     with refused("state of shape (1, 3, 5): (2, 3, 5) is needed"):
         model.recurrent(x, model.initial_state(1))
     with refused("state of shape (1, 3, 5): (2, 3, 5) is needed"):
-        model.step(model.initial_state(1), x[:, 0])
+        model.step(x[:, 0], model.initial_state(1))
     with refused("input of torch.float32: torch.float64 is needed, as in the parameters"):
         model(x.float())
     with refused("state of torch.complex64: torch.complex128 is needed, as in the parameters"):

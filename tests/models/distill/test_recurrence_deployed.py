@@ -21,7 +21,7 @@ def test_sequences_and_tokens_come_out_as_from_the_modes(dtype, generator):
     assert_close(deployed(x), modes(x), rtol=1e-4, atol=1e-5)
     state, outputs = deployed.initial_state(2), []
     for token in x.unbind(1):
-        y, state = deployed.step(state, token)
+        y, state = deployed.step(token, state)
         outputs.append(y)
     assert_close(torch.stack(outputs, dim=1), modes(x), rtol=1e-4, atol=1e-5)
 
@@ -49,7 +49,7 @@ def test_what_is_no_bank_of_modes_is_named():
     with refused("bank is of type S4D: a Modes is needed", TypeError):
         Recurrence(layer(dim=5, states=6))
     with refused("state is of type NoneType: a tensor is needed", TypeError):
-        Recurrence(bank()).step(None, torch.zeros(1, 5))
+        Recurrence(bank()).step(torch.zeros(1, 5), None)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_is_no_bank_of_modes_is_named():
 )
 def test_what_does_not_fit_is_quoted(shape, state, message):
     with refused(message):
-        Recurrence(bank()).step(torch.zeros(state, dtype=torch.complex64), torch.zeros(shape))
+        Recurrence(bank()).step(torch.zeros(shape), torch.zeros(state, dtype=torch.complex64))
 
 
 def test_another_device_is_named():
@@ -74,5 +74,5 @@ def test_another_device_is_named():
 def test_a_token_that_lies_apart_comes_out_alike(generator):
     deployed, x = Recurrence(bank()), torch.randn(2, 10, generator=generator)
     state = deployed.initial_state(2)
-    found = deployed.step(state, x[:, ::2])
-    assert_close(found, deployed.step(state, x[:, ::2].contiguous()))
+    found = deployed.step(x[:, ::2], state)
+    assert_close(found, deployed.step(x[:, ::2].contiguous(), state))

@@ -1,4 +1,4 @@
-"""Long convolutions with a cached spectrum and with a ring of inputs, against the written-out sum."""
+"""Long convolutions with a cached spectrum and with a tape of inputs, against the written-out sum."""
 
 import pytest
 import torch
@@ -30,17 +30,17 @@ def test_a_cached_convolution_and_its_steps_are_the_written_out_sum(taps, length
     assert_close(model(x), expected)
     state, outputs = model.initial_state(2), []
     for token in x.unbind(1):
-        y, state = model.step(state, token)
+        y, state = model.step(token, state)
         outputs.append(y)
     assert_close(torch.stack(outputs, dim=1), expected)
 
 
-def test_steps_go_on_after_the_ring_is_full(generator):
+def test_steps_go_on_after_the_tape_is_full(generator):
     kernel, x = normal(generator, 3, 4), normal(generator, 2, 30, 3)
     model, outputs = CachedConvolution(kernel, 30), []
     state = model.initial_state(2)
     for token in x.unbind(1):
-        y, state = model.step(state, token)
+        y, state = model.step(token, state)
         outputs.append(y)
     assert_close(torch.stack(outputs, dim=1), causal_convolution(x, kernel))
 
@@ -101,7 +101,7 @@ def test_a_change_of_precision_reaches_everything(generator):
     model = CachedConvolution(normal(generator, 3, 20), 20)
     expected = model(x)
     single = model.float()
-    assert single(x.float()).dtype == single.initial_state(1)[0].dtype == torch.float32
+    assert single(x.float()).dtype == single.initial_state(1).inputs.dtype == torch.float32
     assert_close(single(x.float()).double(), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -131,6 +131,27 @@ def test_inputs_that_do_not_fit_are_quoted():
     with refused("input of shape (1, 5, 2): (B, T, 3) with B >= 1 and T >= 1 is needed"):
         model(torch.zeros(1, 5, 2))
     with refused("input of shape (1, 2): (B, 3) with B >= 1 is needed"):
-        model.step(model.initial_state(1), torch.zeros(1, 2))
+        model.step(torch.zeros(1, 2), model.initial_state(1))
     with refused("state of shape (2, 3, 4): (1, 3, 4) is needed"):
-        model.step(model.initial_state(2), torch.zeros(1, 3))
+        model.step(torch.zeros(1, 3), model.initial_state(2))
+
+
+def test_no_step_copies_the_inputs_but_one_with_a_full_tape_or_on_another_path(generator):
+    model, x = CachedConvolution(normal(generator, 3, 4), 30), normal(generator, 1, 9, 3)
+    states = [model.initial_state(1)]
+    for token in x.unbind(1):
+        states.append(model.step(token, states[-1])[1])
+    assert [id(state.tape) for state in states[:5]] == [id(states[0].tape)] * 5  # four inputs fit behind the zeros
+    assert states[5].tape is not states[0].tape
+    assert model.step(x[:, 0], states[2])[1].tape is not states[2].tape
+
+
+def test_gradients_pass_through_steps(generator):
+    model, x = CachedConvolution(normal(generator, 3, 4), 9), normal(generator, 2, 9, 3).requires_grad_()
+    state, outputs = model.initial_state(2), []
+    for token in x.unbind(1):
+        y, state = model.step(token, state)
+        outputs.append(y)
+    weight = normal(generator, 2, 9, 3)
+    (found,) = torch.autograd.grad((torch.stack(outputs, dim=1) * weight).sum(), x)
+    assert_close(found, torch.autograd.grad((model(x) * weight).sum(), x)[0])

@@ -41,12 +41,12 @@ def test_a_wrong_input_is_refused_with_both_shapes(shape):
 def test_a_wrong_token_is_refused_with_both_shapes():
     model = system()
     with pytest.raises(ValueError, match=re.escape("input of shape (2, 4): (B, 3) with B >= 1 is needed")):
-        model.step(system(dim=4).initial_state(2), torch.zeros(2, 4, dtype=torch.float64))
+        model.step(torch.zeros(2, 4, dtype=torch.float64), system(dim=4).initial_state(2))
 
 
 def test_a_wrong_state_is_refused_with_both_shapes():
     x, state = torch.zeros(2, 5, 3, dtype=torch.float64), torch.zeros(2, 3, 8, dtype=torch.complex128)
-    for call in (lambda: system().recurrent(x, state), lambda: system().step(state, x[:, 0])):
+    for call in (lambda: system().recurrent(x, state), lambda: system().step(x[:, 0], state)):
         with pytest.raises(ValueError, match=re.escape("state of shape (2, 3, 8): (2, 3, 4) is needed")):
             call()
 

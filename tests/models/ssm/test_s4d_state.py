@@ -11,7 +11,7 @@ def test_step_after_step_is_the_recurrence(init, rule, generator):
     x = sequence(generator, 9)
     state, outputs = model.initial_state(2), []
     for token in x.unbind(1):
-        y, state = model.step(state, token)
+        y, state = model.step(token, state)
         outputs.append(y)
     expected, last = model.recurrent(x)
     assert_close(torch.stack(outputs, dim=1), expected)
