@@ -1,4 +1,4 @@
-"""The seed report's reproducibility checklist, executed on this book."""
+"""The original report's reproducibility checklist, executed on this book."""
 
 import re
 import tomllib
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.paths import BOOK, ROOT, RUNS, SEED
+from lib.paths import BOOK, ORIGINAL, ROOT, RUNS
 from lib.records import read
 
 NAME = re.compile(r"^[\w.-]+")
 
 
-FILES = (  # of results, that the seed report names
+FILES = (  # of results, that the original report names
     "mrss_proxy_latency.png",
     "mrss_proxy_memory.png",
     "clip_vtp_results.csv",
@@ -21,15 +21,15 @@ FILES = (  # of results, that the seed report names
 )
 
 
-def named_files(folder: Path = SEED) -> dict[str, bool]:
-    """Name of a file of the seed report's results -> whether we have it."""
+def named_files(folder: Path = ORIGINAL) -> dict[str, bool]:
+    """Name of a file of the original report's results -> whether we have it."""
     return {name: (folder / name).exists() for name in FILES}
 
 
-def checklist(root: Path = ROOT) -> pd.DataFrame:
-    """Columns item, holds, evidence: one row for every item of the seed's checklist, and for what it leaves out."""
-    records = [read(path) for path in sorted(RUNS.glob("*/*.json")) if path.name != "machine.json"]
-    chapters, tables = sorted(BOOK.glob("*.ipynb")), sorted(SEED.glob("*.csv"))
+def checklist(root: Path = ROOT, runs: Path = RUNS) -> pd.DataFrame:
+    """Columns item, holds, evidence: one row for every item of the original's checklist, and for what it leaves out."""
+    records = [read(path) for path in sorted(runs.glob("*/*.json")) if path.name != "machine.json"]
+    chapters, tables = sorted(BOOK.glob("*.ipynb")), sorted(ORIGINAL.glob("*.csv"))
     texts = [path.read_text() for path in chapters]
     drawn, stored = (sum(text.count(mark) for text in texts) for mark in ("plt.show()", '"image/'))
     told = sum("## Discussion" in text for text in texts)

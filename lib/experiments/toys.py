@@ -1,6 +1,6 @@
 """Small computations that decide what no record can: seconds on any machine, from seeds passed in.
 
-Each returns plain values under the name by which `lib.report.checks` asks for it.
+Each returns plain values under the name by which `lib.report.evidence.Evidence` has it.
 """
 
 from collections.abc import Callable
@@ -24,16 +24,16 @@ from lib.tasks.data.images import rendered
 
 VIT = "openai/clip-vit-base-patch16"
 SIDES = (128, 224, 336, 448)  # pixels
-FACTORS = (1, 2, 4)  # the seed's
+FACTORS = (1, 2, 4)  # the original report's
 
 
 def proxy_operations() -> list[int]:
-    """Of the seed's proxy at its sizes, in the order of its table."""
+    """Operations of the original report's proxy at its sizes, in the order of its table."""
     return [proxy.flops(8, 8192, 512, factor=factor) for factor in (None, *FACTORS)]
 
 
 def proxy_gradients(generator: torch.Generator, detach_upsample: bool = True) -> dict[int, bool]:
-    """Factor -> whether a gradient reaches the low branch of a replica of the seed's code, or of our proxy."""
+    """Factor -> whether a gradient reaches the low branch of a replica of the original code, or of our proxy."""
     x, found = torch.randn(1, 64, 8, generator=generator), {}
     for factor in FACTORS:
         replica = proxy.DualBranch(8, factor, taps=7, generator=generator, detach_upsample=detach_upsample)
@@ -43,7 +43,7 @@ def proxy_gradients(generator: torch.Generator, detach_upsample: bool = True) ->
 
 
 def weights_without_gradient(generator: torch.Generator) -> list[str]:
-    """Names of weights that no gradient reaches in the seed's form on the real scan."""
+    """Names of weights that no gradient reaches in the original report's form on the real scan."""
     config = mrss.proposed(MambaConfig(dim=16, layers=2), 8)["dual as wide, r = 8"]
     model = mrss.model(config, 6, 5, pooling="none", generator=generator).double()
     model(torch.randn(1, 50, 6, generator=generator, dtype=torch.float64)).square().mean().backward()
@@ -98,9 +98,9 @@ def prompts_alike(ours: clip.Clip, prompts: list[str]) -> dict[str, bool]:
 
 
 def starts(name: str, generator: torch.Generator, count: int = 400) -> dict[str, float]:
-    """Accuracy on scenes before a step is taken: "untouched", "LoRA", the seed's "bottleneck"; and "chance"."""
+    """Accuracy on scenes before a step is taken: "unreduced", "LoRA", the original report's "bottleneck"; and "chance"."""
     data = rendered(count, generator)
-    found = {"untouched": zero_shot.accuracy(clip.load(name), data), "chance": 1 / len(data.names)}
+    found = {"unreduced": zero_shot.accuracy(clip.load(name), data), "chance": 1 / len(data.names)}
     for kind in ("LoRA", "bottleneck"):
         ours = clip.load(name)
         if kind == "LoRA":
@@ -126,21 +126,21 @@ def weights_of_a_projection(d: int = 512, rank: int = 8) -> dict[str, int]:
 
 
 def every(seed: int) -> dict[str, Any]:
-    """All toys that `lib.report.checks` asks for, by name, each from the seed alone."""
+    """All toys, by the names that `Evidence` has for them, each from the seed alone."""
     ours = clip.load("clip-scenes-0")
     data = rendered(64, torch.Generator().manual_seed(seed))
     made: dict[str, Callable[[torch.Generator], Any]] = {
-        "proxy operations": lambda _: proxy_operations(),
-        "proxy gradients": proxy_gradients,
-        "mended gradients": partial(proxy_gradients, detach_upsample=False),
-        "weights without gradient": weights_without_gradient,
+        "proxy_operations": lambda _: proxy_operations(),
+        "proxy_gradients": proxy_gradients,
+        "mended_gradients": partial(proxy_gradients, detach_upsample=False),
+        "weights_without_gradient": weights_without_gradient,
         "superposition": superposition,
         "patches": lambda _: patches(),
-        "encoder's bytes": lambda _: encoder_bytes(),
-        "weights of a projection": lambda _: weights_of_a_projection(),
-        "operations by part": lambda _: operations_by_part(),
-        "prompts alike": lambda _: prompts_alike(ours, [data.templates[0].format(name) for name in data.names]),
-        "seed's forms": lambda _: reductions.seed_forms(ours, data),
+        "encoder_bytes": lambda _: encoder_bytes(),
+        "weights_of_a_projection": lambda _: weights_of_a_projection(),
+        "operations_by_part": lambda _: operations_by_part(),
+        "prompts_alike": lambda _: prompts_alike(ours, [data.templates[0].format(name) for name in data.names]),
+        "original_forms": lambda _: reductions.seed_forms(ours, data),
         "starts": partial(starts, "clip-scenes-0"),
     }
     return {name: compute(torch.Generator().manual_seed(seed)) for name, compute in made.items()}

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from lib.models.clip import load as clip
-from lib.tasks import toys
+from lib.experiments import toys
 
 
-def test_operations_of_the_proxy_are_those_that_the_seed_printed():
+def test_operations_of_the_proxy_are_those_that_the_original_report_printed():
     assert [round(count / 1e9, 2) for count in toys.proxy_operations()] == [38.59, 111.53, 92.24, 82.59]
 
 
@@ -47,6 +47,6 @@ def test_prompts_are_alike_where_no_word_was_read_yet():
 
 def test_adapters_start_from_the_model_and_the_bottleneck_from_chance():
     found = toys.starts("clip-scenes-0", torch.Generator().manual_seed(0), 64)
-    assert found["LoRA"] == found["untouched"] > 0.9
+    assert found["LoRA"] == found["unreduced"] > 0.9
     assert found["bottleneck"] < 0.2
     assert 0 < found["chance"] < 0.1
