@@ -21,7 +21,8 @@ def can_be_repeated(checklist: pd.DataFrame, named_files: Mapping[str, bool]) ->
     held, there = int(checklist["holds"].sum()), sum(named_files.values())
     return Verdict(
         f"Of the {len(named_files)} files of results that the report names, {there} are at hand; by the audit, they "
-        f"were deleted from its repository. Of its checklist, executed on this book, {held} of {len(checklist)} items hold.",
+        f"were deleted from its repository. Of its checklist, executed on this book, {held} of {len(checklist)} items "
+        "hold.",
         NOT_TESTABLE if there == 0 else REPRODUCED if there == len(named_files) else CORRECTED,
     )
 

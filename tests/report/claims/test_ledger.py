@@ -148,7 +148,7 @@ def test_evidence_ends_with_its_records_and_its_chapter_where_they_are_known():
     verdicts = [Verdict("Seen.", CONTRADICTED, "A1", records=("mrss_proxy",)), Verdict("Counted.", REPRODUCED, "A13")]
     text = tables.verdicts(verdicts, "caption", {"mrss_proxy": "there/mrss_proxy.json"}).data
     assert "Seen. From: [mrss_proxy](there/mrss_proxy.json). More: [mrss](mrss.ipynb)." in text
-    assert "Counted. From: the original report and this page. More: [mrss](mrss.ipynb)." in text
+    assert "Counted. From: the original report's tables and this page. More: [mrss](mrss.ipynb)." in text
 
 
 @pytest.mark.parametrize(("changes", "verdict"), [([-1, -1], True), ([-1, 0], False), ([1, -1], False)])
