@@ -10,6 +10,7 @@ from matplotlib_inline.backend_inline import set_matplotlib_formats
 from lib.report import units
 
 MARKERS = "osD^vP"
+DASHES = ("--", ":", "-.", "-", (0, (3, 1, 1, 1, 1, 1)))
 WORDS = {"length": "sequence length", "dim": "channels", "states": "states per channel"}
 LETTERS = {"length": "T [tokens]", "dim": "D", "states": "N"}
 BASELINE = dict(color="0.25", linewidth=1.2, linestyle="--", zorder=1)
@@ -19,29 +20,6 @@ def style() -> None:
     """The look of every figure: vector output, a light grid, a palette safe for colour blindness."""
     sns.set_theme(style="whitegrid", palette="colorblind", rc={"grid.color": "0.9", "axes.edgecolor": "0.6"})
     set_matplotlib_formats("svg", "pdf")
-
-
-def latency_by_factor(ax: Axes, frame: pd.DataFrame) -> Axes:
-    """Latency over the baseline's per factor and machine: median, quartiles, and what operations alone would cost."""
-    ideal = frame.dropna(subset=["factor", "flops_ratio"]).drop_duplicates("factor").sort_values("factor")
-    _by_factor(ax, frame, "latency_ratio")
-    places = {factor: place for place, factor in enumerate(_factors(frame))}
-    ax.scatter(
-        [places[factor] for factor in ideal["factor"]],
-        ideal["flops_ratio"],
-        marker="_",
-        s=900,
-        color="0.55",
-        label="operations alone",
-        zorder=1,
-    )
-    return _finish(ax)
-
-
-def memory_by_factor(ax: Axes, frame: pd.DataFrame) -> Axes:
-    """Peak memory over the baseline's per factor and machine."""
-    _by_factor(ax, frame, "memory_ratio")
-    return _finish(ax)
 
 
 def latency_over(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str = "length") -> Axes:
@@ -112,40 +90,6 @@ def _growth(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str, cost
     ax.xaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.legend(frameon=False, fontsize="small")
-
-
-def _by_factor(ax: Axes, frame: pd.DataFrame, column: str) -> None:
-    """One point per factor and machine, machines side by side around the factor's place."""
-    shown = frame.dropna(subset=["factor", column])
-    factors = _factors(frame)
-    machines = list(shown["machine"].unique())
-    step = min(0.16, 0.6 / max(len(machines), 1))
-    for number, (machine, marker) in enumerate(zip(machines, MARKERS, strict=False)):
-        group = shown[shown["machine"] == machine]
-        places = [factors.index(factor) + (number - (len(machines) - 1) / 2) * step for factor in group["factor"]]
-        spread = bars(group, column) if f"{column}_low" in group else None
-        ax.errorbar(places, group[column], yerr=spread, marker=marker, linestyle="none", capsize=2, label=machine)
-    ax.axhline(1, **BASELINE)
-    ax.annotate(
-        "baseline", (0, 1), (4, 4), xycoords=("axes fraction", "data"), textcoords="offset points", color="0.25"
-    )
-    ax.set_xticks(range(len(factors)), [f"r = {factor}" for factor in factors])
-    ax.set(xlim=(-0.6, len(factors) - 0.4), xlabel="downsampling factor")
-    ax.grid(axis="x", visible=False)
-    quantity = {"latency_ratio": "latency", "memory_ratio": "peak memory"}[column]
-    above = int((shown[column] > 1).sum())
-    ax.set_ylabel(f"{quantity} / baseline")
-    ax.set_title(f"{above} of {len(shown)} points need more {quantity} than the baseline", fontsize="medium")
-
-
-def _finish(ax: Axes) -> Axes:
-    ax.set_ylim(0, 1.12 * ax.dataLim.y1)
-    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
-    return ax
-
-
-def _factors(frame: pd.DataFrame) -> list[int]:
-    return sorted(frame["factor"].dropna().unique())
 
 
 def bars(group: pd.DataFrame, column: str) -> np.ndarray:

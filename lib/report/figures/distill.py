@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from lib.report import prose
-from lib.report.figures import BASELINE, MARKERS
+from lib.report.figures import BASELINE, DASHES, MARKERS
 from lib.report.tables import table
-from lib.report.tradeoffs import DASHES
 
 NAMES = {
     "modal": "modal",

@@ -23,12 +23,12 @@ def profile_table(frame: pd.DataFrame, caption: str) -> Markdown:
     return table(
         {
             "variant": list(frame["variant"]),
-            "latency [ms]": [_or_error(row.seconds * 1e3, row, "{:,.1f}") for row in frame.itertuples()],
+            "latency [ms]": [or_error(row.seconds * 1e3, row, "{:,.1f}") for row in frame.itertuples()],
             "quartiles [ms]": [_range(row.seconds_low, row.seconds_high, 1e3) for row in frame.itertuples()],
-            "latency ratio": [_or_error(row.latency_ratio, row, "{:.2f}") for row in frame.itertuples()],
-            "memory [MiB]": [_or_error(row.memory_bytes / 2**20, row, "{:,.1f}") for row in frame.itertuples()],
-            "memory ratio": [_or_error(row.memory_ratio, row, "{:.2f}") for row in frame.itertuples()],
-            "GFLOP": [_or_error(row.flops / 1e9, row, "{:,.2f}") for row in frame.itertuples()],
+            "latency ratio": [or_error(row.latency_ratio, row, "{:.2f}") for row in frame.itertuples()],
+            "memory [MiB]": [or_error(row.memory_bytes / 2**20, row, "{:,.1f}") for row in frame.itertuples()],
+            "memory ratio": [or_error(row.memory_ratio, row, "{:.2f}") for row in frame.itertuples()],
+            "GFLOP": [or_error(row.flops / 1e9, row, "{:,.2f}") for row in frame.itertuples()],
         },
         f"{caption}; ratios are to the baseline",
     )
@@ -63,76 +63,6 @@ def speedups(frame: pd.DataFrame, baseline: str, caption: str) -> Markdown:
     return table(columns, caption)
 
 
-def models_table(forward: pd.DataFrame, training: pd.DataFrame, caption: str) -> Markdown:
-    """Weights of models, and over the baseline's: operations, latency of both passes, memory of a training step.
-
-    forward, training  cases with ratios to the baseline, of the same variants; one machine and setting
-    """
-    columns: dict[str, list[str]] = {
-        "variant": list(forward["variant"]),
-        "weights": [f"{count / 1e6:.2f} M" for count in forward["parameters"]],
-        "operations": [_or_error(row.flops_ratio, row, "{:.2f}") for row in forward.itertuples()],
-    }
-    training = training.set_index("variant").loc[columns["variant"]]
-    for name, rows in (("forward", forward), ("training", training)):
-        columns[name] = [
-            _or_error(row.latency_ratio, row, f"{{:.2f}} ({row.latency_ratio_low:.2f} – {row.latency_ratio_high:.2f})")
-            for row in rows.itertuples()
-        ]
-    columns["memory"] = [_or_error(row.memory_ratio, row, "{:.2f}") for row in training.itertuples()]
-    return table(
-        columns,
-        f"{caption}. Over the baseline's: operations, latency of a forward pass and of a training step with quartiles, "
-        "memory of the training step",
-    )
-
-
-def accuracy_table(frame: pd.DataFrame, caption: str) -> Markdown:
-    """Per task and budget, every variant's difference to the baseline, with its interval; one machine.
-
-    frame  of `lib.report.accuracy.judged`: what is kept, at least on average, stands in bold
-    """
-    base = frame[frame["variant"] == "baseline"].set_index("task")["accuracy"]
-    rows = frame[frame["variant"] != "baseline"]
-    found = {
-        (row.task, row.budget, row.variant): f"**{prose.points(row)}**" if "kept" in row.verdict else prose.points(row)
-        for row in rows.itertuples()
-    }
-    settings = list(dict.fromkeys((row.task, row.budget) for row in rows.itertuples()))
-    return table(
-        {
-            "task, baseline": [f"{task}, {100 * base[task]:.1f} %" for task, _ in settings],
-            "equal": [budget for _, budget in settings],
-            **{
-                variant: [found.get((*setting, variant), "–") for setting in settings]
-                for variant in rows["variant"].unique()
-            },
-        },
-        f"{caption}. Bold: at most a point below on average",
-    )
-
-
-def task_table(frame: pd.DataFrame, caption: str) -> Markdown:
-    """Per task, the fastest variant that keeps the accuracy to a point, its latency, and how sure that is.
-
-    frame  of `lib.report.accuracy.fastest`, with a column `kind`
-    """
-    found = frame["variant"].ne("baseline")
-    return table(
-        {
-            "task": [f"{row.task} ({row.kind})" for row in frame.itertuples()],
-            "fastest": list(frame["variant"].where(found, "none is faster")),
-            "equal": list(frame["budget"].where(found, "–")),
-            "latency ratio": [f"{ratio:.2f}" for ratio in frame["latency_ratio"]],
-            "difference [points]": [
-                prose.points(row) if row.variant != "baseline" else "–" for row in frame.itertuples()
-            ],
-            "verdict": list(frame["verdict"].where(found, "–")),
-        },
-        caption,
-    )
-
-
 def across_machines(frame: pd.DataFrame, caption: str) -> Markdown:
     """Latency ratios on every recorded machine, with quartiles: a row per machine, a column per quantity.
 
@@ -155,7 +85,8 @@ def sources(records) -> str:
     return units.listed(list(dict.fromkeys(provenance(record, machine_title(record)) for record in records)))
 
 
-def _or_error(value: float, row, form: str) -> str:
+def or_error(value: float, row, form: str) -> str:
+    """A cell: the value in this form, or the kind of error of a case that failed; a dash where it has neither."""
     if pd.isna(value):
         return "–" if pd.isna(row.error) else str(row.error).split(":")[0]
     return form.format(value)
