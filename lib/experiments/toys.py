@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
+from lib.experiments import clip_outcomes
 from lib.models.clip import cost as vit_cost
 from lib.models.clip import load as clip
 from lib.models.lora.bottleneck import replace_linear
@@ -19,7 +20,7 @@ from lib.models.mrss import proxy
 from lib.models.mrss import variants as mrss
 from lib.models.ssm import scan
 from lib.models.ssm.mamba import MambaConfig
-from lib.tasks import adaptations, reductions, zero_shot
+from lib.tasks import adaptations, zero_shot
 from lib.tasks.data.images import rendered
 
 VIT = "openai/clip-vit-base-patch16"
@@ -140,7 +141,7 @@ def every(seed: int) -> dict[str, Any]:
         "weights_of_a_projection": lambda _: weights_of_a_projection(),
         "operations_by_part": lambda _: operations_by_part(),
         "prompts_alike": lambda _: prompts_alike(ours, [data.templates[0].format(name) for name in data.names]),
-        "original_forms": lambda _: reductions.seed_forms(ours, data),
+        "original_forms": lambda _: clip_outcomes.original_forms(ours, data),
         "starts": partial(starts, "clip-scenes-0"),
     }
     return {name: compute(torch.Generator().manual_seed(seed)) for name, compute in made.items()}

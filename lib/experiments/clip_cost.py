@@ -1,0 +1,147 @@
+"""What fewer visual tokens save in time, memory and operations, with random weights; variants take turns.
+
+The original report's code at its sizes; all methods at one share of the operations, each beside a tower that takes the
+first tokens in place of the right ones; merging over resolutions; and the small CLIP that accuracies are measured of.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lib.experiments import base, command
+from lib.experiments.clip_variants import KEEPS, OLD, RATIOS, ROUNDS, SHARE, SLICED, UNREDUCED, towers
+from lib.models.clip import cost as vit_cost
+from lib.models.clip import load as clip
+from lib.models.clip.reduction import reduce_tokens
+from lib.names import REDUCTIONS
+from lib.profilers.profile import profile
+from lib.records import Record
+from lib.tasks.data.images import named
+
+NAME = "clip_cost"
+CHAPTER = "clip_vtp"
+ORIGINAL, METHODS, RESOLUTION, SMALL = "original", "methods", "resolution", "small"
+PARTS = {
+    ORIGINAL: ("batch", "side", "keep", "input_bytes"),
+    METHODS: ("batch", "side", "keep", "input_bytes"),
+    RESOLUTION: ("batch", "side", "keep", "patches", "input_bytes"),
+    SMALL: ("batch", "side", "target", "input_bytes"),
+}
+WORDS = {"variant": OLD, "part": {"seed": ORIGINAL}}
+HALF_PRECISION = "bfloat16"  # the unreduced tower's: a saving without any reduction
+QUARTER = 1 / 4  # of the tokens, over resolutions
+SIDES = (128, 224, 336, 448)  # pixels
+CHECKPOINT, SCENES = "clip-scenes-0", 64  # the small model, and images that it sees at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(base.Settings):
+    """What is timed.
+
+    timed    a model of known sizes, `lib.models.clip.load.shipped`
+    batch    images at once
+    side     pixels of the largest image of RESOLUTION
+    method   of `lib.names.REDUCTIONS`, timed alone where not all are compared
+    keep     its share of tokens
+    compare  all methods at a share of the operations, and the small model; else `method` alone
+    """
+
+    timed: str
+    batch: int
+    side: int
+    method: str = "merge_in_rounds"
+    keep: float = 0.5
+    compare: bool = True
+
+
+def run(settings: Settings) -> Record:
+    """Time the original report's code by the share of patches kept, and the reductions, beside the unreduced tower."""
+    cases = base.Cases(PARTS)
+    generator = settings.generator()
+    vision = _tower(settings, settings.torch_dtype)
+    usual = vision.config.image_size
+    x = _images(settings, settings.batch, usual, generator)
+    at = {"batch": settings.batch, "side": usual, "input_bytes": x.nbytes}
+    calls, kept = {UNREDUCED: partial(vision, x)}, {UNREDUCED: 1.0}
+    for keep in (1.0, *KEEPS):
+        calls[f"keep {keep}"], kept[f"keep {keep}"] = partial(reduce_tokens(vision, "original", keep), x), keep
+    for name, result in profile(calls, **settings.timing).items():
+        cases.add(ORIGINAL, name, result, keep=kept[name], **at)
+    for name, result in profile(_methods(settings, vision, x), **settings.timing).items():
+        cases.add(METHODS, name, result, keep=settings.keep, **at)
+    _over_resolution(cases, settings, vision, generator)
+    if settings.compare:
+        _small(cases, settings)
+    return base.record(NAME, cases, settings)
+
+
+def _methods(settings: Settings, vision: nn.Module, x: Tensor) -> dict[str, partial]:
+    calls = {UNREDUCED: partial(vision, x)}
+    if not settings.compare:
+        label = REDUCTIONS[settings.method].label
+        return calls | {label: partial(reduce_tokens(vision, settings.method, settings.keep), x)}
+    for name, _, reduced in towers(vision, [SHARE]):
+        calls[name] = partial(reduced, x)
+        calls[f"{name}{SLICED}"] = partial(reduced.sliced(), x)
+    return calls | {HALF_PRECISION: partial(_tower(settings, torch.bfloat16), x.bfloat16())}
+
+
+def _over_resolution(cases: base.Cases, settings: Settings, vision: nn.Module, generator: torch.Generator) -> None:
+    fewer = reduce_tokens(vision, "merge_in_rounds", QUARTER, class_row_only=True)
+    few = max(1, settings.batch // 4)
+    for side in [one for one in SIDES if one <= settings.side]:
+        x = _images(settings, few, side, generator)
+        calls = {
+            name: partial(model, x, interpolate_pos_encoding=True)
+            for name, model in ((UNREDUCED, vision), (ROUNDS, fewer))
+        }
+        at = {"batch": few, "side": side, "input_bytes": x.nbytes, "patches": vit_cost.patches(vision.config, side)}
+        for name, result in profile(calls, **settings.timing).items():
+            cases.add(RESOLUTION, name, result, keep=QUARTER, **at)
+
+
+def _small(cases: base.Cases, settings: Settings) -> None:
+    model = clip.load(CHECKPOINT, device=settings.device)
+    x = model.pixels(named("scenes", SCENES, settings.seed).images)
+    tower = model.model.vision_model
+    calls = {(UNREDUCED, 1.0): partial(tower, x)}
+    calls |= {(name, target): partial(reduced, x) for name, target, reduced in towers(tower, RATIOS)}
+    at = {"batch": len(x), "side": tower.config.image_size, "input_bytes": x.nbytes}
+    for (name, target), result in profile(calls, **settings.timing).items():
+        cases.add(SMALL, name, result, target=target, **at)
+
+
+def _tower(settings: Settings, dtype: torch.dtype) -> nn.Module:
+    return clip.random_init(settings.timed, settings.seed, dtype).vision_model.to(settings.device)
+
+
+def _images(settings: Settings, count: int, side: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(count, 3, side, side, generator=generator).to(settings.device, settings.torch_dtype)
+
+
+def frame(found: Iterable[Record]) -> pd.DataFrame:
+    """One row per case of these records, see `lib.experiments.base.frame`.
+
+    `tokens`, of the part ORIGINAL: those in every layer, by the model's sizes and the share of patches kept.
+    """
+    found = list(found)
+    return pd.concat([_with_tokens(base.frame([one], PARTS, WORDS), one) for one in found])
+
+
+def _with_tokens(rows: pd.DataFrame, one: Record) -> pd.DataFrame:
+    config = clip.known_config(one.parameters["timed"]).vision_config
+    patches = vit_cost.patches(config)
+    kept = rows["keep"].where(rows["part"] == ORIGINAL)
+    return rows.assign(tokens=1 + (kept * patches).map(int, na_action="ignore"))
+
+
+def main() -> None:
+    command.main(__doc__, CHAPTER, Settings, run, frame)
+
+
+if __name__ == "__main__":
+    main()
