@@ -1,5 +1,6 @@
 """Many small trainings, each on one thread, several at once; what is finished is kept."""
 
+import inspect
 import json
 import multiprocessing
 import os
@@ -61,9 +62,13 @@ def sweep(
 
 
 def _digest(run: object, work: Callable) -> str:
-    """Of a run, of what is done with it and of the code that it depends on."""
-    content = sha256(json.dumps([work.__module__, work.__qualname__, asdict(run)], sort_keys=True).encode())
-    for layer in ("kernels", "models", "tasks"):
+    """Of a run, of what is done with it and of the code that it depends on, the file of the work itself included."""
+    file = Path(
+        inspect.getsourcefile(work)
+    )  # a module that is run by python -m is called __main__, its file is the same
+    content = sha256(json.dumps([file.stem, work.__qualname__, asdict(run)], sort_keys=True).encode())
+    content.update(file.read_bytes())
+    for layer in ("kernels", "models", "tasks", "experiments"):
         for path in sorted(path for path in (LIB / layer).rglob("*") if path.suffix in (".py", ".cpp", ".h")):
             content.update(path.read_bytes())
     content.update(torch.__version__.encode())
