@@ -13,6 +13,7 @@ An experiment is one module per record (or per family of records, one a task):
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -81,15 +82,24 @@ class Cases(list[Case]):
         self.parts = parts
 
     def add(
-        self, part: str, variant: str, result: Profile | None = None, *, measured: Mapping | None = None, **at: Scalar
+        self,
+        part: str,
+        variant: str,
+        result: Profile | None = None,
+        *,
+        measured: Mapping | None = None,
+        parameters: Mapping[str, Scalar] = MappingProxyType({}),
+        **at: Scalar,
     ):
         """Append a case.
 
-        result     of the profilers
-        measured   or fields of a case, such as `accuracies`
-        at         its parameters: all that are declared for the part, and more
-        raises     ValueError, naming them, for an undeclared part and for missing parameters
+        result      of the profilers
+        measured    or fields of a case, such as `accuracies`
+        at          its parameters: all that are declared for the part, and more
+        parameters  more of them, whose names are taken here
+        raises      ValueError, naming them, for an undeclared part and for missing parameters
         """
+        at = {**at, **parameters}
         if part not in self.parts:
             raise ValueError(f"part = {part!r}: one of {', '.join(self.parts)} is needed")
         if lacking := [name for name in self.parts[part] if name not in at]:
