@@ -9,7 +9,9 @@ from lib.report.parameters import MARK
 
 ORDER = ("abstract", "parameters", "setup")
 ENDING = ["## What we could not show", "## Exercises", "## References"]
-SOURCE = re.compile(r"recorded|this run|live|seed report", re.IGNORECASE)
+SOURCE = re.compile(r"recorded|this run|live|original report", re.IGNORECASE)
+SPECIAL = {"parameters", "setup"}  # cells whose size is checked by themselves
+MOST, TEXT, ALL = 15, 10, 1300  # code lines: of a cell, of one that writes text, of all chapters together
 DECIMAL = re.compile(r"(?<![\w./-])\d+[.,]\d+")
 
 
@@ -39,10 +41,10 @@ def definitions(notebook: NotebookNode) -> list[str]:
 
 
 def skeleton(notebook: NotebookNode) -> list[str]:
-    """Title, abstract, parameters, set-up; 12 to 25 cells; the closing sections."""
+    """Title, abstract, parameters, set-up; 12 to 36 cells; the closing sections."""
     found = []
-    if not 12 <= len(notebook.cells) <= 25:
-        found.append(f"{len(notebook.cells)} cells: 12 to 25 are allowed")
+    if not 12 <= len(notebook.cells) <= 36:
+        found.append(f"{len(notebook.cells)} cells: 12 to 36 are allowed")
     if not notebook.cells[0].source.startswith("# "):
         found.append("the first cell holds no title")
     for place, tag in enumerate(ORDER, start=1):
@@ -74,11 +76,28 @@ def typed_decimals(notebook: NotebookNode) -> list[str]:
     return [f"cell {name}: {number} is typed" for name, text in texts for number in DECIMAL.findall(text)]
 
 
+def lines(cell: NotebookNode) -> int:
+    """Code lines of a cell, blank ones left out."""
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
+
+
+def sizes(notebook: NotebookNode) -> list[str]:
+    """Short cells: experiments live in lib/experiments, sentences in book/_text."""
+    found = []
+    for cell in cells(notebook, "code"):
+        if SPECIAL & set(cell.metadata.get("tags", [])):
+            continue
+        most = TEXT if "prose.render" in cell.source else MOST
+        if lines(cell) > most:
+            found.append(f"cell {cell.id} has {lines(cell)} code lines: at most {most} are allowed")
+    return found
+
+
 def figures(notebook: NotebookNode) -> list[str]:
     """Every cell that draws says in words what is seen, and folds its code."""
     found = []
     for cell in cells(notebook, "code"):
-        if "plt.subplots" in cell.source:
+        if "plt.show()" in cell.source:
             if not cell.metadata.get("mystnb", {}).get("image", {}).get("alt"):
                 found.append(f"cell {cell.id} draws without an alternative text")
             if "hide-input" not in cell.metadata.get("tags", []):
@@ -115,4 +134,4 @@ def links(notebook: NotebookNode, bibliography: str) -> list[str]:
     ]
 
 
-CHECKS = (outputs, definitions, skeleton, parameter_cell, typed_decimals, figures, numbers, provenance)
+CHECKS = (outputs, definitions, skeleton, parameter_cell, typed_decimals, sizes, figures, numbers, provenance)

@@ -1,10 +1,50 @@
+from dataclasses import dataclass
+
+import jinja2
 import pandas as pd
+import pytest
 
 from lib.report import prose
 
 
-def test_shared_indentation_goes():
-    assert prose.say("\n    one\n    two\n").data == "one\ntwo"
+@dataclass
+class Numbers:
+    ratio: float = 1.521
+    kept: tuple = ("digits", "clocks")
+    worse: tuple = ()
+
+
+def render(tmp_path, monkeypatch, text):
+    (tmp_path / "toy.md").write_text(text)
+    monkeypatch.setattr(prose, "TEXTS", tmp_path)
+    return prose.render("toy", Numbers()).data
+
+
+def test_a_template_becomes_text_with_its_numbers(tmp_path, monkeypatch):
+    text = "It takes {{ ratio | times }} on {{ kept | listed }}.{% if worse %} Worse.{% endif %}\n\n$\\frac{{#1}}{2}$"
+    assert render(tmp_path, monkeypatch, text.replace("{{#1}}", "{#1}")).startswith(
+        "It takes 1.52× on digits and clocks."
+    )
+
+
+def test_a_name_that_is_no_field_is_an_error(tmp_path, monkeypatch):
+    with pytest.raises(jinja2.UndefinedError, match="ratios"):
+        render(tmp_path, monkeypatch, "{{ ratios | times }}")
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("0.27 | percent", "27 %"),
+        ("1.5 | change", "+50 %"),
+        ("12345.6 | count", "12,346"),
+        ("0.123 | fixed", "0.12"),
+        ("0.123 | fixed(1)", "0.1"),
+        ("-0.004 | signed_points", "−0.4"),
+    ],
+)
+def test_filters_put_values_into_words(expression, words):
+    assert prose._environment().from_string("{{ " + expression + " }}").render() == words
 
 
 def test_an_extent_names_both_ends_once():

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
 from lib.report import figures, units
-from lib.report.claims import CONTRADICTED, CORRECTED, NOT_TESTABLE, REPRODUCED, UNSUPPORTED, VERDICTS, Verdict
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, NOT_TESTABLE, REPRODUCED, UNSUPPORTED, VERDICTS, Verdict
 from lib.report.headlines import Headline
 
 PARTS = {"A": "State space models", "B": "Vision-language models", "R": "The report itself"}
@@ -79,7 +79,7 @@ def proposed_and_reached(ax: Axes, found: Sequence[Headline]) -> Axes:
     ax.set_yticks(range(len(found)), [one.topic for one in found])
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("time / baseline's")
-    looks = {"what the seed report proposed": (bad, "none"), "what this book came to": (good, "full")}
+    looks = {"what the original report proposed": (bad, "none"), "what this book came to": (good, "full")}
     ax.legend(
         handles=[
             Line2D([], [], marker="o", markersize=8, color=colour, fillstyle=look, linestyle="none", label=label)

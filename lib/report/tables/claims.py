@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+import pandas as pd
 from IPython.display import Markdown
 
 from lib.report.claims.ledger import Verdict
@@ -20,6 +21,18 @@ def verdicts(found: Sequence[Verdict], caption: str, files: Mapping[str, str] = 
             "claim": [f"{one.id}. {one.claim.claim} ({one.claim.section})" for one in found],
             "verdict": [f"**{one.verdict}**" for one in found],
             "evidence": [" ".join([one.evidence, *_links(one, files)]) for one in found],
+        },
+        caption,
+    )
+
+
+def checklist(frame: pd.DataFrame, caption: str) -> Markdown:
+    """The original report's checklist on this book; columns item, holds, evidence."""
+    return table(
+        {
+            "item": list(frame["item"]),
+            "this book": ["yes" if one else "no" for one in frame["holds"]],
+            "how": list(frame["evidence"]),
         },
         caption,
     )

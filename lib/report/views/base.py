@@ -82,6 +82,12 @@ class Base:
         return experiment.frame(found) if found else pd.DataFrame()
 
     @cached_property
+    def all_records(self) -> list[Record]:
+        """Every record of every machine."""
+        places = [place for name in self._machines() for place in sorted((self._runs / name).glob("*.json"))]
+        return [records.read(place) for place in places if _is_record(place)]
+
+    @cached_property
     def title(self) -> str:
         """What a reader calls the reference machine."""
         any_record = next(path for path in sorted((self._runs / self.machine).glob("*.json")) if _is_record(path))
