@@ -66,7 +66,7 @@ def counting(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def sums(verdicts: Sequence[Verdict]) -> list[str]:
-    """How many verdicts there are of each kind that occurs, as clauses: "5 are reproduced", "1 cannot be tested here"."""
+    """Clauses on how many verdicts there are of each kind that occurs, such as "5 are reproduced"."""
     said = []
     for word in VERDICTS:
         count = sum(one.verdict == word for one in verdicts)

@@ -43,4 +43,5 @@ def _links(verdict: Verdict, files: Mapping[str, str]) -> list[str]:
         return []
     chapter = verdict.claim.chapter
     records = ", ".join(f"[{name}]({files[name]})" for name in verdict.records)
-    return [f"From: {records or 'the original report's tables and this page'}. More: [{chapter}]({chapter}.ipynb)."]
+    records = records or "the original report's tables and this page"
+    return [f"From: {records}. More: [{chapter}]({chapter}.ipynb)."]
