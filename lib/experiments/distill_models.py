@@ -1,0 +1,110 @@
+"""Models of S4D blocks whose kernels are distilled: how one is built, trained, kept in a file and found again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_model, save_file
+
+from lib import names
+from lib.models.ssm.mamba import MambaClassifier, MambaConfig
+from lib.models.ssm.s4d import S4D
+from lib.models.ssm.s4d_block import S4DBlock
+from lib.paths import SWEEPS
+from lib.tasks.data.sequences import TASKS, Task
+from lib.tasks.training.loop import train
+
+RATE, BATCH = 4e-3, 32
+STATES, STEPS, HEALING = 128, 400, 100
+ORDERS = (2, 4, 8, 16)
+SIZES = MambaConfig(dim=64, layers=4)
+MADE_OF = ("task", "seed", "states", "steps", "width", "layers")  # what a file's header tells of its model
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One original model and everything that is made of it; the seed decides data, weights and batches.
+
+    states    N of the original's S4D layers, real ones
+    orders    what is kept of them: states, ranks or taps per channel
+    methods   names of `lib.names.DISTILLATIONS`
+    steps     of the original's training; a model that is small from the start gets those of the fine-tuning, too
+    healing   steps of distillation fine-tuning
+    width     channels D of the model
+    layers    its blocks
+    """
+
+    task: str
+    seed: int
+    states: int = STATES
+    orders: tuple[int, ...] = ORDERS
+    methods: tuple[str, ...] = tuple(names.DISTILLATIONS)
+    steps: int = STEPS
+    healing: int = HEALING
+    width: int = SIZES.dim
+    layers: int = SIZES.layers
+
+    @property
+    def weights(self) -> Path:
+        """Where the original is kept."""
+        sizes = f"{self.states}_{self.width}_{self.layers}_{self.steps}"
+        return SWEEPS / f"s4d_{self.task}_{sizes}_{self.seed}.safetensors"
+
+
+def build(
+    task: Task, states: int, generator: torch.Generator, width: int = SIZES.dim, layers: int = SIZES.layers
+) -> MambaClassifier:
+    """A classifier of S4D blocks of N states per channel."""
+    sizes = MambaConfig(dim=width, layers=layers)
+    mixers = (S4DBlock(width, states=states, generator=generator) for _ in range(layers))
+    return MambaClassifier(sizes, task.inputs, task.classes, pooling=task.pooling, mixers=mixers, generator=generator)
+
+
+def original(plan: Plan) -> tuple[MambaClassifier, Task]:
+    """A model trained by a plan, and its task."""
+    generator = torch.Generator().manual_seed(plan.seed)
+    task = TASKS[plan.task](generator)
+    model = build(task, plan.states, generator, plan.width, plan.layers)
+
+    def losses():
+        while True:
+            x, answers = task.draw(BATCH, generator)
+            yield task.loss(model(x), answers)
+
+    train(model, losses(), plan.steps, rate=RATE, progress=False)
+    return model, task
+
+
+def keep(model: MambaClassifier, plan: Plan) -> None:
+    """Write an original's weights, and what they are of, to `plan.weights`."""
+    plan.weights.parent.mkdir(parents=True, exist_ok=True)
+    part = plan.weights.with_suffix(".part")
+    made_of = {name: str(getattr(plan, name)) for name in MADE_OF}
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, part, made_of)
+    part.replace(plan.weights)
+
+
+def load(path: Path | str) -> tuple[MambaClassifier, Task]:
+    """An original from its file, and its task with the test set that it was judged by.
+
+    raises   FileNotFoundError, naming the file, and ValueError where it holds no original
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            made_of = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not readable as safetensors ({error})") from None
+    if not {"task", "seed", "states"} <= set(made_of):
+        raise ValueError(f"{path}: not a model of ours, its header lacks task, seed and states")
+    sizes = {name: int(made_of[name]) for name in ("width", "layers") if name in made_of}
+    generator = torch.Generator().manual_seed(int(made_of["seed"]))
+    task = TASKS[made_of["task"]](generator)
+    model = build(task, int(made_of["states"]), generator, **sizes)
+    load_model(model, path)
+    return model.eval(), task
+
+
+def stored(model: MambaClassifier) -> int:
+    """Numbers that stand for the kernels of a model: decay and weight of every mode."""
+    return sum(2 * layer.C.numel() for layer in model.modules() if isinstance(layer, S4D))
