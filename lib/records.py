@@ -159,20 +159,6 @@ def read(path: Path) -> Record:
     return _load(path, Record)
 
 
-def find(experiment: str, runs: Path = RUNS) -> list[Record]:
-    """Every machine's record of an experiment, CPUs before GPUs, then by machine name.
-
-    raises  RecordError where there is none, with the command that makes one, and for any broken file
-    """
-    found = [read(path) for path in sorted(runs.glob(f"*/{experiment}.json"))]
-    if not found:
-        raise RecordError(
-            f"{runs}: no machine has a record of {experiment}; make one with "
-            "`papermill book/<chapter>.ipynb out.ipynb -p record True`"
-        )
-    return sorted(found, key=lambda record: (record.environment.gpu is not None, record.environment.machine))
-
-
 def machine_title(record: Record, runs: Path = RUNS) -> str:
     """What a reader calls the machine of a record: its machine.json, or else its hardware."""
     path = runs / record.environment.machine / "machine.json"

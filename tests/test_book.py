@@ -104,7 +104,10 @@ def test_the_digest_sees_contents_names_and_removals(book):
     seen.add(stale.digest(book))
     (book / "lib/renamed.txt").unlink()
     seen.add(stale.digest(book))
-    assert len(seen) == 4
+    (book / "book/_text/chapter").mkdir(parents=True)
+    (book / "book/_text/chapter/abstract.md").write_text("said")
+    seen.add(stale.digest(book))
+    assert len(seen) == 5
     (book / "lib/__pycache__").mkdir()
     (book / "lib/__pycache__/a.pyc").write_text("compiled")
     assert stale.digest(book) in seen

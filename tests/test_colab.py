@@ -71,7 +71,7 @@ def test_a_notebook_alone_fetches_the_rest_and_leaves_torch_alone(tmp_path, pyth
     assert before.strip().endswith(" None")  # our library is not installed there
 
     notebook = tmp_path / "opened.ipynb"
-    shutil.copy(BOOK / "mrss.ipynb", notebook)
+    shutil.copy(BOOK / "ssm_background.ipynb", notebook)
     output = tmp_path / "out.ipynb"
     command = [
         python,
@@ -80,10 +80,10 @@ def test_a_notebook_alone_fetches_the_rest_and_leaves_torch_alone(tmp_path, pyth
         notebook,
         output,
         "-p",
-        "r",
-        "4",
+        "steps",
+        "2",
         "-f",
-        PRESETS / "mrss" / "smoke.yml",
+        PRESETS / "ssm_background" / "smoke.yml",
         "--no-progress-bar",
     ]
     shell(*command, cwd=content, env=environment)
@@ -93,5 +93,5 @@ def test_a_notebook_alone_fetches_the_rest_and_leaves_torch_alone(tmp_path, pyth
     assert f"installing {LACKING}" in said
     assert "torch" not in said
     assert [folder.name for folder in content.iterdir()] == [URL.rsplit("/", 1)[1]]
-    assert "The seed report" in str(tagged(done, "abstract")[0].outputs)
+    assert "state space model" in str(tagged(done, "abstract")[0].outputs)
     assert shell(*asked, cwd=content, env=environment) == before

@@ -38,8 +38,9 @@ def test_only_what_decides_a_result_makes_a_run_dirty(tmp_path):
     head, dirty = commit(tmp_path)
     assert len(head) == 40
     assert not dirty
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/new.json").write_text("{}")
+    for place in ("data/new.json", "book/_text/mrss/abstract.md", "tests/test_new.py"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text("{}")
     assert not commit(tmp_path)[1]
     (tmp_path / "lib/b.py").write_text("2")
     assert commit(tmp_path)[1]

@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from lib.tasks.resolutions import Result
 
 from lib import records
 from lib.paths import ROOT, RUNS
 from lib.profilers.profile import Profile
 from lib.records import Case, RecordError
-from lib.tasks.resolutions import Result
 
 
 def a_record(error=None, experiment="toy", **cases):
@@ -105,18 +105,6 @@ def test_a_write_that_breaks_off_leaves_the_old_record(path, tmp_path, monkeypat
     with pytest.raises(OSError, match="disk full"):
         records.write(a_record(), tmp_path)
     assert path.read_text() == before
-
-
-def test_finding_nothing_says_how_to_record(tmp_path):
-    with pytest.raises(RecordError, match=r"no machine has a record of toy; make one with `papermill"):
-        records.find("toy", tmp_path)
-
-
-def test_records_of_several_machines_come_cpus_first(tmp_path, path):
-    record = records.read(path)
-    gpu = record.environment.model_copy(update={"machine": "a-gpu", "gpu": "A GPU"})
-    records.write(record.model_copy(update={"environment": gpu}), tmp_path)
-    assert [found.environment.gpu for found in records.find("toy", tmp_path)] == [None, "A GPU"]
 
 
 def test_a_case_says_something_or_why_not():

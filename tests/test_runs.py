@@ -1,7 +1,9 @@
 """Committed records: readable, from a clean commit that is known, at the sizes of a preset, listed."""
 
 import subprocess
+from dataclasses import fields
 
+import experiments
 import pytest
 import yaml
 
@@ -9,35 +11,20 @@ from lib import records
 from lib.paths import DATA, PRESETS, ROOT, RUNS
 
 PATHS = sorted(path for path in RUNS.glob("*/*.json") if path.name != "machine.json")
-CHAPTERS = {
-    "ssm_": "ssm_background",
-    "mrss_": "mrss",
-    "distillation": "kernel_distillation",
-    "clip_": "clip_vtp",
-    "lora_": "lora",
-}
-HERE = {"record", "retrain", "task"}  # of a preset: what to do, not at which sizes
-TIMED = {"distillation_": {"longest"}}  # sizes of what is timed, which trainings of this name do not do
 
 every_record = pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 
 
-def chapter(experiment):
-    found = [name for front, name in CHAPTERS.items() if experiment.startswith(front)]
-    return found[0] if found else None
-
-
 def differences(record, presets=PRESETS):
-    """Parameters in which a record is not of the preset that it is nearest to."""
-    name = chapter(record.experiment)
+    """Settings in which a record is not of the preset that it is nearest to; of what both tell."""
+    experiment = experiments.of(record.experiment)
+    settings = {one.name for one in fields(experiment.Settings)} - {"task", "seed"}
     found = []
-    for path in (presets / name).glob("*.yml"):
-        if path.stem == "smoke":
-            continue
-        preset = yaml.safe_load(path.read_text())
-        left_out = HERE.union(*(keys for front, keys in TIMED.items() if record.experiment.startswith(front)))
-        wanted = {key: value for key, value in preset.items() if key not in left_out}
-        found.append({key: value for key, value in wanted.items() if record.parameters.get(key) != value})
+    for path in (presets / experiment.CHAPTER).glob("*.yml"):
+        if path.stem != "smoke":
+            preset = yaml.safe_load(path.read_text())
+            shared = settings & set(preset) & set(record.parameters)
+            found.append({key: preset[key] for key in shared if record.parameters[key] != preset[key]})
     return min(found, key=len)
 
 
@@ -68,11 +55,7 @@ def test_a_record_is_of_a_commit_that_is_known(path):
 
 @every_record
 def test_a_record_has_the_sizes_of_its_preset(path):
-    record = records.read(path)
-    if chapter(record.experiment) is None:
-        assert record.experiment == "scan"  # a benchmark, which has no presets
-        return
-    assert differences(record) == {}
+    assert differences(records.read(path)) == {}
 
 
 def test_a_preset_that_was_changed_after_the_recording_is_noticed(tmp_path):
@@ -81,6 +64,24 @@ def test_a_preset_that_was_changed_after_the_recording_is_noticed(tmp_path):
     preset = yaml.safe_load((PRESETS / "mrss/cpu.yml").read_text())
     (tmp_path / "mrss/cpu.yml").write_text(yaml.safe_dump(preset | {"runs": 99}))
     assert differences(record, tmp_path) == {"runs": 99}
+
+
+@every_record
+def test_a_record_is_read_by_its_experiment(path):
+    record = records.read(path)
+    frame = experiments.of(record.experiment).frame([record])
+    assert len(frame) == len(record.cases)
+    assert set(frame["part"]) <= set(experiments.of(record.experiment).PARTS)
+
+
+def test_every_experiment_has_a_record_here():
+    assert {path.stem for path in PATHS} == {name for one in experiments.ALL for name in experiments.names(one)}
+
+
+@pytest.mark.parametrize("one", experiments.ALL, ids=lambda one: one.__name__.rpartition(".")[2])
+def test_an_experiment_is_complete(one):
+    assert all(hasattr(one, name) for name in ("NAME", "CHAPTER", "PARTS", "Settings", "run", "frame", "main"))
+    assert (PRESETS / one.CHAPTER).is_dir()
 
 
 def test_every_record_is_listed():

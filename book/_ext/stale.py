@@ -1,8 +1,8 @@
 """Stale results cannot be published: chapters are cached under a digest.
 
 Jupyter Book's own cache knows a notebook's cells only. A change in the library
-or in a record would leave the old outputs standing. Here each digest of `lib/`
-and `data/` has a cache folder of its own, and a new digest sends every notebook
+or in a record would leave the old outputs standing. Here each digest of `lib/`,
+`data/` and the texts has a cache folder of its own, and a new digest sends every notebook
 through the build again. A new look sends every page.
 """
 
@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-RESULTS = ("lib", "data")  # what a chapter's outputs depend on
+RESULTS = ("lib", "data", "book/_text")  # what outputs depend on
 LOOKS = ("book/_ext", "book/_assets", "_config.yml", "_toc.yml")
 IGNORED = ("__pycache__", ".ipynb_checkpoints")
 

@@ -2,10 +2,10 @@
 
 import ast
 
+import experiments
 import nbformat
 import pytest
 import yaml
-from test_runs import CHAPTERS, PATHS, chapter
 
 from lib.paths import BOOK, PRESETS, ROOT
 
@@ -36,11 +36,10 @@ def test_a_job_waits_for_jobs_that_stand_before_it(name):
 
 def test_every_chapter_with_records_has_a_job_that_measures():
     measuring = {job["chapter"] for job in RUN.values() if not job.get("trains")}
-    assert measuring == set(CHAPTERS.values())
+    assert measuring == {one.CHAPTER for one in experiments.ALL}
 
 
 def test_every_task_with_records_has_a_job_that_trains():
     trained = {(job["chapter"], job["set"]["task"]) for job in RUN.values() if job.get("trains")}
-    recorded = {(chapter(path.stem), path.stem.rpartition("_")[2]) for path in PATHS}
-    tasks = {task for _, task in trained}
-    assert {one for one in recorded if one[1] in tasks} == trained
+    recorded = {(one.CHAPTER, task) for one in experiments.ALL for task in experiments.tasks(one)}
+    assert recorded == trained
