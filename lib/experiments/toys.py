@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
 from lib.experiments import clip_outcomes
+from lib.experiments.lora_training import PLACES
 from lib.models.clip import cost as vit_cost
 from lib.models.clip import load as clip
 from lib.models.lora.bottleneck import replace_linear
@@ -20,7 +21,7 @@ from lib.models.mrss import proxy
 from lib.models.mrss import variants as mrss
 from lib.models.ssm import scan
 from lib.models.ssm.mamba import MambaConfig
-from lib.tasks import adaptations, zero_shot
+from lib.tasks import zero_shot
 from lib.tasks.data.images import rendered
 
 VIT = "openai/clip-vit-base-patch16"
@@ -105,9 +106,9 @@ def starts(name: str, generator: torch.Generator, count: int = 400) -> dict[str,
     for kind in ("LoRA", "bottleneck"):
         ours = clip.load(name)
         if kind == "LoRA":
-            add_lora(ours.model, adaptations.PLACES["projections"], 8, 16.0, generator=generator)
+            add_lora(ours.model, PLACES["projections"], 8, 16.0, generator=generator)
         else:
-            replace_linear(ours.model, adaptations.PLACES["projections"], 8, "random", generator=generator)
+            replace_linear(ours.model, PLACES["projections"], 8, "random", generator=generator)
         found[kind] = zero_shot.accuracy(ours, data)
     return found
 

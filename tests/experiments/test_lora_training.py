@@ -6,13 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lib.experiments import lora_cost, lora_labels, lora_tokens, lora_training
+from lib.experiments.lora_cases import Settings, plans
+from lib.experiments.lora_training import GOALS, Adapted, Plan, adapted, data_of, prepared, trained
 from lib.models.clip import load as clip
 from lib.models.clip.reduction import reduce_tokens
 from lib.models.lora.files import load_lora
 from lib.models.lora.layers import adapters
 from lib.paths import CHECKPOINTS
-from lib.tasks import adaptations, zero_shot
-from lib.tasks.adaptations import GOALS, Plan, adapted, data_of, plans, prepared, trained
+from lib.tasks import zero_shot
 
 PROJECTIONS = {"visual_projection", "text_projection"}
 INSIDE = {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"}
@@ -21,10 +23,8 @@ INSIDE = {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"}
 @pytest.fixture
 def few(monkeypatch, tmp_path):
     """Two steps on few scenes; what is kept goes elsewhere."""
-    monkeypatch.setattr(adaptations, "CHECKPOINTS", tmp_path)
-    for name, value in (("TESTED", 32), ("BATCH", 8)):
-        monkeypatch.setattr(adaptations, name, value)
-    return Plan("scenes", 0, "labels", steps=2)
+    monkeypatch.setattr(lora_training, "CHECKPOINTS", tmp_path)
+    return Plan("scenes", 0, "labels", steps=2, batch=8, tested=32)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,7 @@ def few(monkeypatch, tmp_path):
         ({"place": "everywhere"}, "place = 'everywhere': one of all linear, image tower"),
         ({"seed": -1}, "seed = -1: at least 0 is needed"),
         ({"steps": 0}, "steps = 0: at least 1 is needed"),
+        ({"tested": 0}, "tested = 0: at least 1 is needed"),
         ({"goal": "tokens", "way": "full"}, "rate = 0: tokens and full have none of their own"),
     ],
 )
@@ -45,10 +46,19 @@ def test_a_plan_that_cannot_be_is_refused(few, wrong, said):
 
 
 def test_every_variant_of_both_goals_is_planned_for_every_seed():
-    for goal, variants in GOALS.items():
-        found = list(plans(goal, "scenes", 3))
-        assert len(found) == len(set(found)) == 3 * len(variants)
+    for experiment in (lora_labels, lora_tokens):
+        by_variant = plans(experiment.GOAL, experiment.VARIANTS, Settings(task="scenes", seeds=3))
+        found = [plan for group in by_variant.values() for plan in group]
+        assert list(by_variant) == list(experiment.VARIANTS)
+        assert len(found) == len(set(found)) == 3 * len(experiment.VARIANTS)
         assert {plan.seed for plan in found} == {0, 1, 2}
+        assert {plan.goal for plan in found} == {experiment.GOAL}
+
+
+def test_a_longer_training_has_as_many_times_the_steps():
+    by_variant = plans("labels", lora_labels.VARIANTS, Settings(task="scenes", seeds=1, steps=3))
+    (usual,), (longer,) = by_variant[lora_labels.USUAL], by_variant[lora_labels.USUAL_LONGER]
+    assert (usual.steps, longer.steps) == (3, 3 * lora_labels.LONGER)
 
 
 @pytest.mark.parametrize(
@@ -89,11 +99,11 @@ def test_new_words_learn_whatever_else_does(few):
 
 def test_a_start_from_zero_or_from_singular_values_leaves_the_answers(few):
     for init in ("zero", "svd"):
-        untouched, ours = clip.load("clip-scenes-0"), clip.load("clip-scenes-0")
+        original, ours = clip.load("clip-scenes-0"), clip.load("clip-scenes-0")
         prepared(ours, replace(few, goal="tokens", init=init, rate=1e-3))
         texts = ["a red disc.", "a blue star."]
         with torch.inference_mode():
-            torch.testing.assert_close(ours.text_features(texts), untouched.text_features(texts), atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(ours.text_features(texts), original.text_features(texts), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +112,7 @@ def test_a_start_from_zero_or_from_singular_values_leaves_the_answers(few):
 )
 def test_a_training_is_judged_before_and_after(few, way, place, share):
     found = adapted(replace(few, way=way, place=place))
-    assert set(found) == set(adaptations.Adapted.__annotations__)
+    assert set(found) == set(Adapted.__annotations__)
     assert all(0 <= found[name] <= 1 for name in ("whole", "reduced", "accuracy", "unreduced"))
     assert found["whole"] == found["reduced"]  # all tokens are kept
     assert found["accuracy"] == found["unreduced"]
@@ -142,7 +152,7 @@ def test_an_interrupted_training_of_adapters_ends_as_an_uninterrupted_one(few, t
     def run(stop=None, **options):
         ours = clip.load("clip-scenes-0")
         seen = prepared(ours, plan)
-        original, taken = adaptations.clips.losses, []
+        original, taken = lora_training.clips.losses, []
 
         def losses(*arguments):
             for number, loss in enumerate(original(*arguments)):
@@ -151,7 +161,7 @@ def test_an_interrupted_training_of_adapters_ends_as_an_uninterrupted_one(few, t
                 yield loss
 
         with monkeypatch.context() as patch:
-            patch.setattr(adaptations.clips, "losses", losses)
+            patch.setattr(lora_training.clips, "losses", losses)
             taken = trained(ours, seen, learned, plan, progress=False, every=2, **options)
         return taken, [layer.B.detach().clone() for _, layer in adapters(ours.model)]
 
@@ -170,13 +180,13 @@ def test_a_step_costs_what_learns(few):
     optimiser = torch.optim.AdamW(learning)
     inputs = ours.tokenizer(["an orange disc.", "a pink star."], return_tensors="pt", padding=True)
     pixels = ours.pixels(data_of(few)[0].first(2).images)
-    adaptations.step(ours.model, optimiser, pixel_values=pixels, **inputs)
+    lora_cost.step(ours.model, optimiser, pixel_values=pixels, **inputs)
     counters = 4 * len(learning)  # of the steps taken
-    assert adaptations.state_bytes(optimiser) - counters == 2 * sum(weight.nbytes for weight in learning)
+    assert lora_cost.state_bytes(optimiser) - counters == 2 * sum(weight.nbytes for weight in learning)
 
 
 def test_adapters_of_the_first_seed_are_kept_and_answer_as_they_did(few, monkeypatch, tmp_path):
-    monkeypatch.setattr(adaptations, "STEPS", {"tokens": 2})
+    monkeypatch.setattr(lora_training, "STEPS", {"tokens": 2})
     plan = replace(few, goal="tokens", method="norm", keep=0.5)
     assert [replace(plan, **other).adapter for other in ({"seed": 1}, {"keep": 1.0}, {"trial": True})] == [None] * 3
     found = adapted(plan)
@@ -192,8 +202,3 @@ def test_adapters_of_the_first_seed_are_kept_and_answer_as_they_did(few, monkeyp
 def test_adapters_that_are_shipped_fit_their_checkpoint(folder):
     _, task, _, _ = folder.name.split("-")
     assert load_lora(clip.load(f"clip-{task}-0").model, folder)
-
-
-def test_another_goal_is_named():
-    with pytest.raises(ValueError, match="goal = 'x': one of labels, tokens"):
-        list(plans("x", "scenes", 1))
