@@ -48,7 +48,7 @@ check: pdf book  ## what was built, in a real browser: links, console, network, 
 
 bench: $(READY)  ## the selective scan against its peers, interleaved (2 minutes); RECORD=1 keeps the result
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
-	$(BIN)/python tests/benchmarks/scan.py $(if $(RECORD),--record) $(BENCHFLAGS)
+	$(BIN)/python -m lib.experiments.ssm_scan $(if $(RECORD),--record) $(BENCHFLAGS)
 
 record: $(READY) $(SNAKE)  ## all records, job by job, resumable: PRESET=cpu (hours) or smoke (minutes, replaces none)
 	$(SNAKE) -s workflow/Snakefile --cores all --resources machine=1 --rerun-incomplete --config preset=$(PRESET) python=$(BIN)/python $(SNAKEFLAGS)
