@@ -1,7 +1,152 @@
-"""What is read of the records on clip."""
+"""Evidence on CLIP with fewer visual tokens: costs at the size of ViT-B/16, accuracies of small models, and toys."""
 
-from lib.report.views.base import Base
+from collections.abc import Mapping
+from functools import cached_property
+
+import pandas as pd
+
+from lib.experiments import clip_accuracy, clip_cost, clip_training
+from lib.experiments.clip_variants import NORM, ORIGINAL, RANDOM, SUMMARY, UNREDUCED
+from lib.names import SMALL_CLIPS
+from lib.report import accuracy, frames
+from lib.report.frames import clip, original
+from lib.report.views.base import Base, known
+
+CLAIMED = (0.7, 0.5)  # shares of patches that claims name
+WITHIN = ("machine", "batch", "side")
+KINDS = ("variant", "keep")
 
 
 class Views(Base):
-    """Frames of this subject's records, by name."""
+    """Frames of the records on CLIP's visual tokens, and toys, by name."""
+
+    @property
+    def original_clip(self) -> pd.DataFrame:
+        """The original report's table on pruned tokens."""
+        return original.clip()
+
+    @property
+    def patches(self) -> Mapping[int, int]:
+        """Pixels a side -> patches of ViT-B/16; a toy."""
+        return self.toy("patches")
+
+    @property
+    def operations_by_part(self) -> pd.DataFrame:
+        """Operations of ViT-B/16: side, part, flops; a toy."""
+        return pd.DataFrame(self.toy("operations_by_part"))
+
+    @property
+    def prompts_alike(self) -> Mapping[str, bool]:
+        """ "start" and "end" -> whether all prompts have equal features, read at this token; a toy."""
+        return self.toy("prompts_alike")
+
+    @property
+    def original_forms(self) -> tuple[Mapping[str, float], float]:
+        """Cosines of features by what is mended in the original code, and how far neighbours move them; a toy."""
+        return self.toy("original_forms")
+
+    @property
+    def encoder_bytes(self) -> int:
+        """Bytes of the weights of ViT-B/16; a toy."""
+        return self.toy("encoder_bytes")
+
+    @cached_property
+    def clip_cost(self) -> pd.DataFrame:
+        """All cases of what fewer tokens cost, by part, without ratios."""
+        return self.frame(clip_cost)
+
+    @cached_property
+    def pruned(self) -> pd.DataFrame:
+        """The original code by the share of patches kept, with ratios to the unreduced tower."""
+        rows = self._part(clip_cost.ORIGINAL)
+        return known(rows[rows["variant"] != UNREDUCED], "latency_ratio", "memory_ratio", each={"keep": CLAIMED})
+
+    @cached_property
+    def pruned_growth(self) -> pd.DataFrame:
+        """Slope of the original code's latency in the number of tokens."""
+        return frames.slopes(self.pruned.assign(variant=ORIGINAL), over="tokens")
+
+    @cached_property
+    def clip_methods(self) -> pd.DataFrame:
+        """All methods at one share of the operations, and half precision, with ratios to the unreduced tower."""
+        rows = self._part(clip_cost.METHODS)
+        return known(rows, "latency_ratio", each={"variant": (clip_cost.HALF_PRECISION,)})
+
+    @cached_property
+    def clip_overheads(self) -> pd.DataFrame:
+        """All methods, with what the reduction itself costs and how far latency lies above operations."""
+        return known(clip.overheads(self.clip_methods), "overhead", "excess", "flops_ratio")
+
+    @cached_property
+    def clip_resolution(self) -> pd.DataFrame:
+        """Merging in rounds to a quarter of the tokens over resolutions, with ratios to the unreduced tower."""
+        rows = self._part(clip_cost.RESOLUTION)
+        return known(rows[rows["variant"] != UNREDUCED], "latency_ratio", "flops_ratio")
+
+    @cached_property
+    def clip_small(self) -> pd.Series:
+        """Latency ratio of the small model by variant and target."""
+        rows = known(self._part(clip_cost.SMALL), "latency_ratio")
+        return rows.set_index(["variant", "target"])["latency_ratio"]
+
+    @cached_property
+    def clip_outcomes(self) -> pd.DataFrame:
+        """Accuracies of all variants and settings, a row per case and checkpoint."""
+        return known(self.frame(clip_accuracy, *SMALL_CLIPS), "accuracy", each={"task": SMALL_CLIPS})
+
+    @cached_property
+    def clip_summary(self) -> pd.DataFrame:
+        """Means over checkpoints of every variant and setting, with intervals."""
+        return clip.summary(self.clip_outcomes)
+
+    @cached_property
+    def clip_by_ratio(self) -> pd.DataFrame:
+        """Of the summary, what was chosen by a share of the operations, with the small model's latency ratio."""
+        rows = self.clip_summary.dropna(subset="target")
+        return rows.assign(latency_ratio=[self.clip_small.get((one.variant, one.target)) for one in rows.itertuples()])
+
+    @cached_property
+    def clip_by_keep(self) -> pd.DataFrame:
+        """Of the summary, what was chosen by a share of the patches, or of the class token's attention."""
+        return self.clip_summary[self.clip_summary["target"].isna()]
+
+    @cached_property
+    def clip_trainings(self) -> pd.DataFrame:
+        """Trainings of the small models, a row per task."""
+        return self.frame(clip_training, *SMALL_CLIPS)
+
+    @cached_property
+    def reduced(self) -> pd.DataFrame:
+        """Accuracies by the share of patches kept, a row per checkpoint; tasks as readers see them."""
+        rows = self.clip_outcomes[self.clip_outcomes["target"].isna()]
+        return rows.assign(task=rows["task"].map(SMALL_CLIPS))
+
+    @cached_property
+    def reduced_accuracy(self) -> pd.DataFrame:
+        """Differences of accuracy to the unreduced model, checkpoint by checkpoint, by variant and share kept."""
+        return accuracy.compared(self.reduced, UNREDUCED, KINDS)
+
+    @cached_property
+    def norm_against_random(self) -> pd.DataFrame:
+        """Differences of accuracy of patches of large norm to random ones at the same share."""
+        return self._against(NORM, RANDOM)
+
+    @cached_property
+    def summary_against_norm(self) -> pd.DataFrame:
+        """Differences of accuracy of the norm with a summary token to the norm without, at the same share."""
+        return self._against(SUMMARY, NORM)
+
+    @cached_property
+    def coded_features(self) -> pd.DataFrame:
+        """Cosines of the original code's features, by task and share kept, a row per checkpoint."""
+        rows = self.reduced[self.reduced["variant"] == ORIGINAL]
+        return known(rows, "cosine", each={"keep": (1.0, 0.5)})
+
+    def _part(self, part: str) -> pd.DataFrame:
+        rows = known(frames.where(self.clip_cost, part=part))
+        return frames.ratios(rows, UNREDUCED, WITHIN)
+
+    def _against(self, variant: str, other: str) -> pd.DataFrame:
+        rows = self.reduced[self.reduced["variant"].isin([variant, other])]
+        rows = known(rows, each={"variant": (variant, other)})
+        return pd.concat(accuracy.compared(group, other, KINDS) for _, group in rows.groupby("keep", sort=False))
