@@ -4,9 +4,9 @@ import subprocess
 import sys
 
 import pytest
-from lib.tasks.resolutions import Result
 
 from lib import records
+from lib.experiments.mrss_runs import Result
 from lib.paths import ROOT, RUNS
 from lib.profilers.profile import Profile
 from lib.records import Case, RecordError

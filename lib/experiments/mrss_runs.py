@@ -1,4 +1,7 @@
-"""Trainings of the multi-resolution family: what is trained, how long, and what comes out."""
+"""Trainings of multi-resolution models: what is trained, for how many steps, and what comes out.
+
+A seed decides everything. Trainings run on several cores, and what is finished is kept.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -10,17 +13,26 @@ from typing import Any
 
 import torch
 
+from lib import names
 from lib.models.mrss import variants as mrss
 from lib.models.mrss.variants import MrssConfig
 from lib.models.ssm.mamba import MambaClassifier, MambaConfig
-from lib.tasks.data.sequences import TASKS, Task
+from lib.tasks.data.sequences import TASKS as DATA
+from lib.tasks.data.sequences import Task
 from lib.tasks.training.loop import train
 from lib.tasks.training.sweep import sweep
+
+TASKS = tuple(names.SEQUENCES)
+BASELINE = "baseline"
+STEPS, OPERATIONS = "steps", "operations"  # budgets: what a variant has as many of as the baseline
+SIZES = MambaConfig(dim=64, layers=4)  # of the baseline
+ROUTING = 1.0  # weight of a router's distance from its budget in the loss
+MEANS = 20  # of losses are recorded for a training
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a task is trained: so many steps of the baseline, batches of a size, a highest rate.
+    """How a task is trained: the baseline's steps, sequences in a batch, the highest learning rate.
 
     The rate is among the best of several for the baseline; variants take it as it is. The steps bring recall to an
     end. On the others the baseline still learns, slowly.
@@ -39,8 +51,6 @@ PLANS = {
     "copying": Plan(1000, 64, 6e-3),  # at 8e-3 one of five baselines diverges
     "induction": Plan(500, 64, 6e-3),
 }
-SIZES = MambaConfig(dim=64, layers=4)  # of the baseline
-ROUTING = 1.0  # weight of a router's distance from its budget in the loss
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ class Run:
     task: str
     variant: str  # by the name that tables and figures use
     config: MrssConfig  # without a vocabulary: the task brings it
-    budget: str  # what the variant has as many of as the baseline: "steps" or "operations"
+    budget: str  # STEPS or OPERATIONS
     steps: int
     seed: int
 
@@ -71,6 +81,15 @@ class Result:
     seconds: float
 
 
+def check_task(task: str) -> None:
+    """Accept a task of TASKS.
+
+    raises   ValueError, quoting it and listing those that there are
+    """
+    if task not in TASKS:
+        raise ValueError(f"task {task!r}: one of {', '.join(TASKS)} is needed")
+
+
 def planned(
     task: str,
     variants: Mapping[str, MrssConfig],
@@ -78,26 +97,25 @@ def planned(
     seeds: Iterable[int],
     steps: int | None = None,
 ) -> list[Run]:
-    """Every variant from every seed, once for as many steps as the baseline, once for as many operations.
+    """List every variant's trainings from every seed: for the baseline's steps, and for its operations.
 
     operations  of one step or forward pass, by variant; a variant with no fewer than the baseline has equal steps only
     steps       of the baseline; the task's own number where left out
     raises      ValueError for a task that is not in TASKS, and for a variant whose operations are not given
     """
-    if task not in TASKS:
-        raise ValueError(f"task {task!r}: one of {', '.join(TASKS)} is needed")
-    if lacking := {"baseline", *variants} - set(operations):
+    check_task(task)
+    if lacking := {BASELINE, *variants} - set(operations):
         raise ValueError(f"operations of {', '.join(sorted(lacking))}: not given")
-    steps, runs = steps or PLANS[task].steps, []
+    steps, runs, seeds = steps or PLANS[task].steps, [], list(seeds)
     for name, config in variants.items():
-        more = round(steps * operations["baseline"] / operations[name])
-        budgets = {"steps": steps} | ({"operations": more} if more > steps else {})
+        more = round(steps * operations[BASELINE] / operations[name])
+        budgets = {STEPS: steps} | ({OPERATIONS: more} if more > steps else {})
         runs += [Run(task, name, config, budget, budgets[budget], seed) for budget in budgets for seed in seeds]
     return runs
 
 
-def in_rounds(runs: Iterable[Run], point: float, folder: Path, **options) -> dict[Run, dict[int, Result]]:
-    """Equal steps first; then equal operations for variants whose mean accuracy is more than a point lower.
+def in_rounds(runs: Iterable[Run], point: float, folder: Path, **options: Any) -> dict[Run, dict[int, Result]]:
+    """Train for equal steps first; then with equal compute those whose mean accuracy is more than a point lower.
 
     runs     of one task, as planned
     point    of accuracy: what a variant may lose to the baseline, as a share
@@ -105,18 +123,18 @@ def in_rounds(runs: Iterable[Run], point: float, folder: Path, **options) -> dic
     returns  results by seed; of the other runs there are none
     """
     runs = list(runs)
-    found = by_seed(sweep((run for run in runs if run.budget == "steps"), train_one, folder, **options))
+    found = by_seed(sweep((run for run in runs if run.budget == STEPS), train_one, folder, **options))
     means = {run.variant: fmean(one.accuracy for one in results.values()) for run, results in found.items()}
-    lost = {variant for variant, mean in means.items() if mean < means["baseline"] - point}
-    again = (run for run in runs if run.budget == "operations" and run.variant in lost)
+    lost = {variant for variant, mean in means.items() if mean < means[BASELINE] - point}
+    again = (run for run in runs if run.budget == OPERATIONS and run.variant in lost)
     return found | by_seed(sweep(again, train_one, folder, **options))
 
 
 def by_seed(results: Mapping[Run, Mapping[str, Any]]) -> dict[Run, dict[int, Result]]:
-    """What a sweep returned, of runs that differ in nothing but their seed, by seed; the keys have seed 0."""
+    """Group what a sweep returned by all but the seed: run of seed 0 -> seed -> result."""
     groups: dict[Run, dict[int, Result]] = {}
-    for run, result in results.items():
-        groups.setdefault(replace(run, seed=0), {})[run.seed] = Result(**result)
+    for one, result in results.items():
+        groups.setdefault(replace(one, seed=0), {})[one.seed] = Result(**result)
     return groups
 
 
@@ -127,12 +145,12 @@ def build(config: MrssConfig, task: Task, generator: torch.Generator) -> MambaCl
 
 
 def train_one(run: Run) -> dict[str, Any]:
-    """Train one run on this process's threads: its `Result`, as plain values.
+    """Train one run on this process's threads, and return its `Result` as plain values.
 
     Where every batch is new, it ends once 1,024 new sequences are all right.
     """
     generator = torch.Generator().manual_seed(run.seed)
-    task, plan = TASKS[run.task](generator), PLANS[run.task]
+    task, plan = DATA[run.task](generator), PLANS[run.task]
     model = build(run.config, task, generator)
     judge, start = None, perf_counter()
     if task.endless:
@@ -144,7 +162,7 @@ def train_one(run: Run) -> dict[str, Any]:
             yield task.loss(model(x), answers) + ROUTING * mrss.balance(model)
 
     taken = train(model, losses(), run.steps, rate=plan.rate, judge=judge, enough=1, progress=False)
-    result = Result(task.accuracy(model), _means(taken, run.steps // 20), len(taken), perf_counter() - start)
+    result = Result(task.accuracy(model), _means(taken, run.steps // MEANS), len(taken), perf_counter() - start)
     return asdict(result)
 
 

@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 import pytest
 
+from lib.experiments import mrss_runs
+from lib.experiments.mrss_runs import PLANS, Result, Run, planned, train_one
 from lib.models.mrss.variants import family
 from lib.models.ssm.mamba import MambaConfig
-from lib.tasks import resolutions
 from lib.tasks.data.sequences import TASKS, Task
-from lib.tasks.resolutions import PLANS, Result, Run, planned, train_one
 from lib.tasks.training.sweep import sweep
 
 SMALL = family(MambaConfig(dim=40, layers=2, states=4), 8)
@@ -26,7 +26,7 @@ def test_a_seed_decides_everything():
 
 def test_trainings_go_through_a_sweep(tmp_path):
     runs = [run(seed) for seed in (0, 1)]
-    found = resolutions.by_seed(sweep(runs, train_one, tmp_path, workers=1, progress=False))
+    found = mrss_runs.by_seed(sweep(runs, train_one, tmp_path, workers=1, progress=False))
     assert {seed: result.steps for seed, result in found[runs[0]].items()} == {0: 3, 1: 3}
 
 
@@ -61,8 +61,8 @@ def test_only_a_variant_that_lost_trains_again(monkeypatch, tmp_path):
     def swept(asked, work, folder):
         return {one: asdict(Result(shares[one.variant], [], one.steps, 1.0)) for one in asked}
 
-    monkeypatch.setattr(resolutions, "sweep", swept)
-    found = {(one.variant, one.budget) for one in resolutions.in_rounds(runs, 0.01, tmp_path)}
+    monkeypatch.setattr(mrss_runs, "sweep", swept)
+    found = {(one.variant, one.budget) for one in mrss_runs.in_rounds(runs, 0.01, tmp_path)}
     assert found == {(name, "steps") for name in variants} | {("low, r = 8", "operations")}
 
 
@@ -77,7 +77,7 @@ def test_results_are_grouped_by_all_but_the_seed():
         for steps in (3, 4)
         for seed in (5, 6)
     }
-    assert resolutions.by_seed(results) == {
+    assert mrss_runs.by_seed(results) == {
         run(0, steps=steps): {seed: Result(seed / 10, [], steps, 1.0) for seed in (5, 6)} for steps in (3, 4)
     }
 

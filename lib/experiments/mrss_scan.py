@@ -1,0 +1,117 @@
+"""What multi-resolution models on the real selective scan cost, in a forward pass and in a training step.
+
+Two widths and five lengths; at one of these sizes, all downsampling factors. The baseline is a Mamba; the variants have
+the same number of parameters, or, where their name says so, its width. The variants of a setting take turns.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import pandas as pd
+import torch
+
+from lib.experiments import base, command
+from lib.models.mrss import variants as mrss
+from lib.models.ssm import mixers
+from lib.models.ssm.mamba import MambaConfig
+from lib.profilers.passes import passes
+from lib.records import Record
+
+NAME = "mrss_scan"
+CHAPTER = "mrss"
+FORWARD, TRAINING = "forward", "training"
+COLUMNS = ("batch", "length", "dim", "input_bytes", "form", "factor", "parameters")
+PARTS = {FORWARD: COLUMNS, TRAINING: COLUMNS}
+BASELINE = "baseline"
+DUAL, LOW, HYBRID, DYNAMIC = "dual", "low", "hybrid", "dynamic"  # forms, as records name them
+AS_WIDE = "dual as wide"  # as the baseline, as the original report proposes
+HIERARCHY = "hierarchy as wide"
+FACTORS = (2, 4, 8)  # at one size, beside the one that is chosen
+SHARES = (16, 8, 4, 2, 1)  # of the longest sequence
+MIDDLE = 4  # the longest sequence over the one at which all factors are timed
+NARROW = 4  # the wider models' channels over the narrower ones'
+CLASSES = 10
+AT = ", r = "  # between a form and its factor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(base.Settings):
+    """Sizes of what is timed.
+
+    r         downsampling factor at all sizes
+    longest   tokens of the longest sequence
+    width     channels D of the wider models
+    layers    blocks of a model
+    """
+
+    r: int
+    longest: int
+    width: int
+    layers: int
+
+
+Variants = dict[str, mrss.MrssConfig]
+
+
+def least_elements(settings: Settings) -> int:
+    """Numbers that no run can do without: activations of the baseline's training step on the longest sequence."""
+    return 8 * settings.layers * settings.longest * settings.width
+
+
+def label(form: str, factor: int) -> str:
+    """The name of a form at a factor in records, tables and figures."""
+    return f"{form}{AT}{factor}"
+
+
+def run(settings: Settings) -> Record:
+    """Time the baseline and every variant at every size.
+
+    raises   ValueError, before anything is timed, for a factor at which no width gives the same number of parameters
+    """
+    cases = base.Cases(PARTS)
+    generator = settings.generator()
+    for dim, length, variants in list(_grid(settings)):
+        models = {
+            name: mrss.spend(mrss.model(config, 1, CLASSES, generator=generator)) for name, config in variants.items()
+        }
+        x = torch.randn(1, length, 1, generator=generator).to(settings.device, settings.torch_dtype)
+        models = {name: model.to(x) for name, model in models.items()}
+        measured = passes(models, x, uncounted=mixers.uncounted, **settings.timing)
+        at = dict(batch=1, length=length, dim=dim, input_bytes=x.nbytes)
+        for part, name in product(measured, variants):
+            form, _, factor = name.partition(AT)
+            found = dict(form=form, factor=int(factor) if factor else None)
+            weights = mrss.parameters(variants[name])
+            cases.add(part, name, measured[part][name], parameters=weights, **found, **at)
+    return base.record(NAME, cases, settings)
+
+
+def _grid(settings: Settings) -> Iterator[tuple[int, int, Variants]]:
+    """Width, length and variants of each setting."""
+    for dim in (settings.width // NARROW, settings.width):
+        sizes = MambaConfig(dim=dim, layers=settings.layers)
+        chosen = _variants(sizes, settings.r)
+        for share in SHARES:
+            variants = chosen
+            if (dim, share) == (settings.width, MIDDLE):
+                for factor in FACTORS:
+                    variants = variants | _variants(sizes, factor)
+            yield dim, settings.longest // share, variants
+
+
+def _variants(sizes: MambaConfig, factor: int) -> Variants:
+    return mrss.family(sizes, factor) | mrss.proposed(sizes, factor)
+
+
+def frame(found: Iterable[Record]) -> pd.DataFrame:
+    """One row per case of these records, see `lib.experiments.base.frame`."""
+    return base.frame(found, PARTS)
+
+
+def main() -> None:
+    command.main(__doc__, CHAPTER, Settings, run, frame)
+
+
+if __name__ == "__main__":
+    main()
