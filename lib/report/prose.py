@@ -77,6 +77,11 @@ def points(row) -> str:
     return f"{middle:+.1f} ± {100 * (row.difference_high - row.difference):.1f}".replace("-", "−")
 
 
+def spread(mean: float, high: float) -> str:
+    """A share in percent, and how far its interval goes to either side: `98.7 ± 0.6`."""
+    return f"{100 * mean:.1f} ± {100 * (high - mean):.1f}"
+
+
 def extent_of_points(differences: pd.Series) -> str:
     """Smallest and largest difference of accuracies in points: `−4.0 to +0.3`."""
     low, high = (f"{100 * one:+.1f}".replace("-", "−") for one in (differences.min(), differences.max()))
@@ -96,5 +101,6 @@ FILTERS = {
     "fixed": lambda value, digits=2: f"{value:.{digits}f}",
     "count": lambda value: f"{value:,.0f}",
     "points": points,
+    "spread": lambda row: spread(row.mean, row.high),
     "signed_points": lambda value: f"{100 * value:+.1f}".replace("-", "−"),
 }
