@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from resolutions import mixer, sequence
+from mrss_mixers import mixer, sequence
 from torch.testing import assert_close
 
 from lib.models.mrss.dynamic import Dynamic, balance, quota, spend, within_budget

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from resolutions import KINDS, mixer, sequence, sizes, streamed
+from mrss_mixers import KINDS, mixer, sequence, sizes, streamed
 from torch.testing import assert_close
 
 from lib.models.mrss.variants import LowRate

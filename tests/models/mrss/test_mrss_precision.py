@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from resolutions import KINDS, mixer, sequence
+from mrss_mixers import KINDS, mixer, sequence
 
 
 def relative(found, wanted):

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from mrss_mixers import sequence, streamed
 from refusals import refused
-from resolutions import sequence, streamed
 from systems import INITS
 from torch.nn import functional as F
 from torch.testing import assert_close
