@@ -108,3 +108,8 @@ def load(path: Path | str) -> tuple[MambaClassifier, Task]:
 def stored(model: MambaClassifier) -> int:
     """Numbers that stand for the kernels of a model: decay and weight of every mode."""
     return sum(2 * layer.C.numel() for layer in model.modules() if isinstance(layer, S4D))
+
+
+def few_states(states: int) -> tuple[int, int]:
+    """An eighth and a sixteenth of N states, at least those of one mode: what texts and headlines look at."""
+    return max(2, states // 8), max(2, states // 16)

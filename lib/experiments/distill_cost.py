@@ -1,0 +1,229 @@
+"""What a smaller form of long kernels loses, and what it costs: banks of kernels, sequences, single tokens, a model.
+
+Banks are three layers: S4D-Lin as it is initialised, S4D-Lin trained on the digits, and S4D-Real. What is timed takes
+turns: the convolution by a cached spectrum, basis kernels, and recurrences of a few states.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+from tqdm.auto import tqdm
+
+from lib import names
+from lib.experiments import base, command
+from lib.experiments.distill_models import few_states, load
+from lib.models.distill.by_modes import hankel_singular_values
+from lib.models.distill.modes import Modes
+from lib.models.distill.recurrence import Recurrence
+from lib.models.distill.replace import METHODS, deployed, distill
+from lib.models.ssm.fft_convolution import CachedConvolution
+from lib.models.ssm.s4d import S4D
+from lib.paths import CHECKPOINTS
+from lib.profilers.passes import stream
+from lib.profilers.profile import profile
+from lib.records import Record
+
+NAME = "distillation"
+CHAPTER = "kernel_distillation"
+RANK, BANK, SEQUENCE, TOKENS, MODEL = "rank", "bank", "sequence", "tokens", "model"
+TIMED = ("batch", "dim", "length", "tokens", "held", "input_bytes")
+PARTS = {
+    RANK: ("order", "full"),
+    BANK: ("bank", "order", "stored"),
+    SEQUENCE: TIMED,
+    TOKENS: TIMED,
+    MODEL: ("batch", "length", "input_bytes"),
+}
+INITIAL, TRAINED, REAL = "S4D-Lin, initialised", "S4D-Lin, trained", "S4D-Real, initialised"
+FULL, LOW, SMALL = "full kernel", "low rank, r = {}", "recurrence, {} states"
+WORDS = {"variant": {name: row.label for name, row in names.DISTILLATIONS.items()}}
+CHANNELS, TIME = "channels", "time"  # what singular values are across
+ORDERS = (2, 4, 8, 16, 32, 64)
+SHARES = (64, 32, 16, 8, 4, 2, 1)  # of the longest sequence
+SHORTEST = 256
+STREAMED = 64  # tokens, one by one
+SEQUENCES = 32  # of the whole model's batch
+ENOUGH = 0.01  # the error that the original report expects
+EXACT = 1e-5  # an error that no higher order makes visibly smaller
+CHECKPOINT = CHECKPOINTS / "s4d_digits.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(base.Settings):
+    """Sizes of the banks and of what is timed.
+
+    dim      channels D
+    states   real states N per channel
+    length   taps L of the banks
+    longest  tokens of the longest sequence
+    order    states, a rank or taps kept per channel
+    every    whether banks are reduced to every order, as readers of the record need it, or to `order` alone
+    """
+
+    dim: int
+    states: int
+    length: int
+    longest: int
+    order: int
+    every: bool = True
+
+    @property
+    def orders(self) -> list[int]:
+        """What is kept of a bank."""
+        wanted = {*ORDERS, *few_states(self.states), self.order} if self.every else {self.order}
+        return sorted(order for order in wanted if order <= min(self.dim, self.states, self.length, ORDERS[-1]))
+
+
+def run(settings: Settings) -> Record:
+    """Reduce every bank by every method, and time sequences, tokens and the trained model in every form."""
+    cases = base.Cases(PARTS)
+    generator = settings.generator()
+    _reduce(cases, settings, banks(settings, generator))
+    _time_kernels(cases, settings, generator)
+    _time_model(cases, settings)
+    return base.record(NAME, cases, settings)
+
+
+def banks(settings: Settings, generator: Generator) -> dict[str, S4D]:
+    """The layers whose kernels are reduced, by name."""
+    return {
+        INITIAL: S4D(settings.dim, settings.states, generator=generator),
+        TRAINED: load(CHECKPOINT)[0].backbone.layers[-1]["mixer"].s4d,
+        REAL: S4D(settings.dim, settings.states, "real", generator=generator),
+    }
+
+
+def spectra(settings: Settings) -> pd.DataFrame:
+    """Singular values of every bank, numbered from 1: across channels, and across time, relative to each largest.
+
+    returns   columns bank, across, number, value; those of Hankel matrices are averaged over channels
+    """
+    rows = []
+    for bank, layer in banks(settings, settings.generator()).items():
+        hankel = hankel_singular_values(layer, length=settings.length)
+        values = {CHANNELS: torch.linalg.svdvals(_taps(layer, settings)), TIME: (hankel / hankel[:, :1]).mean(0)}
+        for across, found in values.items():
+            rows += [
+                {"bank": bank, "across": across, "number": number, "value": value}
+                for number, value in enumerate(found.tolist(), 1)
+            ]
+    return pd.DataFrame(rows)
+
+
+def rank_needed(kernel: Float[Tensor, "L D"], error: float = ENOUGH) -> tuple[int, float]:
+    """The least rank whose truncation errs by less than a share of the norm, and by how much it errs."""
+    tail = torch.linalg.svdvals(kernel).square().flip(0).cumsum(0).flip(0)
+    shares = (tail / tail[0]).sqrt()  # what is lost where the values from here on are dropped
+    needed = int((shares >= error).sum())
+    return needed, shares[needed].item() if needed < len(shares) else 0.0
+
+
+def _taps(layer: S4D, settings: Settings) -> Float[Tensor, "L D"]:
+    return layer.kernel(settings.length).detach().double().T
+
+
+def _reduce(cases: base.Cases, settings: Settings, layers: dict[str, S4D]) -> None:
+    for bank, layer in layers.items():
+        kernel = _taps(layer, settings)
+        needed, error = rank_needed(kernel)
+        cases.add(RANK, bank, measured=_errs(settings, error), order=needed, full=min(kernel.shape))
+    enough = few_states(settings.states)[0]
+    work = [(bank, layer, name) for bank, layer in layers.items() for name in METHODS]
+    for bank, layer, name in tqdm(work, desc="banks"):
+        for order in settings.orders:
+            found = METHODS[name](layer, order, length=settings.length)
+            error = found.error.square().mean().sqrt().item()
+            cases.add(BANK, name, measured=_errs(settings, error), bank=bank, order=order, stored=found.parameters)
+            if error < EXACT and order >= enough:
+                break
+
+
+def _errs(settings: Settings, error: float) -> dict[str, dict[int, float]]:
+    return {"relative_errors": {settings.seed: error}}
+
+
+def _time_kernels(cases: base.Cases, settings: Settings, generator: Generator) -> None:
+    """Sequences of every length, and single tokens with a kernel of as many taps."""
+    device = settings.device
+    layer = S4D(settings.dim, settings.states, generator=generator).to(settings.torch_dtype)
+    small = {SMALL.format(order): Recurrence(bank).to(device) for order, bank in _few_modes(layer, settings).items()}
+    for length in (settings.longest // share for share in SHARES):
+        if length < SHORTEST:
+            continue
+        full = CachedConvolution(layer.kernel(length).detach().to(device), length, layer.skip.to(device))
+        x = torch.randn(1, length, settings.dim, generator=generator).to(device, settings.torch_dtype)
+        low = {LOW.format(rank): _low_rank(layer, rank, length).to(device) for rank in _ranks(settings)}
+        modules = {FULL: full} | low | small
+        timed = {
+            SEQUENCE: (length, {name: partial(module, x) for name, module in modules.items()}),
+            TOKENS: (STREAMED, {name: _streaming(module, x) for name, module in ({FULL: full} | small).items()}),
+        }
+        at = dict(batch=1, dim=settings.dim, length=length, input_bytes=x.nbytes)
+        for part, (count, calls) in timed.items():
+            for name, result in profile(calls, **settings.timing).items():
+                if name in small and result.error is None:  # six multiply-adds a mode; no counter sees C++
+                    result = replace(result, flops=12 * small[name].C[..., 0].numel() * count)
+                cases.add(part, name, result, **at, tokens=count, held=_held(modules[name]))
+
+
+def _few_modes(layer: S4D, settings: Settings) -> dict[int, Modes]:
+    """Number of states -> the layer with so many of its modes, and with all of them."""
+    orders = sorted({2, settings.order, few_states(settings.states)[0], settings.states})
+    return {
+        order: Modes.of(layer) if order == settings.states else distill(layer, order, length=settings.length)[0]
+        for order in orders
+    }
+
+
+def _ranks(settings: Settings) -> list[int]:
+    return sorted({max(1, settings.dim // 16), max(1, settings.dim // 4)})
+
+
+def _low_rank(layer: S4D, rank: int, length: int) -> nn.Module:
+    return deployed(distill(layer, rank, "truncated_svd", length)[0], length)
+
+
+def _streaming(module: nn.Module, x: Float[Tensor, "B T D"]) -> partial:
+    return partial(stream, module, module.initial_state(1), x[:, :STREAMED])
+
+
+def _held(module: nn.Module) -> int:
+    """Numbers that a module holds."""
+    return sum(tensor.numel() for tensor in module.state_dict().values())
+
+
+def _time_model(cases: base.Cases, settings: Settings) -> None:
+    """The trained model as it is deployed, whole and with a few states."""
+    trained, task = load(CHECKPOINT)
+    states = 2 * trained.backbone.layers[-1]["mixer"].s4d.C.shape[1]
+    models = {FULL: trained}
+    for order in sorted({settings.order, few_states(states)[0]}):
+        models[SMALL.format(order)] = distill(trained, order, length=task.length)[0]
+    x = task.test[0][:SEQUENCES].to(settings.device)
+    calls = {name: partial(deployed(model, task.length).to(settings.device), x) for name, model in models.items()}
+    for name, result in profile(calls, **settings.timing).items():
+        at = dict(batch=len(x), length=task.length, input_bytes=x.nbytes)
+        cases.add(MODEL, name, replace(result, flops=None), **at)  # no counter sees C++
+
+
+def frame(found: Iterable[Record]) -> pd.DataFrame:
+    """One row per case of these records, see `lib.experiments.base.frame`; methods by their labels."""
+    return base.frame(found, PARTS, WORDS)
+
+
+def errors(found: Iterable[Record]) -> pd.DataFrame:
+    """One row per bank, method and order, and per rank needed: `relative_error`, a share of the kernels' norm."""
+    return base.by_seed(found, PARTS, WORDS, relative_errors="relative_error")
+
+
+def main() -> None:
+    command.main(__doc__, CHAPTER, Settings, run, frame)
+
+
+if __name__ == "__main__":
+    main()
