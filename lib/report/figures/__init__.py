@@ -38,39 +38,6 @@ def memory_over(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str =
     return ax
 
 
-def responses(ax: Axes, time: np.ndarray, answers: np.ndarray, name: str) -> Axes:
-    """How the states (T, N) of a linear system answer an impulse, over time; a darker line is a higher state."""
-    shades = sns.color_palette("crest", answers.shape[1])
-    for answer, shade, dash in zip(answers.T, shades, ("-", "--", "-.", ":"), strict=False):
-        ax.plot(time, answer, dash, color=shade, linewidth=1.4)
-    ax.set(xlabel="time")
-    ax.set_title(name, fontsize="medium")
-    return ax
-
-
-def mixing(ax: Axes, matrix: np.ndarray, title: str) -> Axes:
-    """What each output token takes from each input token, signed, white where nothing."""
-    bound = np.abs(matrix).max()
-    ax.pcolormesh(matrix, cmap="RdBu", vmin=-bound, vmax=bound)  # squares, where an image would be a raster in print
-    ax.set(xlabel="input token", ylabel="output token", aspect="equal")
-    ax.invert_yaxis()
-    ax.grid(visible=False)
-    ax.set_title(title, fontsize="medium")
-    return ax
-
-
-def loss_curve(ax: Axes, losses: list[float], held_out: float, chance: float) -> Axes:
-    """Loss [nats per character] over training steps, its running mean, and two levels to compare it with."""
-    ax.plot(losses, color="0.75", linewidth=0.8, label="each batch")
-    width = max(1, len(losses) // 20)
-    ax.plot(pd.Series(losses).rolling(width).mean(), label=f"mean of {width} batches")
-    ax.axhline(held_out, color="C1", linestyle="--", label="text held out, at the end")
-    ax.axhline(chance, color="C2", linestyle=":", label="characters by their frequency alone")
-    ax.set(xlabel="training step", ylabel="loss [nats per character]")
-    ax.legend(frameon=False, fontsize="small")
-    return ax
-
-
 def _growth(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str, cost: str, scale: float) -> None:
     exponents = slopes.set_index("variant")
     for (variant, group), marker in zip(frame.groupby("variant", sort=False), MARKERS, strict=False):

@@ -45,12 +45,6 @@ def ratios(
     return pd.concat(groups)
 
 
-def speedup(frame: pd.DataFrame, variant: str) -> dict[str, float]:
-    """Part of a run -> how many times a variant's latency the baseline takes, from a frame with ratios."""
-    rows = frame[frame["variant"] == variant]
-    return dict(zip(rows["part"], 1 / rows["latency_ratio"], strict=True))
-
-
 def where(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
     """The cases whose columns have these values."""
     return frame[(frame[list(values)] == pd.Series(values)).all(axis="columns")]

@@ -47,22 +47,6 @@ def compare(
     return table({"variant": list(wide.index), **shown}, caption)
 
 
-def speedups(frame: pd.DataFrame, baseline: str, caption: str) -> Markdown:
-    """Latency of every variant in each part of a run, and how many times as long the baseline takes, with quartiles.
-
-    frame  cases with ratios to the baseline; one machine and setting per part
-    """
-    columns: dict[str, list[str]] = {"variant": list(frame["variant"].unique())}
-    for part, group in frame.groupby("part", sort=False):
-        rows = group.set_index("variant").loc[columns["variant"]]
-        columns[f"{part} [ms]"] = [f"{seconds * 1e3:,.1f}" for seconds in rows["seconds"]]
-        columns[f"{baseline} / this, {part}"] = [
-            f"{1 / row.latency_ratio:.1f} ({1 / row.latency_ratio_high:.1f} – {1 / row.latency_ratio_low:.1f})"
-            for row in rows.itertuples()
-        ]
-    return table(columns, caption)
-
-
 def across_machines(frame: pd.DataFrame, caption: str) -> Markdown:
     """Latency ratios on every recorded machine, with quartiles: a row per machine, a column per quantity.
 

@@ -1,5 +1,4 @@
 import matplotlib as mpl
-import numpy as np
 import pytest
 
 mpl.use("agg")
@@ -69,21 +68,3 @@ def test_memory_is_drawn_over_any_size_in_mebibytes(ax, record):
     figures.memory_over(ax, rows, frames.slopes(rows, "memory_bytes"))
     assert ax.get_ylabel() == "peak memory [MiB]"
     assert all((line.get_ydata() == 1).all() for line in ax.lines if len(line.get_ydata()) == 3)
-
-
-def test_a_mixing_matrix_has_its_first_output_on_top(ax):
-    figures.mixing(ax, np.tril(np.ones((3, 3))), "title")
-    low, high = ax.get_ylim()
-    assert low > high
-    assert not ax.images  # an image would be a raster in print
-
-
-def test_one_curve_is_drawn_per_state(ax):
-    figures.responses(ax, np.arange(5), np.ones((5, 3)), "HiPPO")
-    assert len(ax.lines) == 3
-
-
-def test_a_loss_curve_shows_the_levels_to_compare_with(ax):
-    figures.loss_curve(ax, [4.0, 3.0, 2.0], held_out=2.5, chance=3.4)
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels[2:] == ["text held out, at the end", "characters by their frequency alone"]

@@ -2,8 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import records
-from lib.records import Case
 from lib.report import frames
 
 
@@ -89,23 +87,6 @@ def test_a_slope_may_leave_out_the_smallest_sizes():
     frame = pd.DataFrame({"machine": "M", "variant": "v", "dim": [1, 2, 4, 8], "flops": [9, 4, 16, 64]})
     found = frames.slopes(frame, "flops", "dim", last=3)
     assert found["slope"].iloc[0] == pytest.approx(2)
-
-
-def test_a_benchmark_is_read_at_most_threads_warm_and_with_the_allocator_as_it_is():
-    def case(variant, seconds, **at):
-        at = {"part": "forward", "threads": 2, "keep_freed": False, "after": "itself"} | at
-        return Case(variant=variant, seconds=[seconds] * 3, parameters=at)
-
-    cases = [case("transformers, fallback", 10.0), case("cpp", 2.0)]
-    cases += [case("cpp", 5.0, **other) for other in ({"threads": 1}, {"keep_freed": True}, {"after": "another"})]
-    found = frames.benchmark(records.new("scan", cases, seed=0, parameters={"threads": 2})).set_index("variant")
-    assert len(found) == 2
-    assert found.loc["cpp", "latency_ratio"] == pytest.approx(0.2)
-
-
-def test_a_speedup_is_the_ratio_turned_over(record):
-    frame = frames.ratios(frames.gather([record], "factors"))
-    assert frames.speedup(frame, "r = 2") == {"factors": 0.5}
 
 
 def test_one_case_is_found_by_its_values(record):

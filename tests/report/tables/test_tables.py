@@ -55,14 +55,6 @@ def test_any_column_may_go_across(record):
     assert [cell.strip() for cell in base.strip("|").split("|")] == ["baseline", "1000", "2000", "4000"]
 
 
-def test_speedups_turn_ratios_and_their_quartiles_round(record):
-    frame = frames.ratios(frames.gather([record], "lengths").query("length == 32"))
-    header, _, base, two = lines(tables.speedups(frame, "baseline", "caption"))
-    assert "baseline / this, lengths" in header
-    assert "1.0 (1.0 – 1.0)" in base
-    assert "2.0 (2.0 – 2.0)" in two
-
-
 def test_models_stand_with_both_passes(record):
     forward = frames.ratios(frames.gather([record], "factors")).assign(parameters=2_500_000)
     training = forward.assign(latency_ratio=7.0)
