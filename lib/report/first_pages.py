@@ -14,8 +14,10 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from lib.paths import BOOK, ROOT
-from lib.report import claims_figures, figures
-from lib.report.evidence import Evidence, Missing
+from lib.report import figures
+from lib.report.evidence import Evidence
+from lib.report.figures import claims as draw_claims
+from lib.report.frames import Missing
 from lib.report.headlines import Headline, headlines, listed
 
 FIRST, LAST = "<!-- headlines: python -m lib.report.first_pages -->", "<!-- until here -->"
@@ -24,6 +26,7 @@ PAGES = {  # file -> addresses of a chapter and of a record
     ROOT / "README.md": ("book/{}.ipynb", "data/runs/{}"),
     BOOK / "intro.md": ("{}.ipynb", REPOSITORY + "/data/runs/{}"),
 }
+ADDRESSES = {page.name: addresses for page, addresses in PAGES.items()}
 PICTURE = BOOK / "_assets/headlines"
 KINDS = (".svg", ".png")  # for pages, and for what shows no drawings
 
@@ -50,7 +53,7 @@ def draw(found: Sequence[Headline], path: Path) -> None:
     """Write the picture in every kind, with what it shows in its description."""
     figures.style()
     figure = Figure(figsize=(7.2, 3.7), layout="constrained")
-    claims_figures.proposed_and_reached(figure.subplots(), found)
+    draw_claims.proposed_and_reached(figure.subplots(), found)
     for kind in KINDS:
         other = {"Date": None} if kind == ".svg" else {"Software": None}  # what would differ every time
         with rc_context({"svg.hashsalt": "headlines"}):

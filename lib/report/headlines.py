@@ -1,15 +1,18 @@
-"""What readers should remember: four numbers, each from a record. `lib.report.first_pages` writes them there."""
+"""What readers should remember: four numbers, each from a record; `lib.report.first_pages` writes them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lib.report import accuracy, frames, prose, pruning, units
+from lib.experiments.clip_variants import NORM, ROUNDS
+from lib.names import DISTILLED, SMALL_CLIPS
+from lib.report import accuracy, frames, prose, units
 from lib.report.evidence import Evidence
+from lib.report.frames.clip import retained
+from lib.report.views.base import known
 
 SHARE = 0.45  # of the operations
-STATES, RANK = 16, 16  # of 128 states; of the seed's kernel
-TAPS = 8192
-KEPT = 0.5  # of the tokens, by the seed
+STATES, RANK = 16, 16  # of 128 states; of the original report's kernel
+KEPT = 0.5  # of the tokens, by the original report
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Point:
 class Headline:
     """A sentence, the chapter that tells more, and the records that it was computed from.
 
-    proposed   what the seed report proposed, where it did
+    proposed   what the original report proposed, where it did
     reached    what this book came to
     """
 
@@ -37,12 +40,12 @@ class Headline:
 
 
 def headlines(evidence: Evidence) -> list[Headline]:
-    """One for each promise of the seed report, all of one machine.
+    """One for each promise of the original report, all of the reference machine.
 
-    raises   lib.report.evidence.Missing where a record is missing
+    raises   lib.report.frames.Missing where a record is missing
     """
-    found, evidence = [], evidence.of_one_machine()
-    for make in (scan, slow_clock, few_states, few_tokens):
+    found = []
+    for make in (scan, low_rate, few_states, few_tokens):
         own = evidence.fresh()
         headline = make(own)
         found.append(replace(headline, records=tuple(own.used)))
@@ -50,8 +53,8 @@ def headlines(evidence: Evidence) -> list[Headline]:
 
 
 def scan(e: Evidence) -> Headline:
-    """The compiled scan against transformers' fallback."""
-    faster = frames.speedup(frames.benchmark(e.records("scan")[0]), "cpp")
+    """The compiled scan against the fallback of transformers."""
+    faster = e.scan_speedups
     return Headline(
         "selective scan without a GPU",
         f"A selective scan without a GPU is **{units.times(faster['forward'])}** as fast as the fallback of "
@@ -62,17 +65,17 @@ def scan(e: Evidence) -> Headline:
     )
 
 
-def slow_clock(e: Evidence) -> Headline:
-    """All blocks at a low rate, and the seed's two branches, against the baseline with as many weights."""
+def low_rate(e: Evidence) -> Headline:
+    """All blocks at a low rate, and the original report's two branches, against the baseline."""
     sizes = e.scan_sizes
-    slow, dual = (f"{form}, r = {sizes['r']}" for form in ("low", "dual as wide"))
+    low, dual = (f"{form}, r = {sizes['r']}" for form in ("low", "dual as wide"))
     at = {"dim": sizes["width"], "length": sizes["longest"] // 4}
     ratios = {
         (part, name): frames.where(rows, **at, variant=name)["latency_ratio"]
         for part, rows in e.scan.items()
-        for name in (slow, dual)
+        for name in (low, dual)
     }
-    rows = e.resolutions[e.resolutions["variant"] == slow]
+    rows = e.resolutions[e.resolutions["variant"] == low]
     good = rows["verdict"].str.startswith("kept")
     kept, later = (list(rows.loc[good & (rows["budget"] == budget), "task"]) for budget in ("steps", "operations"))
     later = [task for task in later if task not in kept]
@@ -81,26 +84,25 @@ def slow_clock(e: Evidence) -> Headline:
     behind = units.listed([f"{prose.points(row)} points on {row.task}" for row in lost.itertuples()])
     return Headline(
         "multi-resolution scan",
-        f"A Mamba on a slower clock takes **{prose.extent(ratios['forward', slow])}** the time of its baseline, and "
-        f"{prose.extent(ratios['training', slow])} in a training step. It keeps the accuracy on {units.listed(kept)} "
-        f"after as many steps, on {units.listed(later)} after as many operations; then it still stands at {behind}. "
-        f"The two branches that the seed report proposed take {prose.extent(ratios['forward', dual])}.",
+        f"A Mamba at a lower temporal resolution takes **{prose.extent(ratios['forward', low])}** the time of its "
+        f"baseline, and {prose.extent(ratios['training', low])} in a training step. It keeps the accuracy on "
+        f"{units.listed(kept)} at equal steps, on {units.listed(later)} at equal compute; then it still stands at "
+        f"{behind}. The two branches that the original report proposed take {prose.extent(ratios['forward', dual])}.",
         "mrss",
         Point(float(ratios["forward", dual].iloc[0]), "two branches"),
         Point(
-            float(ratios["forward", slow].iloc[0]), f"slow clock: accuracy kept on {len(kept + later)} of {tasks} tasks"
+            float(ratios["forward", low].iloc[0]), f"low rate: accuracy kept on {len(kept + later)} of {tasks} tasks"
         ),
     )
 
 
 def few_states(e: Evidence) -> Headline:
-    """An eighth of the states, healed, and the seed's low-rank kernel."""
-    tasks = ("digits", "plugs", "clocks")
-    shares = accuracy.accuracies(e.records(*(f"distillation_{task}" for task in tasks)))
-    rows = accuracy.compared(shares, "original", ("variant", "order", "healed"))
+    """An eighth of the states after distillation fine-tuning, and the original report's low-rank kernel."""
+    rows = accuracy.compared(e.students, "original", ("variant", "order", "healed"))
     rows = rows[(rows["variant"] == "balanced_truncation") & (rows["order"] == STATES) & rows["healed"]]
-    cost = frames.gather(e.records("distillation"), "sequence")
-    cost = frames.where(frames.ratios(cost, "full kernel", ("machine", "length")), length=TAPS)
+    known(rows, each={"task": DISTILLED})
+    taps = int(e.kernels["length"].max())
+    cost = frames.where(e.kernels, length=taps)
     few, low = (
         frames.where(cost, variant=name)["latency_ratio"]
         for name in (f"recurrence, {STATES} states", f"low rank, r = {RANK}")
@@ -108,10 +110,10 @@ def few_states(e: Evidence) -> Headline:
     told = [f"{prose.points(row)} points on {row.task}" for row in rows.itertuples()]
     return Headline(
         "long kernels",
-        f"A trained kernel of {TAPS:,} taps as {STATES} states takes **{prose.extent(few)}** the time of its "
+        f"A trained kernel of {taps:,} taps as {STATES} states takes **{prose.extent(few)}** the time of its "
         f"convolution. Models so reduced, and trained briefly to answer as before, come to "
         f"{units.listed(told)}, against the original. The low rank "
-        f"that the seed report proposed takes {prose.extent(low)}.",
+        f"that the original report proposed takes {prose.extent(low)}.",
         "kernel_distillation",
         Point(float(low.iloc[0]), "low rank"),
         Point(float(few.iloc[0]), f"{STATES} states: {prose.extent_of_points(rows['difference'])} points of accuracy"),
@@ -119,20 +121,18 @@ def few_states(e: Evidence) -> Headline:
 
 
 def few_tokens(e: Evidence) -> Headline:
-    """Merging in rounds at less than half of the operations, and the seed's norm with half of the tokens."""
-    every = pruning.summary(pruning.outcomes(e.records("clip_accuracy_scenes", "clip_accuracy_cifar10")))
-    merged = frames.where(every, variant="merge in rounds", target=SHARE)
-    normed = frames.where(every, variant="L2 norm", keep=KEPT)
-    cost = frames.ratios(frames.gather(e.records("clip_cost"), "methods"), "untouched", ("machine", "batch", "side"))
-    merging, norm = (frames.where(cost, variant=name)["latency_ratio"] for name in ("merge in rounds", "L2 norm"))
-    told = units.listed([f"{pruning.retained(row)} on {pruning.NAMES[row.task]}" for row in merged.itertuples()])
+    """Merging in rounds at less than half of the operations, and the original report's norm with half of the tokens."""
+    merged = known(frames.where(e.clip_summary, variant=ROUNDS, target=SHARE), each={"task": SMALL_CLIPS})
+    normed = known(frames.where(e.clip_summary, variant=NORM, keep=KEPT), each={"task": SMALL_CLIPS})
+    merging, norm = (frames.where(e.clip_methods, variant=name)["latency_ratio"] for name in (ROUNDS, NORM))
+    told = units.listed([f"{retained(row)} on {SMALL_CLIPS[row.task]}" for row in merged.itertuples()])
     left = [units.share(one) for one in normed["retained"]]
     few = [f"{one:.1%}".replace("%", " %") for one in merged["retained"]]
     return Headline(
         "CLIP's visual tokens",
         f"Merging tokens in rounds takes **{prose.extent(merging)}** the time of CLIP's image encoder, ViT-B/16. Small "
         f"CLIPs trained here keep {told.replace(' %', ' % of their accuracy', 1)}, without further training. With the "
-        f"norm that the seed report proposed they keep {units.listed(left)}, at {prose.extent(norm)} the time.",
+        f"norm that the original report proposed they keep {units.listed(left)}, at {prose.extent(norm)} the time.",
         "clip_vtp",
         Point(float(norm.iloc[0]), f"norm: {units.listed(left)} of the accuracy"),
         Point(float(merging.iloc[0]), f"merging: {units.listed(few)} of the accuracy"),
@@ -145,12 +145,11 @@ def listed(found: Sequence[Headline], evidence: Evidence, chapter: str, record: 
     chapter   address of a chapter, with a {} where its name goes
     record    the same of a record's file below data/runs
     """
-    lines, evidence = [], evidence.of_one_machine()
+    lines = []
     for one in found:
-        machines = {name: evidence.records(name)[0].environment.machine for name in one.records}
         sources = [
-            f"[{name.partition('_')[2] or name}]({record.format(f'{machine}/{name}.json')})"
-            for name, machine in machines.items()
+            f"[{name.partition('_')[2] or name}]({record.format(f'{evidence.machine}/{name}.json')})"
+            for name in one.records
         ]
         lines.append(f"- {one.text} [Chapter]({chapter.format(one.chapter)}). Records: {', '.join(sources)}.")
     return "\n".join(lines)

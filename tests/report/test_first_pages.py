@@ -42,6 +42,6 @@ def test_without_records_nothing_is_written_and_one_line_says_why(tmp_path, monk
     page.write_text("as it was")
     monkeypatch.setattr(first_pages, "Evidence", lambda: Evidence(runs=tmp_path))
     monkeypatch.setattr(first_pages, "PAGES", {page: ("{}", "{}")})
-    with pytest.raises(SystemExit, match="no machine has a record of scan: nothing is written"):
+    with pytest.raises(SystemExit, match="there is no record of scan, and no machine is recorded: nothing is written"):
         first_pages.main()
     assert page.read_text() == "as it was"

@@ -7,8 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from lib.paths import RUNS
-from lib.report import claims_figures, headlines
-from lib.report.evidence import Evidence, Missing
+from lib.report import headlines
+from lib.report.evidence import Evidence
+from lib.report.figures import claims as draw
+from lib.report.frames import Missing
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +19,7 @@ def found():
 
 
 def test_what_was_proposed_is_hollow_and_what_was_reached_is_filled(found):
-    ax = claims_figures.proposed_and_reached(Figure().subplots(), found)
+    ax = draw.proposed_and_reached(Figure().subplots(), found)
     points = [line for line in ax.lines if line.get_marker() == "o"]
     hollow = [float(line.get_xdata()[0]) for line in points if line.get_fillstyle() == "none"]
     assert hollow == [one.proposed.ratio for one in found if one.proposed]
@@ -30,7 +32,7 @@ def test_every_headline_has_a_chapter_and_records(found):
 
 
 def test_without_records_there_are_no_headlines(tmp_path):
-    with pytest.raises(Missing, match="no machine has a record of scan"):
+    with pytest.raises(Missing, match="there is no record of scan"):
         headlines.headlines(Evidence(runs=tmp_path))
 
 

@@ -59,7 +59,8 @@ class Base:
         """
         for name in names:
             if self.machine is None or not (self._runs / self.machine / f"{name}.json").exists():
-                raise Missing(f"{self.machine or 'no machine'} has no record of {name}")
+                where = f" on {self.machine}" if self.machine else ", and no machine is recorded"
+                raise Missing(f"there is no record of {name}{where}")
         self.used += [name for name in names if name not in self.used]
         return [records.read(self._runs / self.machine / f"{name}.json") for name in names]
 

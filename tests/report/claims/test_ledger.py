@@ -86,7 +86,7 @@ def test_a_missing_record_is_named_and_a_changed_one_can_change_a_verdict(tmp_pa
     place.unlink()
     found = judging.judge(Evidence(runs=tmp_path), the("A1", "proxy"))
     assert found.verdict == NOT_TESTABLE
-    assert found.evidence == "Amd-epyc-2-cores has no record of mrss_proxy."
+    assert found.evidence == "There is no record of mrss_proxy on amd-epyc-2-cores."
 
 
 def test_an_error_of_a_judge_is_no_verdict():
