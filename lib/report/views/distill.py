@@ -1,7 +1,149 @@
-"""What is read of the records on distill."""
+"""Evidence on kernel distillation: what banks of kernels lose, what their forms cost, what trained models keep."""
 
-from lib.report.views.base import Base
+from collections.abc import Mapping
+from functools import cached_property
+
+import pandas as pd
+
+from lib.experiments import distill_cost, distill_training
+from lib.experiments.distill_models import few_states
+from lib.records import Scalar
+from lib.report import accuracy, frames
+from lib.report.views.base import Base, known, named
+
+WITHIN = ("machine", "length")
+KINDS = ("variant", "order", "healed")  # what makes a student, beside its seed
+LOW = distill_cost.LOW.partition("{")[0]  # how variants of low rank begin
 
 
 class Views(Base):
-    """Frames of this subject's records, by name."""
+    """Frames of the records on kernel distillation, by name."""
+
+    @cached_property
+    def distill_sizes(self) -> Mapping[str, Scalar]:
+        """Parameters of the costs' record: dim, states, length, longest, order."""
+        return self.records(distill_cost.NAME)[0].parameters
+
+    @cached_property
+    def few(self) -> tuple[int, int]:
+        """An eighth and a sixteenth of the states of what was timed."""
+        return few_states(self.distill_sizes["states"])
+
+    @cached_property
+    def kernel_errors(self) -> pd.DataFrame:
+        """What every bank loses: columns bank, variant (a method), order, relative_error."""
+        rows = frames.where(distill_cost.errors(self.records(distill_cost.NAME)), part=distill_cost.BANK)
+        return by_method(known(rows, "relative_error", each={"bank": (distill_cost.TRAINED,)}))
+
+    @cached_property
+    def ranks(self) -> pd.DataFrame:
+        """The rank that every bank of kernels needs for an error of one percent: bank, trained, needed, full."""
+        rows = frames.where(self._kernels_recorded, part=distill_cost.RANK)
+        rows = known(rows, "order", "full", each={"variant": (distill_cost.TRAINED,)})
+        return pd.DataFrame(
+            {
+                "bank": rows["variant"],
+                "trained": rows["variant"] == distill_cost.TRAINED,
+                "needed": rows["order"].astype(int),
+                "full": rows["full"].astype(int),
+            }
+        )
+
+    @cached_property
+    def low_rank_storage(self) -> Mapping[str, float]:
+        """ "claimed" and "counted": numbers stored at a quarter of the rank, relative to those of the bank.
+
+        Both in the layout of the original report, taps by pairs of channels.
+        """
+        length, square = self.distill_sizes["length"], self.distill_sizes["dim"] ** 2
+        rank = max(distill_cost.ranks(self.distill_sizes["dim"]))
+        return {"claimed": rank / length, "counted": rank * (length + square) / (length * square)}
+
+    @cached_property
+    def kernels(self) -> pd.DataFrame:
+        """Whole sequences by every form of the kernels, with ratios to the full ones by a cached spectrum."""
+        return self._timed(distill_cost.SEQUENCE)
+
+    @cached_property
+    def kernel_tokens(self) -> pd.DataFrame:
+        """Single tokens by every form that streams, with ratios to the full kernels' step."""
+        return self._timed(distill_cost.TOKENS)
+
+    @cached_property
+    def distilled_models(self) -> pd.DataFrame:
+        """The trained model as it is deployed, with ratios to it with full kernels."""
+        return self._timed(distill_cost.MODEL)
+
+    @cached_property
+    def kernel_taps(self) -> int:
+        """The length that texts look at: an eighth of the longest, or the shortest above it."""
+        least = self.distill_sizes["longest"] // 8
+        return int(min(length for length in self.kernels["length"] if length >= least))
+
+    @cached_property
+    def low_rank(self) -> pd.DataFrame:
+        """Convolutions of low rank, with ratios to that with full kernels and a cached spectrum."""
+        return known(self.kernels[self.kernels["variant"].str.startswith(LOW)], "latency_ratio")
+
+    @cached_property
+    def students(self) -> pd.DataFrame:
+        """Accuracies of originals and of everything that was made of them, a row per seed.
+
+        Columns task, variant (a method by its label, "original", the control), order, healed, stored, seed, accuracy.
+        """
+        rows = distill_training.accuracies(self.records(*named(distill_training, distill_training.TASKS)))
+        return known(rows, "accuracy", each={"task": distill_training.TASKS, "variant": (distill_training.ORIGINAL,)})
+
+    @cached_property
+    def student_minutes(self) -> float:
+        """What all trainings took, each on one thread."""
+        return accuracy.training_minutes(self.frame(distill_training, *distill_training.TASKS))
+
+    @cached_property
+    def student_quality(self) -> pd.DataFrame:
+        """Students against their originals: accuracy and difference with intervals, and a verdict."""
+        return accuracy.judged(accuracy.compared(self.students, distill_training.ORIGINAL, KINDS))
+
+    @cached_property
+    def distilled(self) -> pd.DataFrame:
+        """Students before any fine-tuning, against their originals; methods in their order."""
+        rows = by_method(self.student_quality)
+        return known(rows[~rows["healed"] & (rows["variant"] != distill_training.SCRATCH)])
+
+    @cached_property
+    def fine_tuned(self) -> pd.DataFrame:
+        """Students after distillation fine-tuning, and models small from the start, against originals."""
+        rows = by_method(self.student_quality)
+        return known(rows[rows["healed"] | (rows["variant"] == distill_training.SCRATCH)])
+
+    @cached_property
+    def against_small(self) -> pd.DataFrame:
+        """Students after distillation fine-tuning, against models of as many states that were small from the start."""
+        rows = self.students[self.students["variant"] != distill_training.ORIGINAL]
+        found = [
+            accuracy.compared(group, distill_training.SCRATCH, KINDS) for _, group in rows.groupby("order", sort=True)
+        ]
+        rows = by_method(pd.concat(found))
+        return known(rows[rows["healed"]])
+
+    @cached_property
+    def _kernels_recorded(self) -> pd.DataFrame:
+        return self.frame(distill_cost)
+
+    def _timed(self, part: str) -> pd.DataFrame:
+        return timed(known(self._kernels_recorded), part)
+
+
+def timed(cases: pd.DataFrame, part: str) -> pd.DataFrame:
+    """Cases of one part, with ratios to the full kernels.
+
+    raises   Missing where there are none
+    """
+    return frames.ratios(known(frames.where(cases, part=part)), distill_cost.FULL, WITHIN)
+
+
+def by_method(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of methods and of the control, in the order of their table."""
+    order = list(distill_training.LABELS.values())
+    rows = rows[rows["variant"].isin(order)]
+    return rows.sort_values("variant", key=lambda labels: labels.map(order.index), kind="stable")

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from lib.report import claims_distill
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
+from lib.report.claims import distill
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
 )
 def test_a_rank_is_judged_on_trained_banks(needed, counted, verdict):
     ranks = pd.DataFrame({"bank": ["initial", "trained"], "trained": [False, True], "needed": needed, "full": [64, 64]})
-    found = claims_distill.low_rank_stores_little(ranks, {"claimed": 0.01, "counted": counted})
+    found = distill.low_rank_stores_little(ranks, {"claimed": 0.01, "counted": counted})
     assert found.verdict == verdict
     assert f"{needed[0]} of 64 (initial)" in found.evidence
 
@@ -28,4 +28,4 @@ def test_a_rank_is_judged_on_trained_banks(needed, counted, verdict):
 )
 def test_speed_is_judged_by_quartiles(low, high, verdict):
     ratios = pd.DataFrame({"latency_ratio": [1.0], "latency_ratio_low": [low], "latency_ratio_high": [high]})
-    assert claims_distill.low_rank_is_faster(ratios).verdict == verdict
+    assert distill.low_rank_is_faster(ratios).verdict == verdict
