@@ -17,17 +17,9 @@ import yaml
 
 from lib import names
 from lib.paths import BOOK, PRESETS, ROOT, RUNS
-from lib.report import parameters
+from lib.report.parameters import MODELS
 
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
-MODELS = {
-    "claims": parameters.Verdicts,
-    "clip_vtp": parameters.ClipVtp,
-    "kernel_distillation": parameters.KernelDistillation,
-    "lora": parameters.Lora,
-    "mrss": parameters.Mrss,
-    "ssm_background": parameters.SsmBackground,
-}
 MRSS = BOOK / "mrss.ipynb"
 # What readers change, over the smoke preset; a trial of trainings leaves records alone.
 ASKED = {

@@ -185,6 +185,14 @@ class Verdicts(Parameters):
     """The chapter on the verdict, which times nothing."""
 
 
+MODELS: dict[str, type[Parameters]] = {  # of every chapter, by its notebook
+    "ssm_background": SsmBackground,
+    "mrss": Mrss,
+    "kernel_distillation": KernelDistillation,
+    "clip_vtp": ClipVtp,
+    "lora": Lora,
+    "claims": Verdicts,
+}
 Chosen = TypeVar("Chosen", bound=Parameters)
 
 

@@ -118,6 +118,11 @@ def claims(path: Path = ORIGINAL / "claims.yml") -> dict[str, Claim]:
     return found
 
 
+def about(chapter: str) -> list[str]:
+    """Ids of the claims that a chapter tells more of, in the order of the file."""
+    return [one.id for one in claims().values() if one.chapter == chapter]
+
+
 def decide(holds: bool, fails: bool) -> str:
     """What is neither shown nor refuted is unsupported."""
     return REPRODUCED if holds else CONTRADICTED if fails else UNSUPPORTED
