@@ -1,6 +1,6 @@
-"""The seed report's token pruning to the letter, for the record, and its defects, which can be mended one by one.
+"""The original report's token pruning to the letter, for the record, and its defects, which can be mended one by one.
 
-To prune a tower of your own, use `lib.models.clip.reduction`. Symbols: `lib/__init__.py`.
+To prune a tower of your own, use another method. Symbols: `lib/__init__.py`.
 """
 
 from collections.abc import Collection
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from lib.models.clip.merge_schedules import check_keep
+from lib.models.clip.reduction.base import Options, Reduction
 from lib.models.clip.tokens import take
 from lib.models.clip.tower import Tower
 
@@ -23,29 +24,47 @@ DEFECTS = {
 }
 
 
-class SeedPruning(nn.Module):
-    """A CLIP vision tower with patches of large L2 norm alone, as the seed report's pseudocode has it.
+class OriginalPruning(Reduction):
+    """A CLIP vision tower with patches of large L2 norm alone, as the original report's pseudocode has it.
 
     keep      share of the patches; of so many the whole part is kept, the longest first
     mended    of DEFECTS; with all of them mended, and all patches kept, it is the tower itself
     raises    TypeError for a tower of other parts; ValueError, quoting it, for a share out of range or another defect
-    source    sections 4.1 and 5.3 of the seed report's part B; `axes` are those of section 5.3
+    source    sections 4.1 and 5.3 of the original report's part B; `axes` are those of section 5.3
     """
+
+    exact = False
 
     def __init__(self, model: nn.Module, keep: float = 1.0, mended: Collection[str] = ("axes",)):
         super().__init__()
         tower = Tower.of(model)
         if not (tower.classes and hasattr(model, "pre_layrnorm")):
-            raise TypeError(f"{type(model).__name__}: the seed report prunes CLIP, with a class token")
+            raise TypeError(f"{type(model).__name__}: the original report prunes CLIP, with a class token")
         if unknown := set(mended) - set(DEFECTS):
             raise ValueError(f"mended = {sorted(unknown)}: of {', '.join(DEFECTS)}")
         check_keep(keep)
         self.model, self.config = model, model.config
         self.keep, self.mended = keep, frozenset(mended)
 
+    @classmethod
+    def of(cls, model: nn.Module, method: str, options: Options) -> "OriginalPruning":
+        """The report's own form, axes mended; of the options it knows `keep` alone.
+
+        raises   as the class
+        """
+        return cls(model, options.keep)
+
+    def seen(self, patches: int, chosen: int | None = None) -> list[tuple[int, int]]:
+        """Tokens in each layer: the patches kept and the first token, everywhere."""
+        return [(1 + self._kept(patches),) * 2] * len(Tower.of(self.model).layers)
+
     def forward(
         self, pixel_values: Float[Tensor, "B C H W"], interpolate_pos_encoding: bool = False, **_
     ) -> BaseModelOutputWithPooling:
+        """The output that the report's code would give, with the defects that are not mended.
+
+        raises   ValueError for pixels that are no images of this tower, empty or not finite
+        """
         Tower.of(self.model).check(pixel_values)
         side, sides = self.config.image_size, tuple(pixel_values.shape[2:])
         if sides != (side, side) and not interpolate_pos_encoding:
@@ -55,7 +74,7 @@ class SeedPruning(nn.Module):
         embeddings, mended = self.model.embeddings, self.mended
         patches = embeddings.patch_embedding(pixel_values.to(embeddings.patch_embedding.weight.dtype))
         patches = patches.flatten(2).transpose(1, 2)  # (B, P, D)
-        count = max(1, int(self.keep * patches.shape[1]))
+        count = self._kept(patches.shape[1])
         longest = patches.norm(dim=-1).topk(count, dim=1).indices.sort(dim=1).values
         if {"positions", "class_token"} & mended:
             positions = embeddings.position_embedding.weight
@@ -76,3 +95,9 @@ class SeedPruning(nn.Module):
         if "post_layernorm" in mended:
             pooled = self.model.post_layernorm(pooled)
         return BaseModelOutputWithPooling(last_hidden_state=x, pooler_output=pooled)
+
+    def _kept(self, patches: int) -> int:
+        return max(1, int(self.keep * patches))
+
+
+METHOD = OriginalPruning

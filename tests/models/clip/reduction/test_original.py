@@ -1,15 +1,15 @@
-"""The seed's pruning as it is written, each of its defects shown, and what is left when all are mended."""
+"""The original report's pruning as written: each of its defects shown, and the tower itself when all are mended."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 from towers import images, tower
 
-from lib.models.clip.original_pruning import DEFECTS, SeedPruning
+from lib.models.clip.reduction.original import DEFECTS, OriginalPruning
 
 
 def features(keep=1.0, mended=(), x=None, **options):
-    return SeedPruning(tower(), keep, mended)(images() if x is None else x, **options).pooler_output
+    return OriginalPruning(tower(), keep, mended)(images() if x is None else x, **options).pooler_output
 
 
 @pytest.mark.parametrize("side", [32, 48])
@@ -46,14 +46,14 @@ def test_the_mean_stands_before_the_longest_patches_in_their_order():
     wanted = [torch.cat([one.mean(0, keepdim=True), one[row]]) for one, row in zip(patches, longest, strict=True)]
     seen = []
     model.encoder.layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    SeedPruning(model, 0.33, ["axes"])(x)  # the whole part of 0.33 times 16
+    OriginalPruning(model, 0.33, ["axes"])(x)  # the whole part of 0.33 times 16
     assert_close(seen[0], torch.stack(wanted))
 
 
 def test_what_cannot_be_is_said():
     with pytest.raises(ValueError, match=r"keep = 0\.0: more than 0"):
-        SeedPruning(tower(), 0.0)
+        OriginalPruning(tower(), 0.0)
     with pytest.raises(ValueError, match=r"mended = \['norm'\]: of axes, class_token"):
-        SeedPruning(tower(), 0.5, ["norm"])
-    with pytest.raises(TypeError, match="SiglipVisionModel: the seed report prunes CLIP"):
-        SeedPruning(tower("siglip"), 0.5)
+        OriginalPruning(tower(), 0.5, ["norm"])
+    with pytest.raises(TypeError, match="SiglipVisionModel: the original report prunes CLIP"):
+        OriginalPruning(tower("siglip"), 0.5)

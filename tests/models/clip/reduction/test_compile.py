@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 
-from lib.models.clip.reduction import METHODS
+from reductions import REDUCTIONS
+
+from lib.models.clip.reduction import kind
 from lib.paths import ROOT
 
 COMPILED = """
@@ -23,11 +25,11 @@ for method in sys.argv[1:]:
 
 def test_it_compiles_in_one_piece():
     # In a process of its own: the shape checks of the tests cannot be traced.
-    # Not those whose shapes depend on the image, nor the choice that asks a generator, nor the seed's.
-    methods = [method for method in METHODS if method not in ("adaptive", "random", "seed")]
+    # Without those whose shapes depend on the image, and the choice that draws from a generator.
+    methods = [name for name in REDUCTIONS if not kind(name).per_image and name != "random"]
     subprocess.run(
         [sys.executable, "-c", COMPILED, *methods],
         check=True,
-        cwd=ROOT / "tests",
+        cwd=ROOT / "tests/helpers",
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )

@@ -1,0 +1,73 @@
+"""Fewer visual tokens in a vision tower of transformers, without training: a table of methods, one file each.
+
+`reduce_tokens(model, method, keep=...)` returns a module with the model's own call and output. The table is
+`lib.names.REDUCTIONS`; a new method is a row there and a file here. The file names its class, `METHOD = ...`: a
+subclass of `Reduced` that says how many tokens go where (`planned`) and which (`fewer`). Symbols: `lib/__init__.py`.
+"""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from lib import names
+from lib.models.clip.reduction.base import Options, Reduced, Reduction
+from lib.models.clip.tower import Tower
+
+__all__ = ["Reduced", "Reduction", "kind", "reduce_tokens"]
+
+
+def kind(method: str) -> type[Reduction]:
+    """The class of a token reduction by the name of its row, loaded from the row's file.
+
+    raises   ValueError, listing the names, for one that has no row; ImportError, naming row and file, where the file is
+             missing, names no class as its METHOD, or where that class lacks what every reduction defines
+    """
+    if method not in names.REDUCTIONS:
+        raise ValueError(f"method = {method!r}: one of {', '.join(names.REDUCTIONS)} is needed")
+    row = names.REDUCTIONS[method]
+    found = getattr(names.code("REDUCTIONS", method, row), "METHOD", None)
+    if not (isinstance(found, type) and issubclass(found, Reduction)):
+        raise ImportError(
+            f"names.REDUCTIONS: {method!r} is incomplete: METHOD in {row.module} is no class of Reduction"
+        )
+    if lacking := sorted(found.__abstractmethods__):
+        raise ImportError(
+            f"names.REDUCTIONS: {method!r} is incomplete: {found.__name__} in {row.module} lacks {', '.join(lacking)}"
+        )
+    return found
+
+
+def reduce_tokens(
+    model: nn.Module,
+    method: str,
+    keep: float = 1.0,
+    *,
+    schedule: str | Sequence[int] = "decreasing",
+    layer: int | None = None,
+    class_row_only: bool = False,
+    summary: bool = False,
+    seed: int = 0,
+) -> Reduction:
+    """A vision tower with fewer tokens, to be put where the model is: the same call, output and weights.
+
+    model           a vision tower of transformers: CLIP's, SigLIP's
+    method          one of `lib.names.REDUCTIONS`
+    keep            share of the patches' tokens that remains at the end, of `adaptive` the share of the class token's
+                    attention; at 1 the output is the model's to the last bit, for every method but `original`
+    schedule        of merging: "constant", "decreasing", "front", or numbers, one per layer that merges, and for
+                    `merge_in_rounds` one more, for what merges before the first layer
+    layer           in which the class token chooses; by default the second, or, after merging, the middle one
+    class_row_only  of the last layer, which then takes nothing away, the class token alone is computed
+    summary         patches that are left out, by a choice of a fixed number, are replaced by one token, their mean
+    seed            of the random choice
+    raises          ValueError, quoting it, for an unknown method, for a value out of range, and for what needs a class
+                    token where the tower has none; TypeError for a model of other parts, and for a reduced one
+    """
+    if isinstance(model, Reduction):
+        raise TypeError(f"{type(model).__name__}: reduced already; `.model` is the tower that it was made of")
+    Tower.of(model)
+    made = kind(method)
+    if summary and not made.summarises:
+        able = ", ".join(name for name in names.REDUCTIONS if kind(name).summarises)
+        raise ValueError(f"summary: method = {method!r} leaves out no fixed number of patches; {able} do")
+    return made.of(model, method, Options(keep, schedule, layer, class_row_only, summary, seed))

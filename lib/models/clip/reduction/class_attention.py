@@ -1,0 +1,25 @@
+"""Pruning by the class token's attention, inside one layer. Symbols: `lib/__init__.py`.
+
+Source: Liang et al. (2022), https://arxiv.org/abs/2202.07800.
+"""
+
+from lib.models.clip.merge_schedules import kept
+from lib.models.clip.reduction.base import Attended, Cut, Reduced
+from lib.models.clip.tokens import Tokens
+
+
+class ClassAttention(Reduced):
+    """A vision tower that keeps, from one layer on, the patches that the class token attends to most there."""
+
+    summarises = reads_class = True
+
+    def planned(self, patches: int) -> list[Cut]:
+        """One cut, inside the chosen layer."""
+        return self.once(1 + self.layer, patches - kept(self.keep, patches))
+
+    def fewer(self, tokens: Tokens, cut: Cut, attended: Attended | None) -> Tokens:
+        """The class token and those that it attends to most."""
+        return self.best(tokens, cut, attended.by_class(tokens))
+
+
+METHOD = ClassAttention

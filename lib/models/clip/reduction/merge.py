@@ -1,0 +1,30 @@
+"""Merging of similar tokens inside every layer, matched by their keys (ToMe). Symbols: `lib/__init__.py`.
+
+Source: Bolya et al. (2023), https://arxiv.org/abs/2210.09461.
+"""
+
+from lib.models.clip.merge import match, merged
+from lib.models.clip.merge_schedules import merges
+from lib.models.clip.reduction.base import Attended, Cut, Reduced
+from lib.models.clip.tokens import Tokens
+
+
+class Merge(Reduced):
+    """A vision tower in whose layers the most similar tokens become one, as many in each as a schedule says."""
+
+    def planned(self, patches: int) -> list[Cut]:
+        """A cut inside every layer."""
+        counts = merges(self.schedule, patches, self.depth, self.keep)
+        return [Cut(), *(Cut(count, merging=True) for count in counts)]
+
+    def fewer(self, tokens: Tokens, cut: Cut, attended: Attended | None) -> Tokens:
+        """Tokens after the most similar pairs have become one."""
+        return by_keys(tokens, cut, attended)
+
+
+def by_keys(tokens: Tokens, cut: Cut, attended: Attended) -> Tokens:
+    """Tokens after the most similar pairs have merged, compared by the mean of their keys over heads."""
+    return merged(tokens, *match(attended.key.mean(1), cut.count, tokens.classes))
+
+
+METHOD = Merge
