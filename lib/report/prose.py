@@ -98,6 +98,8 @@ FILTERS = {
     "ms": units.milliseconds,
     "listed": lambda items: units.listed([str(item) for item in items]),
     "extent": extent,
+    "extent_of_points": extent_of_points,
+    "out_of": out_of,
     "fixed": lambda value, digits=2: f"{value:.{digits}f}",
     "count": lambda value: f"{value:,.0f}",
     "points": points,

@@ -1,14 +1,18 @@
-"""Figures of token reduction: what operations go into, what is left of the accuracy, which patches stay."""
+"""Figures of token reduction: what operations go into, what accuracy is retained, which patches stay."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from lib.experiments.clip_variants import ROUNDS, UNREDUCED
+from lib.names import SMALL_CLIPS
 from lib.report import units
 from lib.report.figures import BASELINE, MARKERS, bars
 
@@ -16,7 +20,7 @@ EDGE = {"color": "white", "linewidth": 0.6}
 
 
 def operations_by_part(ax: Axes, frame: pd.DataFrame) -> Axes:
-    """Share of a tower's operations by part, over the image's side; columns side, part, flops."""
+    """Share of a tower's operations by part and side of the image; columns side, part, flops."""
     wide = frame.pivot(index="side", columns="part", values="flops")[list(frame["part"].unique())]
     shares = wide.div(wide.sum(axis=1), axis=0)
     bottom = np.zeros(len(shares))
@@ -34,7 +38,7 @@ def operations_by_part(ax: Axes, frame: pd.DataFrame) -> Axes:
 
 
 def latency_by_keep(ax: Axes, frame: pd.DataFrame) -> Axes:
-    """Latency over the untouched tower's by the share of patches kept, per machine, and what operations alone cost."""
+    """Latency relative to the unreduced tower's by the share of patches kept, and what operations alone would cost."""
     for (machine, group), marker in zip(frame.groupby("machine", sort=False), MARKERS, strict=False):
         group = group.sort_values("keep")
         spread = bars(group, "latency_ratio") if "latency_ratio_low" in group else None
@@ -42,25 +46,27 @@ def latency_by_keep(ax: Axes, frame: pd.DataFrame) -> Axes:
     ideal = frame.dropna(subset="flops_ratio").drop_duplicates("keep").sort_values("keep")
     ax.plot(ideal["keep"], ideal["flops_ratio"], color="0.55", linestyle=":", label="operations alone")
     ax.axhline(1, **BASELINE)
-    ax.set(xlabel="share of patches kept", ylabel="latency / untouched tower's", ylim=(0, 1.1))
+    ax.set(xlabel="share of patches kept", ylabel="latency / unreduced tower's", ylim=(0, 1.1))
     ax.set_title("Latency follows the number of tokens", fontsize="medium")
     ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     return ax
 
 
 def retained_over(ax: Axes, frame: pd.DataFrame, cost: str, label: str, title: str) -> Axes:
-    """Accuracy over the untouched model's, mean and interval over checkpoints, over a cost; the last variant strongest.
+    """Accuracy relative to the unreduced model's, mean and interval over checkpoints, against a cost.
 
     frame   of `summary`, one task and machine
     cost    a column: `ratio` of operations, or `latency_ratio`
+
+    Merging in rounds, which the others are compared with, is drawn strongest.
     """
     variants = list(frame["variant"].unique())
-    styles = zip(variants, MARKERS * 2, sns.color_palette() * 2, strict=False)
+    styles = zip(variants, cycle(MARKERS), cycle(sns.color_palette()), strict=False)
     for number, (variant, marker, colour) in enumerate(styles):
         group = frame[frame["variant"] == variant].sort_values(cost)
         margin = group["retained_high"] - group["retained"]
         line, width = ("-" if number < len(MARKERS) else "--"), 1.4
-        if variant == variants[-1]:  # what the others are compared with
+        if variant == ROUNDS:
             line, width, colour = "-", 2.4, "0.2"
         drawn = {"color": colour, "linewidth": width, "label": variant, "marker": marker, "markersize": 5}
         ax.plot(group[cost], group["retained"], line, **drawn)
@@ -68,9 +74,37 @@ def retained_over(ax: Axes, frame: pd.DataFrame, cost: str, label: str, title: s
             group[cost], group["retained"] - margin, group["retained"] + margin, color=colour, alpha=0.12, linewidth=0
         )
     ax.axhline(1, **BASELINE)
-    ax.set(xlabel=label, ylabel="share of accuracy left", ylim=(0, 1.08))
+    ax.set(xlabel=label, ylabel="share of accuracy retained", ylim=(0, 1.08))
     ax.set_title(title, fontsize="medium")
     return ax
+
+
+def costs(parts: pd.DataFrame, pruned: pd.DataFrame, original: pd.DataFrame) -> Figure:
+    """Operations by part, and latency by the share of patches kept: the original report's own, and recorded.
+
+    original   of `lib.report.frames.original.clip`
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 4.2), layout="constrained")
+    operations_by_part(left, parts)
+    latency_by_keep(right, pd.concat([original[original["variant"] == "vtp"], pruned]))
+    return figure
+
+
+def accuracies(frame: pd.DataFrame) -> Figure:
+    """Accuracy retained by every variant against operations and against latency, a row per task.
+
+    frame   of `summary`, with a target and `latency_ratio`
+    """
+    tasks = [task for task in SMALL_CLIPS if task in set(frame["task"])]
+    figure, axes = plt.subplots(len(tasks), 2, figsize=(8.6, 3.9 * len(tasks)), layout="constrained", squeeze=False)
+    for (left, right), task in zip(axes, tasks, strict=True):
+        rows, name = frame[frame["task"] == task], SMALL_CLIPS[task]
+        retained_over(left, rows, "ratio", f"operations / {UNREDUCED}", name)
+        retained_over(right, rows, "latency_ratio", f"latency / {UNREDUCED}", f"{name}, measured latency")
+        right.set_ylabel("")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return figure
 
 
 def kept(ax: Axes, image: np.ndarray, places: np.ndarray, title: str) -> Axes:
@@ -100,7 +134,7 @@ def kept(ax: Axes, image: np.ndarray, places: np.ndarray, title: str) -> Axes:
     return ax
 
 
-def gallery(images: np.ndarray, names: Sequence[str], rows: dict[str, tuple[np.ndarray, Sequence[str]]]) -> plt.Figure:
+def gallery(images: np.ndarray, names: Sequence[str], rows: Mapping[str, tuple[np.ndarray, Sequence[str]]]) -> Figure:
     """Images (B, H, W, 3) from 0 to 1 above what each method keeps of them, with what the model says then.
 
     rows   label -> places (B, P), answers
