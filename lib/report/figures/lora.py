@@ -1,41 +1,86 @@
-"""Figures of adapters: accuracy over rank, what a rank loses without training, and latency against accuracy."""
+"""Figures of adapters: accuracy against rank, what a rank loses without training, and latency against accuracy."""
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 
-from lib.report.adapting import CONTROL, FULL
+from lib.experiments.lora_tokens import CONTROL
+from lib.experiments.lora_training import FULL
+from lib.names import SMALL_CLIPS
+from lib.report import frames
+from lib.report.evidence import Evidence
 from lib.report.figures import BASELINE, MARKERS, bars
-from lib.report.pruning import NAMES
+from lib.report.figures import across_machines as _across
+from lib.report.frames import lora
+
+
+def ranks(evidence: Evidence) -> Figure:
+    """Accuracy on new labels by rank, a panel per task."""
+    ladder = lora.ladder(evidence.adapted_means)
+    figure, axes = plt.subplots(1, len(SMALL_CLIPS), figsize=(8.6, 3.6), layout="constrained")
+    for ax, task in zip(axes, SMALL_CLIPS, strict=True):
+        accuracy_over_rank(ax, frames.where(ladder, task=task))
+    axes[0].legend(frameon=False, fontsize="small", loc="lower right")
+    return figure
+
+
+def recovered(evidence: Evidence) -> Figure:
+    """Retained accuracy against latency, without and with adapters, a panel per task."""
+    laid = lora.against_latency(evidence.recovered_means, evidence.adapter_towers)
+    figure, axes = plt.subplots(1, len(SMALL_CLIPS), figsize=(8.6, 4.2), layout="constrained", sharey=True)
+    for ax, task in zip(axes, SMALL_CLIPS, strict=True):
+        latency_against_accuracy(ax, frames.where(laid, task=task))
+    return figure
+
+
+def formula(factors: pd.DataFrame, answers: pd.DataFrame) -> Figure:
+    """What the original report's formula loses by rank, without training: the matrices, and a model's answers."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.6), layout="constrained")
+    lost_by_rank(left, factors, "error", "relative error of the matrix")
+    left.legend(frameon=False, fontsize="small")
+    left.set_title("The projections as A B", fontsize="medium")
+    lost_by_rank(right, answers, "accuracy", "accuracy on scenes")
+    right.set_title("Both projections replaced", fontsize="medium")
+    return figure
+
+
+def across_machines(rows: pd.DataFrame) -> Figure:
+    """Ratios of the costs of adapters on every recorded machine."""
+    height = 2.4 + 0.12 * rows["machine"].nunique() * rows["what"].nunique()
+    figure, ax = plt.subplots(figsize=(8.6, height), layout="constrained")
+    _across(ax, rows)
+    return figure
 
 
 def accuracy_over_rank(ax: Axes, frame: pd.DataFrame) -> Axes:
     """Accuracy by rank of the adapters, mean and interval over seeds, and full fine-tuning's as a band; one task.
 
-    frame   of `lib.report.adapting.summary`: variants of one place, and full fine-tuning
+    frame   of `lib.report.frames.lora.ladder`
     """
-    ranks, full = frame[frame["variant"] != FULL].sort_values("rank"), frame[frame["variant"] == FULL].iloc[0]
-    drawn = {"yerr": bars(ranks, "accuracy"), "marker": "o", "capsize": 2, "label": "LoRA"}
-    ax.errorbar(ranks["rank"], ranks["accuracy"], **drawn)
+    ranked, full = frame[frame["variant"] != FULL].sort_values("rank"), frame[frame["variant"] == FULL].iloc[0]
+    drawn = {"yerr": bars(ranked, "accuracy"), "marker": "o", "capsize": 2, "label": "LoRA"}
+    ax.errorbar(ranked["rank"], ranked["accuracy"], **drawn)
     ax.axhline(full["accuracy"], **BASELINE, label=FULL)
     ax.axhspan(full["accuracy_low"], full["accuracy_high"], color="0.25", alpha=0.12, linewidth=0)
     ax.set_xscale("log", base=2)
-    ax.set_xticks(ranks["rank"], [f"{rank}" for rank in ranks["rank"]])
+    ax.set_xticks(ranked["rank"], [f"{rank}" for rank in ranked["rank"]])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     ax.set(xlabel="rank", ylabel="accuracy")
-    ax.set_title(NAMES[frame["task"].iloc[0]], fontsize="medium")
+    ax.set_title(SMALL_CLIPS[frame["task"].iloc[0]], fontsize="medium")
     return ax
 
 
 def lost_by_rank(ax: Axes, frame: pd.DataFrame, column: str, label: str) -> Axes:
-    """What the best matrices of a rank lose, or leave, without training: a line per model; columns model, rank."""
+    """What the best matrices of a rank lose, or retain, without training: a line per model; columns model, rank."""
     for (model, group), marker in zip(frame.groupby("model", sort=False), MARKERS, strict=False):
         ax.plot(group["rank"], group[column], marker=marker, label=model)
-    ranks = sorted(frame["rank"].unique())
+    known = sorted(frame["rank"].unique())
     ax.set_xscale("log", base=2)
-    ax.set_xticks(ranks, [f"{rank}" for rank in ranks])
+    ax.set_xticks(known, [f"{rank}" for rank in known])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     ax.set(xlabel="rank", ylabel=label, ylim=(0, 1.05))
@@ -43,9 +88,9 @@ def lost_by_rank(ax: Axes, frame: pd.DataFrame, column: str, label: str) -> Axes
 
 
 def latency_against_accuracy(ax: Axes, frame: pd.DataFrame) -> Axes:
-    """Share of the accuracy left over latency, hollow before and filled after adapters learned.
+    """Retained accuracy against latency, hollow before and filled after adapters learned.
 
-    frame   of `summary`, one task, with `before`, `retained` and latency_ratio, that of merged adapters
+    frame   of `lib.report.frames.lora.against_latency`, one task
     """
     methods = [method for method in frame["method"].unique()]
     colours = dict(zip(methods, sns.color_palette("colorblind"), strict=False))
@@ -70,7 +115,7 @@ def latency_against_accuracy(ax: Axes, frame: pd.DataFrame) -> Axes:
     handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     ax.legend(handles.values(), handles.keys(), frameon=False, fontsize="small", loc="lower right")
     ax.axhline(1, **BASELINE)
-    ax.set(xlabel="latency / untouched tower's", ylabel="share of accuracy left", xlim=(0, 1.1), ylim=(0, 1.08))
+    ax.set(xlabel="latency / unreduced tower's", ylabel="retained accuracy", xlim=(0, 1.1), ylim=(0, 1.08))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
-    ax.set_title(NAMES[frame["task"].iloc[0]], fontsize="medium")
+    ax.set_title(SMALL_CLIPS[frame["task"].iloc[0]], fontsize="medium")
     return ax

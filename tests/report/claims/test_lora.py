@@ -3,14 +3,14 @@
 import pandas as pd
 import pytest
 
-from lib.report import claims_lora
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
+from lib.report.claims import lora
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
 
 
 @pytest.mark.parametrize(("start", "verdict"), [(0.9, REPRODUCED), (0.7, UNSUPPORTED), (0.1, CONTRADICTED)])
 def test_the_pseudocode_is_judged_before_the_first_step(start, verdict):
-    starts = {"untouched": 0.9, "LoRA": 0.9, "bottleneck": start, "chance": 0.1}
-    assert claims_lora.bottleneck_is_lora(starts).verdict == verdict
+    starts = {"unreduced": 0.9, "LoRA": 0.9, "bottleneck": start, "chance": 0.1}
+    assert lora.bottleneck_is_lora(starts).verdict == verdict
 
 
 def compared(**bounds):
@@ -39,7 +39,7 @@ def compared(**bounds):
     ],
 )
 def test_alignment_is_judged_by_intervals_on_every_task(low, bottleneck, verdict):
-    found = claims_lora.keeps_alignment(compared(LoRA=low, bottleneck=bottleneck), {"LoRA": 0.03, "bottleneck": 0.01})
+    found = lora.keeps_alignment(compared(LoRA=low, bottleneck=bottleneck), {"LoRA": 0.03, "bottleneck": 0.01})
     assert found.verdict == verdict
     assert "LoRA, 3.0 % of the weights" in found.evidence
 
@@ -47,14 +47,20 @@ def test_alignment_is_judged_by_intervals_on_every_task(low, bottleneck, verdict
 def test_one_task_that_loses_contradicts():
     mixed = compared(LoRA=0.01, bottleneck=-0.1)
     mixed.loc[(mixed["variant"] == "LoRA") & (mixed["task"] == "scenes"), ["difference_low", "difference_high"]] = -0.1
-    assert claims_lora.keeps_alignment(mixed, {"LoRA": 0.03, "bottleneck": 0.01}).verdict == CONTRADICTED
+    assert lora.keeps_alignment(mixed, {"LoRA": 0.03, "bottleneck": 0.01}).verdict == CONTRADICTED
 
 
 @pytest.mark.parametrize(
-    ("counted", "memory", "verdict"), [(80, 0.8, REPRODUCED), (80, 1.1, CONTRADICTED), (81, 0.8, CONTRADICTED)]
+    ("counted", "memory", "verdict"),
+    [
+        (80, [0.8], REPRODUCED),
+        (80, [1.1], CONTRADICTED),
+        (81, [0.8], CONTRADICTED),
+        (80, [0.8, 1.1], UNSUPPORTED),  # saves memory at one size, not at another
+    ],
 )
 def test_adapters_are_counted_and_their_memory_is_measured(counted, memory, verdict):
-    cost = pd.DataFrame({"trainable": [5], "total": [1000], "memory_ratio": [memory]})
-    found = claims_lora.adapters_are_few({"counted": counted, "claimed": 80}, cost)
+    cost = pd.DataFrame({"trainable": 5, "total": 1000, "memory_ratio": memory})
+    found = lora.adapters_are_few({"counted": counted, "claimed": 80}, cost)
     assert found.verdict == verdict
     assert "0.5 % of the weights" in found.evidence
