@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.models.checks import check_shape
+from lib.models.checks import check_count, check_finite, check_shape
 
 
 def low_rank(
@@ -16,9 +16,7 @@ def low_rank(
     raises   ValueError, quoting it, for another rank, for what is no matrix, and for one that is not finite
     """
     check_shape("matrix", matrix, "rows", "columns")
-    if not 1 <= rank <= min(matrix.shape):
-        raise ValueError(f"rank = {rank}: 1 to {min(matrix.shape)} is possible in a matrix of {tuple(matrix.shape)}")
-    if not matrix.isfinite().all():
-        raise ValueError("matrix: all of it must be finite")
+    check_count("rank", rank, 1, min(matrix.shape), where=f" in a matrix of {tuple(matrix.shape)}")
+    check_finite("matrix", matrix)
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
     return (left * values)[:, :rank], right[:rank]

@@ -21,11 +21,11 @@ def test_the_error_is_the_dropped_spectrum(generator, shape, rank):
 @pytest.mark.parametrize(
     ("matrix", "rank", "said"),
     [
-        (torch.ones(3, 4), 0, "rank = 0: 1 to 3 is possible in a matrix of (3, 4)"),
-        (torch.ones(3, 4), 4, "rank = 4: 1 to 3"),
+        (torch.ones(3, 4), 0, "rank = 0: an integer from 1 to 3 is needed in a matrix of (3, 4)"),
+        (torch.ones(3, 4), 4, "rank = 4: an integer from 1 to 3"),
         (torch.ones(3), 1, "matrix of shape (3,): (rows, columns)"),
         (torch.ones(0, 4), 1, "matrix of shape (0, 4): (rows, columns)"),
-        (torch.full((3, 4), torch.nan), 1, "matrix: all of it must be finite"),
+        (torch.full((3, 4), torch.nan), 1, "matrix: all of its values must be finite"),
     ],
 )
 def test_what_has_no_such_factors_is_refused(matrix, rank, said):

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib.models.checks import check_kind
-from lib.models.distill.distilled import Distilled, check_order, distilled, taken, unit
+from lib.models.checks import check_count, check_kind, check_shape
+from lib.models.distill.distilled import Distilled, distilled, taken, unit
 from lib.models.distill.hankel import damped, hankel, hankel_of_modes, least_squares, pursuit, realised
 from lib.models.distill.modes import EPS, Modes, system
 from lib.models.ssm.s4d import S4D
@@ -53,7 +53,7 @@ def balanced_truncation(source: S4D | Float[Tensor, "D L"], order: int, *, lengt
     source   Kung (1978); with the shifted matrix: Juang and Pappa (1985), https://doi.org/10.2514/3.20031
     """
     kernel, skip, most = _taken(source, length)
-    check_order("order", order, most)
+    check_count("order", order, 1, most)
     decays = [realised(*matrices, order) for matrices in _hankels(source, kernel, unit(kernel, 1))]
     return _fitted("balanced_truncation", order, decays, kernel, skip)
 
@@ -72,7 +72,7 @@ def modal(layer: S4D, order: int, *, length: int = 1024) -> Distilled:
     check_kind("layer", layer, S4D)
     kernel, skip = taken(layer, length)
     pair = 1 if layer.a_imag is None else 2
-    check_order("order", order, _states(layer), pair)
+    check_count("order", order, pair, _states(layer))
     decays = []
     for decay, weight, taps in zip(*(x.cpu() for x in system(layer)), kernel / unit(kernel, 1), strict=True):
         decay = decay[weight != 0]
@@ -88,8 +88,7 @@ def _taken(source: S4D | Tensor, length: int) -> tuple[Tensor, Tensor, int]:
     kernel, skip = taken(source, length)
     if isinstance(source, S4D):
         return kernel, skip, _states(source)
-    if kernel.shape[1] < 2:
-        raise ValueError(f"kernel of shape {tuple(kernel.shape)}: at least 2 taps are needed")
+    check_shape("kernel", kernel, "D", "L", L=2)
     return kernel, skip, kernel.shape[1] // 2
 
 

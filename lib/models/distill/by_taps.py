@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_shape
-from lib.models.distill.distilled import Distilled, Source, check_order, distilled, taken, unit
+from lib.models.checks import check_count, check_shape
+from lib.models.distill.distilled import Distilled, Source, distilled, taken, unit
 from lib.models.factors import low_rank
 
 
@@ -96,7 +96,7 @@ def truncated_svd(source: Source, rank: int, *, length: int = 1024) -> Distilled
     """
     kernel, skip = taken(source, length, dense=True)
     matrix = kernel.T if kernel.ndim == 2 else kernel.flatten(1)
-    check_order("rank", rank, min(matrix.shape))
+    check_count("rank", rank, 1, min(matrix.shape))
     left, right = (factor.to(skip) for factor in low_rank(matrix, rank))
     module = LowRankConvolution(left, right if kernel.ndim == 2 else right.unflatten(1, kernel.shape[1:]), skip)
     return distilled("truncated_svd", rank, torch.full((len(skip),), rank), module, kernel)
@@ -112,7 +112,7 @@ def structured_sparse(source: Source, taps: int, *, length: int = 1024) -> Disti
     """
     kernel, skip = taken(source, length, dense=True)
     rows = kernel.T if kernel.ndim == 2 else kernel
-    check_order("taps", taps, len(rows))
+    check_count("taps", taps, 1, len(rows))
     energy = (rows / unit(rows, tuple(range(rows.ndim)))).flatten(1).square().sum(1)
     lags = energy.topk(taps).indices.sort().values
     module = SparseConvolution(lags.to(skip.device), rows[lags].to(skip), skip)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lib.models.checks import check_shape, check_tensor
+from lib.models.checks import check_dtype, check_finite, check_shape, check_tensor
 from lib.models.ssm.s4d import S4D
 
 Source = S4D | Float[Tensor, "D L"] | Float[Tensor, "L D D"]
@@ -50,18 +50,10 @@ def taken(source: Source, length: int, dense: bool = False) -> tuple[Tensor, Ten
         check_tensor("kernel", source)
         mixes = dense and source.ndim == 3
         check_shape("kernel", source, *(("L", *[source.shape[1] or "D"] * 2) if mixes else ("D", "L")))
-        if source.dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"kernel of {source.dtype}: torch.float32 or torch.float64 is needed")
+        check_dtype("kernel", source, torch.float32, torch.float64)
         kernel, skip = source, source.new_zeros(source.shape[1 if mixes else 0])
-    if not kernel.isfinite().all():
-        raise ValueError("kernel: all of its values must be finite")
+    check_finite("kernel", kernel)
     return kernel.detach().cpu().double(), skip.detach()
-
-
-def check_order(name: str, order: int, most: int, least: int = 1) -> None:
-    """raises   ValueError, quoting it and its range, for what is no integer of that range"""
-    if not isinstance(order, int) or not least <= order <= most:
-        raise ValueError(f"{name} = {order!r}: {least} to {most} is needed")
 
 
 def distilled(

@@ -14,7 +14,15 @@ from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from lib.kernels.modes import recurrence
-from lib.models.checks import check_shape, check_tensor
+from lib.models.checks import (
+    check_beside,
+    check_count,
+    check_dtype,
+    check_finite,
+    check_number,
+    check_shape,
+    check_tensor,
+)
 from lib.models.ssm.fft_convolution import causal_convolution
 from lib.models.ssm.s4d import S4D
 from lib.models.ssm.vandermonde import impulse_response
@@ -54,10 +62,8 @@ class Modes(nn.Module):
         check_shape("weight", weight, *decay.shape)
         check_shape("skip", skip, len(decay))
         for name, values in {"decay": decay, "weight": weight, "skip": skip}.items():
-            if not values.isfinite().all():
-                raise ValueError(f"{name}: all of its values must be finite")
-        if decay.abs().max() >= 1:
-            raise ValueError(f"|decay| = {decay.abs().max().item()}: less than 1 is needed")
+            check_finite(name, values)
+        check_number("|decay|", decay.abs().max().item(), below=1)
         rate = -decay.detach().to(torch.complex128).abs().log()
         bounded = rate.clamp(torch.finfo(skip.dtype).eps, FASTEST)
         self.log_rate = nn.Parameter(bounded.log().to(skip.dtype))
@@ -81,8 +87,7 @@ class Modes(nn.Module):
 
         raises   ValueError, quoting the length, for less than 1
         """
-        if length < 1:
-            raise ValueError(f"length = {length}: at least 1 is needed")
+        check_count("length", length)
         return impulse_response(self.decay(), torch.view_as_complex(self.C), length, self.skip.dtype)
 
     def recurrent(
@@ -127,11 +132,7 @@ def check_stream(x: Tensor, *axes: str, modes: Tensor, skip: Tensor, state: Tens
     raises   TypeError for what is no tensor; ValueError, quoting it, for another shape or dtype
     """
     check_shape("input", x, *axes, skip.shape[0])
-    if x.dtype != skip.dtype:
-        raise ValueError(f"input of {x.dtype}: {skip.dtype} is needed, as in the parameters")
-    if x.device != skip.device:
-        raise ValueError(f"input on {x.device}: {skip.device} is needed, where the parameters are")
+    check_beside("input", x, skip)
     if state is not None:
         check_shape("state", state, x.shape[0], *modes.shape[:2])
-        if state.dtype != x.dtype.to_complex():
-            raise ValueError(f"state of {state.dtype}: {x.dtype.to_complex()} is needed, as in the parameters")
+        check_dtype("state", state, x.dtype.to_complex(), where=", as in the parameters")

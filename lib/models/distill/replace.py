@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from lib.models.checks import check_choice
 from lib.models.distill.by_modes import balanced_truncation, modal
 from lib.models.distill.by_taps import LowRankConvolution, structured_sparse, truncated_svd
 from lib.models.distill.distilled import Distilled
@@ -36,8 +37,7 @@ def distill(
     heal     trains the copy, given as (student, teacher); the results hold the copy's own modules, and errors before it
     raises   ValueError, quoting it, for an unknown method, a model without S4D, and what the method refuses
     """
-    if method not in METHODS:
-        raise ValueError(f"method = {method!r}: one of {', '.join(METHODS)} is needed")
+    check_choice("method", method, METHODS)
     places = {name: layer for name, layer in model.named_modules(remove_duplicate=False) if isinstance(layer, S4D)}
     if not places:
         raise ValueError(f"a {type(model).__name__} without S4D: there is nothing to distill")

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
+from lib.models.checks import check_choice
 from lib.models.factors import low_rank
 from lib.models.lora.layers import check_rank, matching
 
@@ -25,8 +26,7 @@ def replace_linear(
     returns     names of the layers, in the model's order
     raises      ValueError, as `add_lora` does
     """
-    if init not in get_args(Init):
-        raise ValueError(f"init = {init!r}: one of {', '.join(get_args(Init))} is needed")
+    check_choice("init", init, get_args(Init))
     found = matching(model, targets)
     check_rank(found, rank)
     for name, layer in found.items():

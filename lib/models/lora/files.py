@@ -12,8 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from lib.models.checks import check_choice, check_number
 from lib.models.clip.hub import whole_folder
-from lib.models.lora.layers import LoraLinear, adapters, freeze, matching
+from lib.models.lora.layers import LoraLinear, adapted, freeze, matching
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 OWN = {CONFIG, WEIGHTS, "README.md"}  # what a folder of adapters holds: the last one is peft's model card
@@ -48,9 +49,7 @@ def save_lora(model: nn.Module, folder: str | Path) -> Path:
         raise FileExistsError(
             f"{folder}: holds {others[0]}, which would be lost; name a new folder, or one of adapters"
         )
-    found = dict(adapters(model))
-    if not found:
-        raise ValueError(f"{type(model).__name__} has no adapters: add_lora makes them")
+    found = adapted(model)
     kinds = {(layer.rank, layer.alpha, layer.dropout.p, layer.init) for layer in found.values()}
     if len(kinds) > 1:
         said = "; ".join(f"rank {rank}, alpha {alpha}, dropout {p}, {init}" for rank, alpha, p, init in sorted(kinds))
@@ -136,11 +135,9 @@ def _config(path: Path) -> dict:
         config = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path}: not readable as JSON ({error})") from None
-    if config.get("peft_type") != "LORA":
-        raise ValueError(f"{path}: peft_type = {config.get('peft_type')!r}: LORA is needed")
+    check_choice(f"{path}: peft_type", config.get("peft_type"), ["LORA"])
     for name in ("r", "lora_alpha"):
-        if not isinstance(config.get(name), int | float) or not config[name] > 0:
-            raise ValueError(f"{path}: {name} = {config.get(name)!r}: a number above 0 is needed")
+        check_number(f"{path}: {name}", config.get(name), above=0)
     for name, plain in PLAIN.items():
         if config.get(name, plain) not in (plain, None):
             raise ValueError(f"{path}: {name} = {config[name]!r}: {plain!r} is needed, adapters here are plain")

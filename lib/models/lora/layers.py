@@ -5,7 +5,6 @@ https://arxiv.org/abs/2106.09685; the start from singular vectors, Meng et al. (
 """
 
 import difflib
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_kind
+from lib.models.checks import check_choice, check_count, check_finite, check_kind, check_number
 
 Init = Literal["zero", "svd"]
 SHOWN = 4  # names that a message lists
@@ -128,18 +127,14 @@ def add_lora(
                 that is not linear, naming near ones, and for a layer that has an adapter; TypeError for targets that
                 are no text
     """
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout = {dropout}: at least 0 and less than 1 is needed")
-    if init not in get_args(Init):
-        raise ValueError(f"init = {init!r}: one of {', '.join(get_args(Init))} is needed")
+    check_number("dropout", dropout, 0, below=1)
+    check_choice("init", init, get_args(Init))
     found = matching(model, targets)
     check_rank(found, rank)
-    if not 0 < alpha < math.inf:
-        raise ValueError(f"alpha = {alpha}: a finite number above 0 is needed")
+    check_number("alpha", alpha, above=0)
     if init == "svd":
         for name, layer in found.items():
-            if not layer.weight.isfinite().all():
-                raise ValueError(f"{name}: its weight is not finite, and has no singular values")
+            check_finite(f"weight of {name}", layer.weight)
     for name, layer in found.items():
         model.set_submodule(name, LoraLinear(layer, rank, alpha, dropout, init, generator))
     freeze(model)
@@ -152,9 +147,7 @@ def merge_lora(model: nn.Module) -> dict[str, LoraLinear]:
     returns   what was there, by name, for `unmerge_lora`; drop it, and its memory is free
     raises    ValueError for a model without adapters
     """
-    found = dict(adapters(model))
-    if not found:
-        raise ValueError(f"{type(model).__name__} has no adapters: add_lora makes them")
+    found = adapted(model)
     for name, layer in found.items():
         model.set_submodule(name, layer.merged())
     return found
@@ -181,8 +174,18 @@ def adapters(model: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
     return ((name, layer) for name, layer in model.named_modules() if isinstance(layer, LoraLinear))
 
 
+def adapted(model: nn.Module) -> dict[str, LoraLinear]:
+    """Layers with an adapter, by name, of a model that has at least one.
+
+    raises   ValueError, naming its class, for any other
+    """
+    if found := dict(adapters(model)):
+        return found
+    raise ValueError(f"{type(model).__name__} has no adapters: add_lora makes them")
+
+
 def freeze(model: nn.Module) -> None:
-    """All weights but those of adapters."""
+    """Freeze all weights but those of adapters."""
     own = {id(weight) for _, layer in adapters(model) for weight in (layer.A, layer.B)}
     for weight in model.parameters():
         weight.requires_grad_(id(weight) in own)
@@ -206,16 +209,16 @@ def matching(model: nn.Module, targets: str) -> dict[str, nn.Linear]:
         pattern = re.compile(targets)
     except re.error as error:
         raise ValueError(f"targets = {targets!r}: no regular expression ({error})") from None
-    adapted = dict(adapters(model))
+    own = dict(adapters(model))
     known = {
-        name: layer for name, layer in model.named_modules() if name and name.rpartition(".")[0] not in adapted
+        name: layer for name, layer in model.named_modules() if name and name.rpartition(".")[0] not in own
     }  # the parts of an adapted layer are its own
     linear = [name for name, layer in known.items() if type(layer) is nn.Linear]
     found = {name: layer for name, layer in known.items() if pattern.fullmatch(name)}
     if not found:
         raise ValueError(f"targets = {targets!r}: no layer has such a name; {_near(targets, linear)}")
     for name, layer in found.items():
-        if name in adapted:
+        if name in own:
             raise ValueError(f"{name} has an adapter: merge it first, or name other layers")
         if type(layer) is not nn.Linear:  # a subclass may use its weight without being called
             raise ValueError(f"{name} is of type {type(layer).__name__}, not Linear; {_near(name, linear)}")
@@ -223,12 +226,13 @@ def matching(model: nn.Module, targets: str) -> dict[str, nn.Linear]:
 
 
 def check_rank(layers: Mapping[str, nn.Linear], rank: int) -> None:
-    """raises   ValueError, naming the layer, for a rank that is no whole number, below 1, or above the matrix' own"""
+    """Accept a rank that the matrices of all layers can have.
+
+    raises   ValueError, naming the layer, for what is no integer, below 1, or above both sizes of a matrix
+    """
     for name, layer in layers.items():
-        most = min(layer.weight.shape)
-        if rank not in range(1, most + 1):
-            said = f"a whole number from 1 to {most} is possible in {name}, of shape {tuple(layer.weight.shape)}"
-            raise ValueError(f"rank = {rank!r}: {said}")
+        shape = tuple(layer.weight.shape)
+        check_count("rank", rank, 1, min(shape), where=f" in {name}, of shape {shape}")
 
 
 def _near(name: str, known: list[str]) -> str:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.models.checks import check_shape, check_state
+from lib.models.checks import check_counts, check_many, check_shape, check_state
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, MambaState, fresh
 
 
@@ -37,8 +37,7 @@ class DualBranch(nn.Module):
 
     def __init__(self, config: MambaConfig, factors: Sequence[int], *, generator: torch.Generator | None = None):
         super().__init__()
-        if not factors or any(not isinstance(factor, int) or factor < 1 for factor in factors):
-            raise ValueError(f"factors = {tuple(factors)}: one or more integers of at least 1 are needed")
+        check_counts("factors", factors)
         self.config, self.factors = config, tuple(factors)
         self.high = MambaBlock(config, generator=generator)
         self.low = nn.ModuleList(MambaBlock(config, generator=generator) for _ in factors)
@@ -56,8 +55,7 @@ class DualBranch(nn.Module):
         """Mix one token; a slow branch runs at every r-th step only. The state given is left as it is."""
         check_shape("input", x, "B", self.config.dim)
         check_state(state, DualBranchState)
-        if len(state.low) != len(self.low):
-            raise ValueError(f"state of {len(state.low)} slow branches: one of {len(self.low)} is needed")
+        check_many("state", state.low, len(self.low), "low-rate branches")
         y, high = self.high.step(x, state.high)
         lows, helds = list(state.low), list(state.held)
         for i, factor in enumerate(self.factors):

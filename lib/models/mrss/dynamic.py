@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from lib.models.checks import check_state
+from lib.models.checks import check_count, check_number, check_state
 from lib.models.mrss.low_rate import LowRate, LowRateState
 from lib.models.mrss.resample import Downsample
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, fresh
@@ -47,10 +47,8 @@ class Dynamic(LowRate):
         generator: torch.Generator | None = None,
     ):
         super().__init__(config, factor, layers, generator=generator)
-        if not isinstance(full, int) or full < 1:
-            raise ValueError(f"full = {full!r}: an integer of at least 1 is needed")
-        if not 0 < budget <= 1:
-            raise ValueError(f"budget = {budget}: more than 0 and at most 1 is needed")
+        check_count("full", full)
+        check_number("budget", budget, above=0, most=1)
         self.budget = budget
         self.router = fresh(nn.Linear, config.dim, 1, generator=generator)
         blocks = (MambaBlock(config, generator=generator) for _ in range(full))

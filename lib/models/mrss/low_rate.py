@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_shape, check_state
+from lib.models.checks import check_count, check_shape, check_state
 from lib.models.mrss.resample import Downsample, Upsample, chunks, delayed
 from lib.models.ssm.convolution import causal_convolution, causal_convolution_step
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, fresh
@@ -40,9 +40,8 @@ class LowRate(nn.Module):
 
     def __init__(self, config: MambaConfig, factor: int, layers: int, *, generator: torch.Generator | None = None):
         super().__init__()
-        for name, value in (("factor", factor), ("layers", layers)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} = {value!r}: an integer of at least 1 is needed")
+        check_count("factor", factor)
+        check_count("layers", layers)
         self.config, self.factor = config, factor
         dim = config.dim
         self.in_proj = fresh(nn.Linear, dim, 2 * dim, bias=config.bias, generator=generator)

@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.models.checks import check_count, check_shape
+
 TAPS = 63  # of the seed's convolution
 
 
@@ -28,15 +30,15 @@ class Branch(nn.Module):
 
     def __init__(self, dim: int, taps: int = TAPS, *, generator: torch.Generator | None = None):
         super().__init__()
-        _at_least_one(dim=dim, taps=taps)
+        check_count("dim", dim)
+        check_count("taps", taps)
         self.taps = taps
         self.kernel = nn.Parameter(_uniform((dim, 1, taps), fan_in=taps, generator=generator))
         self.mix = nn.Parameter(_uniform((dim, dim), fan_in=dim, generator=generator))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         dim = len(self.mix)
-        if x.ndim != 3 or x.shape[1] < 1 or x.shape[2] != dim:
-            raise ValueError(f"input of shape {tuple(x.shape)}: (B, T, {dim}) with T >= 1 is needed")
+        check_shape("input", x, "B", "T", dim)
         # The padded copy stays unnamed: a name would keep it alive to the end.
         y = F.conv1d(F.pad(x.transpose(1, 2), (self.taps - 1, 0)), self.kernel, groups=dim)
         return F.relu(F.linear(y.transpose(1, 2), self.mix))
@@ -65,7 +67,7 @@ class DualBranch(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        _at_least_one(factor=factor)
+        check_count("factor", factor)
         self.factor = factor
         self.detach_upsample = detach_upsample
         self.high = Branch(dim, taps, generator=generator)
@@ -109,7 +111,7 @@ def flops(batch: int, length: int, dim: int, taps: int = TAPS, factor: int | Non
     branch = 2 * batch * dim * (taps + dim)
     if factor is None:
         return length * branch
-    _at_least_one(factor=factor)
+    check_count("factor", factor)
     low_length = -(-length // factor)
     return (length + low_length) * branch + 2 * batch * length * dim**2
 
@@ -142,9 +144,3 @@ def least_elements(batch: int, length: int, dim: int, taps: int, factors: Iterab
 def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator | None) -> Tensor:
     bound = fan_in**-0.5  # the bound of nn.Conv1d and nn.Linear, which the seed used
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
-
-
-def _at_least_one(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} = {size}: at least 1 is needed")

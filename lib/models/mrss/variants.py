@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from lib.models.checks import check_choice, check_count, check_counts, check_number
 from lib.models.mrss.dual_branch import DualBranch as DualBranch
 from lib.models.mrss.dynamic import Dynamic as Dynamic
 from lib.models.mrss.dynamic import balance as balance
@@ -43,20 +44,19 @@ class MrssConfig:
     budget: float = 0.5
 
     def __post_init__(self):
-        if self.variant not in VARIANTS:
-            raise ValueError(f"variant = {self.variant!r}: one of {', '.join(VARIANTS)} is needed")
-        if not self.factors or any(not isinstance(factor, int) or factor < 1 for factor in self.factors):
-            raise ValueError(f"factor = {self.factor!r}: an integer of at least 1 is needed")
+        check_choice("variant", self.variant, VARIANTS)
+        if isinstance(self.factor, tuple):
+            check_counts("factor", self.factor)
+        else:
+            check_count("factor", self.factor)
         if isinstance(self.factor, tuple) and self.variant != "dual":
             raise ValueError(f"factor = {self.factor}: {self.variant!r} takes one integer, only 'dual' takes several")
-        if self.full is not None and not isinstance(self.full, int):
-            raise ValueError(f"full = {self.full!r}: an integer, or None, is needed")
+        check_count("full", self.full, 0, also=(None,))
         if self.variant in ("hybrid", "dynamic") and self.factors != (1,) and not 1 <= self.at_full < self.mamba.layers:
             raise ValueError(
                 f"full = {self.full}, layers = {self.mamba.layers}: {self.variant!r} needs one block of each rate"
             )
-        if not 0 < self.budget <= 1:
-            raise ValueError(f"budget = {self.budget}: more than 0 and at most 1 is needed")
+        check_number("budget", self.budget, above=0, most=1)
 
     @property
     def factors(self) -> tuple[int, ...]:

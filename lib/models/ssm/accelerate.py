@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable
 from types import ModuleType
 
+from lib.models.checks import check_choice
 from lib.models.ssm.scan import BACKENDS, selective_scan_fn
 
 FAMILIES = ("mamba", "falcon_mamba", "jamba", "zamba")
@@ -54,8 +55,7 @@ def accelerate_transformers(backend: str = "auto") -> Acceleration:
     Another family than Mamba is left out where its module has no such function: see `modules` of what is returned.
     raises   ValueError for an unknown backend; RuntimeError for a transformers whose Mamba scans by other means
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend = {backend!r}: one of {', '.join(BACKENDS)} is needed")
+    check_choice("backend", backend, BACKENDS)
 
     def mamba_selective_scan(
         hidden_states, dt, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False, return_last_state=False,

@@ -12,7 +12,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_shape, check_state
+from lib.models.checks import check_count, check_finite, check_shape, check_state
 
 
 def causal_convolution(x: Float[Tensor, "B T D"], kernel: Float[Tensor, "D K"]) -> Float[Tensor, "B T D"]:
@@ -75,10 +75,8 @@ class CachedConvolution(nn.Module):
     def __init__(self, kernel: Float[Tensor, "D K"], length: int, skip: Float[Tensor, " D"] | None = None):
         super().__init__()
         check_shape("kernel", kernel, "D", "K")
-        if not kernel.isfinite().all():
-            raise ValueError("kernel: all of its values must be finite")
-        if length < 1:
-            raise ValueError(f"length = {length}: at least 1 is needed")
+        check_finite("kernel", kernel)
+        check_count("length", length)
         if skip is not None:
             check_shape("skip", skip, len(kernel))
         kernel = kernel.detach().clone()
@@ -130,10 +128,8 @@ class CachedLowRank(nn.Module):
         check_shape("right", right, left.shape[1], "D")
         check_shape("skip", skip, right.shape[1])
         for name, values in {"left": left, "right": right, "skip": skip}.items():
-            if not values.isfinite().all():
-                raise ValueError(f"{name}: all of its values must be finite")
-        if length < 1:
-            raise ValueError(f"length = {length}: at least 1 is needed")
+            check_finite(name, values)
+        check_count("length", length)
         self.length = length
         self.points = next_fast_len(length + min(length, len(left)) - 1, real=True)
         spectrum = torch.fft.rfft(left.detach()[:length].T, self.points)

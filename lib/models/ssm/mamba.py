@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_shape, check_tokens
+from lib.models.checks import check_choice, check_count, check_number, check_shape, check_tokens
 from lib.models.ssm.accelerate import accelerate_transformers as accelerate_transformers
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, fresh
 from lib.models.ssm.mamba_block import MambaState as MambaState
@@ -121,8 +121,8 @@ class MambaLM(nn.Module):
 
         raises   ValueError for a negative number or temperature
         """
-        if new_tokens < 0 or temperature < 0:
-            raise ValueError(f"new_tokens = {new_tokens}, temperature = {temperature}: neither may be negative")
+        check_count("new_tokens", new_tokens, 0)
+        check_number("temperature", temperature, 0)
         out, state = self.backbone(tokens, return_state=True)
         logits, new = self._head(out[:, -1]), []
         for _ in range(new_tokens):
@@ -167,11 +167,9 @@ class MambaClassifier(nn.Module):
         super().__init__()
         if (inputs is None) == (config.vocabulary is None):
             raise ValueError(f"inputs = {inputs}, vocabulary = {config.vocabulary}: exactly one of them is needed")
-        for name, size in {"classes": classes, **({} if inputs is None else {"inputs": inputs})}.items():
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} = {size!r}: an integer of at least 1 is needed")
-        if pooling not in POOLINGS:
-            raise ValueError(f"pooling = {pooling!r}: one of {', '.join(POOLINGS)} is needed")
+        check_count("classes", classes)
+        check_count("inputs", inputs, also=(None,))
+        check_choice("pooling", pooling, POOLINGS)
         self.inputs, self.pooling = inputs, pooling
         self.project = None if inputs is None else fresh(nn.Linear, inputs, config.dim, generator=generator)
         self.backbone = MambaBackbone(config, mixers, generator=generator)

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_shape, check_state
+from lib.models.checks import check_choice, check_count, check_number, check_shape, check_state
 from lib.models.ssm.convolution import causal_convolution, causal_convolution_step
 from lib.models.ssm.scan import BACKENDS, selective_scan_fn, selective_scan_step
 
@@ -51,19 +51,14 @@ class MambaConfig:
     backend: str = "auto"
 
     def __post_init__(self):
-        others = {"rank": "auto", "vocabulary": None}
-        for name in ("dim", "layers", "states", "expand", "kernel", "rank", "vocabulary"):
-            size, other = getattr(self, name), others.get(name, 1)
-            if size != other and (not isinstance(size, int) or size < 1):
-                also = f", or {other!r}," if name in others else ""
-                raise ValueError(f"{name} = {size!r}: an integer of at least 1{also} is needed")
+        for name in ("dim", "layers", "states", "expand", "kernel"):
+            check_count(name, getattr(self, name))
+        check_count("rank", self.rank, also=("auto",))
+        check_count("vocabulary", self.vocabulary, also=(None,))
         for name in ("norm_eps", "time_step_min", "time_step_floor"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)}: more than 0 is needed")
-        if self.time_step_max < self.time_step_min:
-            raise ValueError(f"time_step_max = {self.time_step_max}: at least time_step_min = {self.time_step_min}")
-        if self.backend not in BACKENDS:
-            raise ValueError(f"backend = {self.backend!r}: one of {', '.join(BACKENDS)} is needed")
+            check_number(name, getattr(self, name), above=0)
+        check_number("time_step_max", self.time_step_max, self.time_step_min, where=", which is time_step_min")
+        check_choice("backend", self.backend, BACKENDS)
 
     @property
     def channels(self) -> int:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_shape
+from lib.models.checks import check_count, check_shape
 from lib.models.ssm import scan
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig
 from lib.models.ssm.s4d import S4D
@@ -41,8 +41,7 @@ class Scan(nn.Module):
 
     def __init__(self, dim: int, states: int, backend: str = "auto", bias: float = -4.6):
         super().__init__()
-        if states > dim:
-            raise ValueError(f"states = {states}: B is a slice of the input, at most dim = {dim} are possible")
+        check_count("states", states, 1, dim, where=", B is a slice of the dim channels")
         self.states, self.backend = states, backend
         self.register_buffer("A", -torch.arange(1.0, states + 1).repeat(dim, 1))
         self.register_buffer("bias", torch.full((dim,), bias))

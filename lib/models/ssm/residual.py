@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lib.models.checks import check_kind, check_many
+
 
 class Residual(nn.ModuleList):
     """x + mixer(norm(x)), mixer after mixer; nothing at all where there is none."""
@@ -33,10 +35,8 @@ class Residual(nn.ModuleList):
 
         raises   TypeError, ValueError for what is no sequence of as many states as there are mixers
         """
-        if not isinstance(state, tuple | list):
-            raise TypeError(f"state is of type {type(state).__name__}: a tuple of one state per block is needed")
-        if len(state) != len(self):
-            raise ValueError(f"state of {len(state)} blocks: one of {len(self)} is needed")
+        check_kind("state", state, (tuple, list), "tuple of one state per block")
+        check_many("state", state, len(self), "blocks")
         after = []
         for layer, before in zip(self, state, strict=True):
             y, new = mix(layer["mixer"], layer["norm"](x), before)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Complex, Float, Inexact
 from torch import Tensor, nn
 
-from lib.models.checks import check_shape, check_tensor
+from lib.models.checks import check_beside, check_choice, check_count, check_number, check_shape, check_tensor
 from lib.models.ssm.fft_convolution import causal_convolution
 from lib.models.ssm.vandermonde import impulse_response
 
@@ -28,9 +28,8 @@ def initial_eigenvalues(name: str, states: int) -> Complex[Tensor, " M"]:
     raises   ValueError, quoting the name or the number of states
     source   section 4 of the paper: S4D-Lin, S4D-Inv, S4D-LegS, S4D-Real
     """
-    if name not in INITIAL:
-        raise ValueError(f"init = {name!r}: one of {', '.join(INITIAL)} is needed")
-    _at_least_one(states=states)
+    check_choice("init", name, INITIAL)
+    check_count("states", states)
     if name != "real" and states % 2:
         raise ValueError(f"states = {states}: init {name!r} holds conjugate pairs, an even number is needed")
     return torch.from_numpy(INITIAL[name](states)).to(torch.complex128)
@@ -42,7 +41,7 @@ def hippo_legs(states: int) -> tuple[Float[Tensor, "N N"], Float[Tensor, " N"]]:
     raises   ValueError, quoting the number of states, for less than one
     source   Gu, Dao, Ermon, Rudra and Ré (2020), theorem 2, with S4's sign of A and without the factor 1/t
     """
-    _at_least_one(states=states)
+    check_count("states", states)
     B = np.sqrt(2 * np.arange(states) + 1)
     A = -np.tril(np.outer(B, B), -1) - np.diag(np.arange(states) + 1.0)
     return torch.from_numpy(A), torch.from_numpy(B)
@@ -84,11 +83,10 @@ class S4D(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        _at_least_one(dim=dim)
-        if discretisation not in DISCRETISATIONS:
-            raise ValueError(f"discretisation = {discretisation!r}: one of {', '.join(DISCRETISATIONS)} is needed")
-        if not 0 < dt_min <= dt_max:
-            raise ValueError(f"dt_min = {dt_min}, dt_max = {dt_max}: 0 < dt_min <= dt_max is needed")
+        check_count("dim", dim)
+        check_choice("discretisation", discretisation, DISCRETISATIONS)
+        check_number("dt_min", dt_min, above=0)
+        check_number("dt_max", dt_max, dt_min, where=", which is dt_min")
         self.discretisation = discretisation
         a = initial_eigenvalues(init, states)
         shape = (dim, len(a))
@@ -117,7 +115,7 @@ class S4D(nn.Module):
         raises   ValueError, quoting the length
         source   section 3.2 of the paper: C times a Vandermonde matrix
         """
-        _at_least_one(length=length)
+        check_count("length", length)
         decay, gain, output = (x.to(torch.promote_types(x.dtype, torch.float64)) for x in self.modes())
         return impulse_response(decay, output * gain, length, self.skip.dtype)
 
@@ -168,8 +166,7 @@ class S4D(nn.Module):
     def _check(self, x: Tensor, *axes: str, state: Tensor | None = None) -> None:
         dim, modes = self.log_a_real.shape
         check_shape("input", x, *axes, dim)
-        if x.dtype != self.skip.dtype:
-            raise ValueError(f"input of {x.dtype}: {self.skip.dtype} is needed, as in the parameters")
+        check_beside("input", x, self.skip)
         if state is not None:
             check_shape("state", state, len(x), dim, modes)
 
@@ -189,9 +186,3 @@ INITIAL: dict[str, Callable[[int], np.ndarray]] = {
     "real": lambda states: -1.0 - np.arange(states),
 }
 DISCRETISATIONS = {"zoh": zero_order_hold, "bilinear": bilinear}
-
-
-def _at_least_one(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} = {size}: at least 1 is needed")

@@ -18,7 +18,7 @@ from lib.kernels.scan import cpp
 from lib.kernels.scan import torch as chunked
 from lib.kernels.scan import triton as fused
 from lib.kernels.scan.function import SelectiveScan
-from lib.models.checks import check_tensor
+from lib.models.checks import check_choice, check_tensor
 
 KERNELS: dict[str, ModuleType] = {"cpp": cpp, "triton": fused, "torch": chunked}  # the fastest first
 BACKENDS = ("auto", *KERNELS, "ref")
@@ -151,8 +151,7 @@ def explain_backend(
 
 
 def _choose(device: torch.device, dtype: torch.dtype, backend: str) -> str:
-    if backend not in BACKENDS:
-        raise ValueError(f"backend = {backend!r}: one of {', '.join(BACKENDS)} is needed")
+    check_choice("backend", backend, BACKENDS)
     if backend == "auto":
         return next(name for name, kernel in KERNELS.items() if kernel.unavailable(device, dtype) is None)
     if backend != "ref" and (reason := KERNELS[backend].unavailable(device, dtype)):

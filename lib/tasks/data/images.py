@@ -12,6 +12,7 @@ from datasets import Dataset, load_dataset
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from lib.models.checks import check_count
 from lib.models.clip.hub import why_not
 from lib.tasks.data.scenes import COLOURS, Colours, captions, scenes
 
@@ -69,8 +70,7 @@ def rendered(count: int, generator: torch.Generator, side: int = 64, colours: Co
 
     raises   ValueError, quoting it, for a count below 1
     """
-    if count < 1:
-        raise ValueError(f"count = {count}: at least 1 is needed")
+    check_count("count", count)
     drawn = [scenes(min(AT_ONCE, count - start), generator, side, colours) for start in range(0, count, AT_ONCE)]
     images = torch.cat([(one.images * 255).round().to(torch.uint8) for one in drawn])
     return Images(images, torch.cat([one.classes for one in drawn]), captions(colours), TEMPLATES["scenes"])

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from lib.models.checks import check_count
+
 Colours = Mapping[str, tuple[float, float, float]]  # name -> red, green and blue, from 0 to 1
 COLOURS: Colours = {
     "red": (0.85, 0.15, 0.15),
@@ -85,9 +87,9 @@ def scenes(count: int, generator: torch.Generator, side: int = 64, colours: Colo
     colours   of the objects
     raises    ValueError, quoting it, for a count below 1, for fewer than 16 pixels a side, and for no colours
     """
-    for name, value, least in (("count", count, 1), ("side", side, 16), ("colours", len(colours), 1)):
-        if value < least:
-            raise ValueError(f"{name} = {value}: at least {least} is needed")
+    check_count("count", count)
+    check_count("side", side, 16)
+    check_count("colours", len(colours))
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(count, *shape, generator=generator)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.models.checks import check_count
+
 IGNORE = -100  # a token without an answer
 
 
@@ -63,7 +65,7 @@ class Task:
 
 def digits(generator: torch.Generator, side: int = 16) -> Task:
     """Which digit? scikit-learn's 1,797 images of 8 x 8 pixels, enlarged to side x side; a quarter is the test."""
-    _check(side=(side, 1, None))
+    check_count("side", side)
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -77,7 +79,7 @@ def plugs(generator: torch.Generator, length: int = 256) -> Task:
 
     Five of the collection's 1,074 are there twice, once in each half of its own split; their copies are left out.
     """
-    _check(length=(length, 1, None))
+    check_count("length", length)
     from sktime.datasets import load_plaid
 
     table, classes = load_plaid(return_type="nested_univ")
@@ -108,7 +110,7 @@ def clocks(generator: torch.Generator, length: int = 128) -> Task:
 
     The slow waves have 1 to 3.4 periods in the whole sequence; their random amplitude leaves no clue to a slope.
     """
-    _check(length=(length, 1, None))
+    check_count("length", length)
     slow, fast = torch.tensor([1, 1.5, 2.25, 3.375]) / length, 1 / torch.tensor([6.0, 8.0, 11.0, 15.0])
     time = torch.arange(length)
 
@@ -128,7 +130,8 @@ def clocks(generator: torch.Generator, length: int = 128) -> Task:
 def copying(generator: torch.Generator, noise: int = 60, items: int = 4, vocabulary: int = 10) -> Task:
     """Repeat the items, in order: they stand anywhere among noise (0); after it, a cue (1) asks for each."""
 
-    _check(items=(items, 1, noise), vocabulary=(vocabulary, 3, None))
+    check_count("items", items, 1, noise)
+    check_count("vocabulary", vocabulary, 3)
 
     def draw(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         places = torch.rand(size, noise, generator=generator).argsort(1)[:, :items].sort(1).values
@@ -143,7 +146,8 @@ def copying(generator: torch.Generator, noise: int = 60, items: int = 4, vocabul
 def induction(generator: torch.Generator, length: int = 64, vocabulary: int = 10) -> Task:
     """A cue (0) stands once among random tokens, and at the end: repeat what followed it."""
 
-    _check(length=(length, 3, None), vocabulary=(vocabulary, 2, None))
+    check_count("length", length, 3)
+    check_count("vocabulary", vocabulary, 2)
 
     def draw(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         x = torch.randint(1, vocabulary, (size, length), generator=generator)
@@ -157,14 +161,6 @@ def induction(generator: torch.Generator, length: int = 64, vocabulary: int = 10
 
 
 TASKS = {task.__name__: task for task in (digits, clocks, motions, plugs, copying, induction)}
-
-
-def _check(**bounds: tuple[int, int, int | None]) -> None:
-    """raises   ValueError for a size below its least or above its most"""
-    for name, (size, least, most) in bounds.items():
-        if size < least or (most is not None and size > most):
-            allowed = f"at least {least}" if most is None else f"{least} to {most}"
-            raise ValueError(f"{name} = {size}: {allowed} is needed")
 
 
 def _drawn(

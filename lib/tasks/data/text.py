@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lib.models.checks import check_count
 from lib.paths import LIB
 
 
@@ -48,12 +49,9 @@ class Characters:
 
         raises   ValueError for a size or length below 1, and where the text is shorter than one window
         """
-        for name, value in (("size", size), ("length", length)):
-            if value < 1:
-                raise ValueError(f"{name} = {value}: at least 1 is needed")
         part = self.held_out if held_out else self.train
-        if len(part) <= length:
-            raise ValueError(f"length = {length}: at most {len(part) - 1} characters are there")
+        check_count("size", size)
+        check_count("length", length, 1, len(part) - 1)
         starts = torch.randint(len(part) - length, (size, 1), generator=generator)
         return part[starts + torch.arange(length + 1)]
 
@@ -67,8 +65,7 @@ def library_source(block: int = 4096) -> Characters:
     text = "\n".join(path.read_text() for path in sorted(LIB.rglob("*.py")))
     alphabet = "".join(sorted(set(text)))
     most = (len(text) - 1) // 9  # in ten blocks, of which the last is held out
-    if not 1 <= block <= most:
-        raise ValueError(f"block = {block}: 1 to {most} characters are needed")
+    check_count("block", block, 1, most)
     places = {character: number for number, character in enumerate(alphabet)}
     tokens = torch.tensor([places[character] for character in text])
     blocks = tokens.split(block)

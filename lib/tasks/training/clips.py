@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast
 
+from lib.models.checks import check_choice, check_count
 from lib.models.clip.hub import no_bars, whole_folder
 from lib.models.clip.load import Clip
 from lib.paths import CHECKPOINTS, SWEEPS
@@ -91,9 +92,11 @@ def build(plan: Plan, data: images.Images) -> Clip:
 
 
 def check_task(task: str) -> None:
-    """raises   ValueError, quoting it, for a task that there is not"""
-    if task not in STEPS:
-        raise ValueError(f"task = {task!r}: one of {', '.join(STEPS)} is needed")
+    """Accept what a small CLIP can learn.
+
+    raises   ValueError, quoting it, for another task
+    """
+    check_choice("task", task, STEPS)
 
 
 def training_images(plan: Plan) -> images.Images:
@@ -137,9 +140,8 @@ def losses(
     precision   what matrix products are computed in, where it is not the weights' own
     raises      ValueError, quoting it, for a batch below 1, and for no images
     """
-    for name, value in (("batch", batch), ("images", len(data))):
-        if value < 1:
-            raise ValueError(f"{name} = {value}: at least 1 is needed")
+    check_count("batch", batch)
+    check_count("images", len(data))
     device = clip.model.device
     while True:
         chosen = torch.randint(len(data), (batch,), generator=generator)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.models.checks import check_count, check_number
 from lib.tasks.training.loop import train
 
 
@@ -40,14 +41,10 @@ def heal(
     returns      the loss at every step [nats]
     raises       ValueError for a temperature, batch or share out of range, and what `train` raises
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature = {temperature}: more than 0 is needed")
-    if not 0 <= poles <= 1:
-        raise ValueError(f"poles = {poles}: 0 to 1 is needed")
-    if batch < 1:
-        raise ValueError(f"batch = {batch}: at least 1 is needed")
-    if not 0 <= share <= 1:
-        raise ValueError(f"share = {share}: 0 to 1 is needed")
+    check_number("temperature", temperature, above=0)
+    check_number("poles", poles, 0, 1)
+    check_count("batch", batch)
+    check_number("share", share, 0, 1)
 
     def losses():
         while True:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from lib.models.checks import check_count
 from lib.tasks.training import checkpoint
 
 
@@ -52,9 +53,9 @@ def train(
                   FloatingPointError, naming the step, where a loss is not finite
     source        Muon: Jordan et al. (2024), https://kellerjordan.github.io/posts/muon/
     """
-    for name, value in (("steps", steps), ("accumulate", accumulate), ("every", every)):
-        if value < 1:
-            raise ValueError(f"{name} = {value}: at least 1 is needed")
+    check_count("steps", steps)
+    check_count("accumulate", accumulate)
+    check_count("every", every)
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     if not learning:
         raise ValueError(f"{type(model).__name__}: no weight asks for a gradient, so that nothing can learn")

@@ -131,11 +131,11 @@ def test_zeros_stay_zeros(method):
 @pytest.mark.parametrize(
     ("method", "order", "message"),
     [
-        (truncated_svd, 0, "rank = 0: 1 to 5 is needed"),
-        (truncated_svd, 6, "rank = 6: 1 to 5 is needed"),
-        (truncated_svd, 2.0, "rank = 2.0: 1 to 5 is needed"),
-        (structured_sparse, 0, "taps = 0: 1 to 30 is needed"),
-        (structured_sparse, 31, "taps = 31: 1 to 30 is needed"),
+        (truncated_svd, 0, "rank = 0: an integer from 1 to 5 is needed"),
+        (truncated_svd, 6, "rank = 6: an integer from 1 to 5 is needed"),
+        (truncated_svd, 2.0, "rank = 2.0: an integer from 1 to 5 is needed"),
+        (structured_sparse, 0, "taps = 0: an integer from 1 to 30 is needed"),
+        (structured_sparse, 31, "taps = 31: an integer from 1 to 30 is needed"),
     ],
 )
 def test_an_order_out_of_range_is_quoted(method, order, message):
@@ -144,7 +144,7 @@ def test_an_order_out_of_range_is_quoted(method, order, message):
 
 
 def test_a_dense_kernel_has_more_ranks():
-    with refused("rank = 26: 1 to 25 is needed"):
+    with refused("rank = 26: an integer from 1 to 25 is needed"):
         truncated_svd(BANKS["dense"], 26)
 
 

@@ -112,7 +112,7 @@ def test_what_grows_is_mirrored_at_the_circle():
 @pytest.mark.parametrize(
     ("bank", "message"),
     [
-        (torch.ones(3, 1), "kernel of shape (3, 1): at least 2 taps are needed"),
+        (torch.ones(3, 1), "kernel of shape (3, 1): (D, L) with D >= 1 and L >= 2 is needed"),
         (torch.ones(3, 2, 2), "kernel of shape (3, 2, 2): (D, L) with D >= 1 and L >= 1 is needed"),
         (torch.full((3, 8), torch.inf), "kernel: all of its values must be finite"),
     ],

@@ -152,5 +152,5 @@ def test_states_tokens_lengths_and_precisions_that_do_not_fit_are_quoted(generat
         model(x.float())
     with refused("state of torch.complex64: torch.complex128 is needed, as in the parameters"):
         model.recurrent(x, model.initial_state(2).to(torch.complex64))
-    with refused("length = 0: at least 1 is needed"):
+    with refused("length = 0: an integer of at least 1 is needed"):
         model.kernel(0)

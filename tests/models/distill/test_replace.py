@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 from banks import layer, normal, relative
+from mrss_mixers import streamed
 from refusals import refused
-from resolutions import streamed
 from torch import nn
 from torch.testing import assert_close
 
@@ -74,7 +74,7 @@ def test_an_original_is_deployed_with_its_kernels_cached():
     model, x = classifier(), normal(2, 40, 3)
     with torch.inference_mode():
         assert_close(deployed(model, 40)(x), model(x))
-    with pytest.raises(ValueError, match="length = 0: at least 1 is needed"):
+    with pytest.raises(ValueError, match="length = 0: an integer of at least 1 is needed"):
         deployed(model, 0)
 
 
@@ -117,8 +117,8 @@ def test_the_copy_is_in_the_models_mode(training):
     [
         (layer(), 4, {"method": "svd"}, "method = 'svd': one of modal, balanced_truncation, truncated_svd, structured"),
         (nn.Linear(2, 2), 4, {}, "a Linear without S4D: there is nothing to distill"),
-        (layer(), 40, {}, "order = 40: 2 to 16 is needed"),
-        (layer(), 4, {"length": 0}, "length = 0: at least 1 is needed"),
+        (layer(), 40, {}, "order = 40: an integer from 2 to 16 is needed"),
+        (layer(), 4, {"length": 0}, "length = 0: an integer of at least 1 is needed"),
     ],
 )
 def test_what_cannot_be_done_is_quoted(model, order, options, message):

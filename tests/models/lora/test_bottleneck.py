@@ -43,7 +43,7 @@ def test_the_pseudocode_begins_as_torch_does():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"rank": 0}, "rank = 0: a whole number from 1 to 6"),
+        ({"rank": 0}, "rank = 0: an integer from 1 to 6"),
         ({"init": "zero"}, "init = 'zero': one of random, svd is needed"),
         ({"targets": "1"}, "1 is of type GELU, not Linear"),
     ],

@@ -119,8 +119,8 @@ def changed(folder, **fields):
     ("fields", "said"),
     [
         ({"peft_type": "IA3"}, "peft_type = 'IA3': LORA is needed"),
-        ({"r": None}, "r = None: a number above 0 is needed"),
-        ({"lora_alpha": 0}, "lora_alpha = 0: a number above 0 is needed"),
+        ({"r": None}, "r = None: a finite number, more than 0, is needed"),
+        ({"lora_alpha": 0}, "lora_alpha = 0: more than 0 is needed"),
         ({"use_dora": True}, "use_dora = True: False is needed, adapters here are plain"),
         ({"use_rslora": True}, "use_rslora = True"),
         ({"bias": "all"}, "bias = 'all': 'none' is needed"),

@@ -144,11 +144,11 @@ def test_a_second_call_keeps_the_first_adapters_learning():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"rank": 0}, "rank = 0: a whole number from 1 to 6 is possible in 0, of shape (10, 6)"),
-        ({"rank": 5}, "rank = 5: a whole number from 1 to 4 is possible in 2, of shape (4, 10)"),
-        ({"rank": 2.5}, "rank = 2.5: a whole number from 1 to 6"),
-        ({"alpha": 0}, "alpha = 0: a finite number above 0 is needed"),
-        ({"alpha": -1.0}, "alpha = -1.0: a finite number"),
+        ({"rank": 0}, "rank = 0: an integer from 1 to 6 is needed in 0, of shape (10, 6)"),
+        ({"rank": 5}, "rank = 5: an integer from 1 to 4 is needed in 2, of shape (4, 10)"),
+        ({"rank": 2.5}, "rank = 2.5: an integer from 1 to 6"),
+        ({"alpha": 0}, "alpha = 0: more than 0 is needed"),
+        ({"alpha": -1.0}, "alpha = -1.0: more than 0 is needed"),
         ({"alpha": float("nan")}, "alpha = nan: a finite number"),
         ({"alpha": float("inf")}, "alpha = inf: a finite number"),
         ({"dropout": 1.0}, "dropout = 1.0: at least 0 and less than 1"),
@@ -170,7 +170,7 @@ def test_what_has_no_singular_values_is_named_and_nothing_is_changed():
     model = net()
     model[2].weight.data[0, 0] = torch.nan
     first = model[0].weight.detach().clone()
-    with refused("2: its weight is not finite, and has no singular values"):
+    with refused("weight of 2: all of its values must be finite"):
         add_lora(model, "0|2", 3, 6.0, init="svd")
     assert not list(adapters(model))
     assert torch.equal(model[0].weight, first)

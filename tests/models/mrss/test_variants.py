@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mrss_mixers import mixer, sequence
 from refusals import refused
-from resolutions import mixer, sequence
 from torch.testing import assert_close
 
 from lib.models.mrss import variants as mrss
@@ -113,9 +113,9 @@ WRONG = [
     ({"factor": 0}, "factor = 0: an integer of at least 1 is needed"),
     ({"factor": 2.0}, "factor = 2.0: an integer of at least 1 is needed"),
     ({"factor": (2, 4), "variant": "low"}, "factor = (2, 4): 'low' takes one integer, only 'dual' takes several"),
-    ({"factor": (), "variant": "dual"}, "factor = (): an integer of at least 1 is needed"),
+    ({"factor": (), "variant": "dual"}, "factor = (): one or more integers of at least 1 are needed"),
     ({"factor": 4, "variant": "hybrid", "full": 2}, "full = 2, layers = 2: 'hybrid' needs one block of each rate"),
-    ({"factor": 4, "variant": "hybrid", "full": 1.5}, "full = 1.5: an integer, or None, is needed"),
+    ({"factor": 4, "variant": "hybrid", "full": 1.5}, "full = 1.5: an integer of at least 0, or None, is needed"),
     ({"factor": 4, "variant": "dynamic", "budget": 0}, "budget = 0: more than 0 and at most 1 is needed"),
 ]
 
@@ -156,5 +156,5 @@ def test_a_state_that_does_not_fit_is_refused():
     backbone = seeded(MrssConfig(SMALL, "low", 4)).backbone
     with refused("LowRate: only MambaBlock takes or returns a state in forward; use step"):
         backbone(torch.zeros(2, 3, 8), return_state=True)
-    with refused("state of 2 slow branches: one of 1 is needed"):
+    with refused("state of 2 low-rate branches: one of 1 is needed"):
         dual.step(x, DualBranch(SMALL, (2, 4)).initial_state(2))

@@ -73,7 +73,7 @@ def test_a_cached_low_rank_is_the_written_out_sum(rank, taps, length, generator)
     [
         (((4, 2), (3, 5), (5,)), 8, "right of shape (3, 5): (2, D)"),
         (((4, 2), (2, 5), (6,)), 8, "skip of shape (6,): (5,) is needed"),
-        (((4, 2), (2, 5), (5,)), 0, "length = 0: at least 1 is needed"),
+        (((4, 2), (2, 5), (5,)), 0, "length = 0: an integer of at least 1 is needed"),
     ],
 )
 def test_a_low_rank_that_does_not_fit_is_refused(shapes, length, message, generator):
@@ -110,7 +110,7 @@ def test_a_change_of_precision_reaches_everything(generator):
     [
         ((3, 0), 5, None, "kernel of shape (3, 0): (D, K) with D >= 1 and K >= 1 is needed"),
         ((3,), 5, None, "kernel of shape (3,): (D, K) with D >= 1 and K >= 1 is needed"),
-        ((3, 4), 0, None, "length = 0: at least 1 is needed"),
+        ((3, 4), 0, None, "length = 0: an integer of at least 1 is needed"),
         ((3, 4), 5, (4,), "skip of shape (4,): (3,) is needed"),
     ],
 )

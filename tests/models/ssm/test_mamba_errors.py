@@ -23,7 +23,7 @@ def test_a_size_below_one_is_refused_by_name(name):
         ({"norm_eps": 0.0}, "norm_eps = 0.0: more than 0"),
         ({"time_step_min": 0.0}, "time_step_min = 0.0: more than 0"),
         ({"time_step_floor": -1.0}, "time_step_floor = -1.0: more than 0"),
-        ({"time_step_max": 1e-4}, "time_step_max = 0.0001: at least time_step_min = 0.001"),
+        ({"time_step_max": 1e-4}, "time_step_max = 0.0001: at least 0.001 is needed, which is time_step_min"),
         ({"backend": "cuda"}, "backend = 'cuda': one of auto, cpp, triton, torch, ref"),
     ],
 )
@@ -65,8 +65,10 @@ def test_what_a_head_lacks_is_named(generator):
         ValueError, match=re.escape("input of shape (2, 5, 3): (B, T, 4) with B >= 1 and T >= 1 is needed")
     ):
         seeded(MambaClassifier, 4, 3, vocabulary=None)(torch.zeros(2, 5, 3))
-    with pytest.raises(ValueError, match=re.escape("new_tokens = 2, temperature = -1.0: neither may be negative")):
+    with pytest.raises(ValueError, match=re.escape("temperature = -1.0: at least 0 is needed")):
         seeded(MambaLM).generate(tokens(generator), 2, temperature=-1.0)
+    with pytest.raises(ValueError, match="new_tokens = -1: an integer of at least 0 is needed"):
+        seeded(MambaLM).generate(tokens(generator), -1)
 
 
 @pytest.mark.parametrize("shape", [(2, 0), (0, 5), (5,), (), (2, 5, 1)])
@@ -102,5 +104,5 @@ def test_a_classifier_without_classes_is_refused(size):
 
 
 def test_a_classifier_without_features_is_refused():
-    with refused("inputs = 0: an integer of at least 1 is needed"):
+    with refused("inputs = 0: an integer of at least 1, or None, is needed"):
         MambaClassifier(config(vocabulary=None), 0, 3)

@@ -61,7 +61,7 @@ def test_the_scans_of_a_model_count_for_the_tokens_that_they_see(generator):
 
 
 def test_more_states_than_channels_are_refused():
-    with pytest.raises(ValueError, match=r"states = 9.*at most dim = 8"):
+    with pytest.raises(ValueError, match=r"states = 9.*from 1 to 8"):
         mixers.Scan(8, 9)
 
 

@@ -55,7 +55,7 @@ def test_more_scenes_than_are_drawn_at_once(monkeypatch):
 
 
 def test_no_scenes_are_refused():
-    with pytest.raises(ValueError, match="count = 0: at least 1"):
+    with pytest.raises(ValueError, match="count = 0: an integer of at least 1"):
         images.named("scenes", 0, seed=0)
 
 

@@ -71,12 +71,12 @@ def test_every_class_comes_up_and_every_pixel_is_a_colour():
     assert found.images.isfinite().all()
 
 
-@pytest.mark.parametrize(("options", "message"), [((0, 64), "count = 0"), ((1, 8), "side = 8: at least 16")])
+@pytest.mark.parametrize(("options", "message"), [((0, 64), "count = 0"), ((1, 8), "side = 8: an integer of at least")])
 def test_a_size_out_of_range_is_quoted(options, message):
     with pytest.raises(ValueError, match=message):
         scenes(options[0], torch.Generator(), options[1])
 
 
 def test_no_colours_are_refused():
-    with pytest.raises(ValueError, match="colours = 0: at least 1 is needed"):
+    with pytest.raises(ValueError, match="colours = 0: an integer of at least 1 is needed"):
         scenes(2, torch.Generator(), colours={})

@@ -112,5 +112,5 @@ def test_a_checkpoint_is_as_good_as_it_says():
 @pytest.mark.parametrize(("count", "batch", "said"), [(12, 0, "batch = 0"), (0, 4, "images = 0")])
 def test_losses_of_nothing_are_refused(count, batch, said):
     batches = clips.losses(small.clip(), small.scenes().first(count), torch.Generator(), batch)
-    with pytest.raises(ValueError, match=f"{said}: at least 1 is needed"):
+    with pytest.raises(ValueError, match=f"{said}: an integer of at least 1 is needed"):
         next(batches)

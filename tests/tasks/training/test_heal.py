@@ -113,7 +113,7 @@ def test_the_divergence_of_two_answers_is_the_written_out_sum():
     ("options", "message"),
     [
         ({"temperature": 0.0}, "temperature = 0.0: more than 0 is needed"),
-        ({"batch": 0}, "batch = 0: at least 1 is needed"),
+        ({"batch": 0}, "batch = 0: an integer of at least 1 is needed"),
         ({"poles": -0.1}, "poles = -0.1: 0 to 1 is needed"),
         ({"share": 1.5}, "share = 1.5: 0 to 1 is needed"),
     ],

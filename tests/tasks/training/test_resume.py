@@ -89,7 +89,7 @@ def test_a_file_that_holds_no_training_is_refused(content, message, tmp_path):
 
 
 def test_a_file_is_renewed_after_a_number_of_steps():
-    with pytest.raises(ValueError, match="every = 0: at least 1 is needed"):
+    with pytest.raises(ValueError, match="every = 0: an integer of at least 1 is needed"):
         train(nn.Linear(1, 1), iter([]), 20, every=0, progress=False)
 
 
