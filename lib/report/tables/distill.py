@@ -1,0 +1,110 @@
+"""Tables of kernels and of what replaces them: what they lose, what they cost, what trained models keep."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from IPython.display import Markdown
+
+from lib.names import DISTILLATIONS
+from lib.report import frames, prose, units
+from lib.report.evidence import Evidence
+from lib.report.tables import table
+
+COMPARED = tuple(DISTILLATIONS[name].label for name in ("truncated_svd", "balanced_truncation"))
+
+
+def ranks_table(evidence: Evidence, caption: str) -> Markdown:
+    """Per bank, the rank that an error of one percent needs, and errors at a sixteenth and an eighth of the states."""
+    banks, errors = evidence.ranks["bank"], evidence.kernel_errors
+    return table(
+        {
+            "bank": banks,
+            "rank needed for 1 %": [f"{row.needed} of {row.full}" for row in evidence.ranks.itertuples()],
+            **{
+                f"{method}, {order}": [
+                    units.tiny(frames.only(errors, bank=bank, variant=method, order=order)["relative_error"])
+                    for bank in banks
+                ]
+                for method in COMPARED
+                for order in sorted(set(evidence.few))
+            },
+        },
+        caption,
+    )
+
+
+def accuracy_table(frame: pd.DataFrame, caption: str) -> Markdown:
+    """Per task and variant, the difference to the original at every order, with its interval; one machine.
+
+    frame  of `lib.report.accuracy.judged` and `named`: what is kept, at least on average, stands in bold
+    """
+    found = {
+        (row.task, row.variant, row.order): f"**{prose.points(row)}**" if "kept" in row.verdict else prose.points(row)
+        for row in frame.itertuples()
+    }
+    rows = [(task, variant) for task in frame["task"].unique() for variant in frame["variant"].unique()]
+    return table(
+        {
+            "task": [task for task, _ in rows],
+            "variant": [variant for _, variant in rows],
+            **{f"{order:,}": [found.get((*row, order), "–") for row in rows] for order in sorted(set(frame["order"]))},
+        },
+        f"{caption}. Bold: at most a point below on average",
+    )
+
+
+def speed_table(sequence: pd.DataFrame, tokens: pd.DataFrame, caption: str) -> Markdown:
+    """Numbers that a variant holds, its latency for a sequence and for one token, ratios to the full kernel's.
+
+    sequence, tokens   cases with ratios to "full kernel" and columns held, tokens; one machine and length
+    """
+    single = tokens.set_index("variant").reindex(sequence["variant"])
+    micros = single["seconds"] / single["tokens"] * 1e6
+    return table(
+        {
+            "variant": list(sequence["variant"]),
+            "numbers held": [f"{held:,.0f}" for held in sequence["held"]],
+            "sequence [ms]": [_shown(seconds * 1e3) for seconds in sequence["seconds"]],
+            "this / full": [_ratio(row) for row in sequence.itertuples()],
+            "token [µs]": [_shown(one, 1) for one in micros],
+            "full / this": [_inverse(row) for row in single.itertuples()],
+        },
+        caption,
+    )
+
+
+def models_table(frame: pd.DataFrame, caption: str) -> Markdown:
+    """Latency of whole models, and relative to the original's.
+
+    frame   cases with ratios to "full kernel"
+    """
+    return table(
+        {
+            "model": frame["variant"],
+            "latency [ms]": [_shown(seconds * 1e3, 1) for seconds in frame["seconds"]],
+            "relative to the original's": [_ratio(row) for row in frame.itertuples()],
+        },
+        caption,
+    )
+
+
+def steps_table(accuracies: Mapping[str, float], task: str, caption: str) -> Markdown:
+    """Accuracy of one model at every step of its distillation."""
+    return table({task: list(accuracies), "accuracy": [f"{100 * one:.1f} %" for one in accuracies.values()]}, caption)
+
+
+def _shown(value: float, digits: int = 2) -> str:
+    return "–" if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def _ratio(row) -> str:
+    """A latency ratio with quartiles; a dash where a case failed or does not stream."""
+    if pd.isna(row.latency_ratio):
+        return "–"
+    return f"{row.latency_ratio:.2f} ({row.latency_ratio_low:.2f} – {row.latency_ratio_high:.2f})"
+
+
+def _inverse(row) -> str:
+    if pd.isna(row.latency_ratio):
+        return "–"
+    return f"{1 / row.latency_ratio:.1f} ({1 / row.latency_ratio_high:.1f} – {1 / row.latency_ratio_low:.1f})"

@@ -1,0 +1,58 @@
+"""Tables of distilled kernels: bold where kept, dashes where nothing streams or a case failed."""
+
+import pandas as pd
+
+from lib.report.tables import distill
+
+
+def cells(line):
+    return [cell.strip() for cell in line.split("|")[1:-1]]
+
+
+def timed(**columns):
+    return pd.DataFrame({"variant": "recurrence", "length": [1024, 2048], **columns})
+
+
+def test_a_table_has_a_column_per_order_and_bold_where_kept():
+    rows = pd.DataFrame(
+        {
+            "task": "digits",
+            "variant": "modal",
+            "order": [16, 2],
+            "difference": [-0.001, -0.1],
+            "difference_high": [0.001, 0.0],
+            "verdict": ["kept", "lost on average"],
+        }
+    )
+    lines = distill.accuracy_table(rows, "Table 1. Accuracy").data.splitlines()
+    assert lines[-1].split("|")[3:5] == [" −10.0 ± 10.0 ", " **−0.1 ± 0.2** "]
+    assert cells(lines[2]) == ["task", "variant", "2", "16"]
+
+
+def test_a_speed_table_leaves_open_what_does_not_stream():
+    sequence = timed(latency_ratio=[1.0, 2.0], latency_ratio_low=1.0, latency_ratio_high=4.0, seconds=0.5, held=9999)
+    sequence["variant"] = ["full kernel", "low rank, r = 4"]
+    tokens = timed(latency_ratio=[1.0, 0.25], latency_ratio_low=0.2, latency_ratio_high=0.5, seconds=64e-6, tokens=64)
+    tokens["variant"] = ["full kernel", "recurrence"]
+    lines = distill.speed_table(sequence, tokens, "Table 1. Speed").data.splitlines()
+    full, low = map(cells, lines[-2:])
+    assert full == ["full kernel", "9,999", "500.00", "1.00 (1.00 – 4.00)", "1.0", "1.0 (2.0 – 5.0)"]
+    assert low == ["low rank, r = 4", "9,999", "500.00", "2.00 (1.00 – 4.00)", "–", "–"]
+
+
+def test_a_failed_case_is_a_dash():
+    rows = timed(
+        seconds=[0.5, float("nan")], latency_ratio=[1.0, float("nan")], latency_ratio_low=1.0, latency_ratio_high=1.0
+    )
+    lines = distill.models_table(rows, "Table 1. Models").data.splitlines()
+    assert cells(lines[-2])[1:] == ["500.0", "1.00 (1.00 – 1.00)"]
+    assert cells(lines[-1])[1:] == ["–", "–"]
+
+
+def test_steps_are_shown_in_percent():
+    lines = distill.steps_table({"original": 0.982, "distilled": 0.5}, "digits", "Table 1. Steps").data.splitlines()
+    assert [cells(line) for line in (lines[2], *lines[-2:])] == [
+        ["digits", "accuracy"],
+        ["original", "98.2 %"],
+        ["distilled", "50.0 %"],
+    ]
