@@ -5,7 +5,6 @@ injects a cell of its own after that cell and only warns of names it does not kn
 from the notebook's history.
 """
 
-import ast
 import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, get_args
@@ -15,11 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from lib import names
 from lib.profilers.memory import available_bytes
+from lib.report.assigned import OWN, assigned
 from lib.report.units import binary
 from lib.report.views.base import machines
-
-TASKS = ("digits", "clocks", "motions", "plugs", "copying", "induction")  # those of lib.tasks.data.sequences
-MARK = "# Parameters"  # the first line of a parameters cell, ours and papermill's
 
 
 class ParameterError(ValueError):
@@ -185,14 +182,15 @@ class Verdicts(Parameters):
     """The chapter on the verdict, which times nothing."""
 
 
-MODELS: dict[str, type[Parameters]] = {  # of every chapter, by its notebook
-    "ssm_background": SsmBackground,
-    "mrss": Mrss,
-    "kernel_distillation": KernelDistillation,
-    "clip_vtp": ClipVtp,
-    "lora": Lora,
-    "claims": Verdicts,
-}
+# Of every chapter, by its notebook.
+MODELS: dict[str, type[Parameters]] = dict(
+    ssm_background=SsmBackground,
+    mrss=Mrss,
+    kernel_distillation=KernelDistillation,
+    clip_vtp=ClipVtp,
+    lora=Lora,
+    claims=Verdicts,
+)
 Chosen = TypeVar("Chosen", bound=Parameters)
 
 
@@ -202,17 +200,16 @@ def check(chapter: type[Chosen], namespace: Mapping[str, Any]) -> Chosen:
     namespace  the notebook's `globals()`; its history `In` tells which names were set
     raises     ParameterError: one line that names the parameter, what is allowed and the nearest name
     """
-    names = list(chapter.model_fields)
-    for name in _assigned(namespace.get("In", []), names):
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.3)
+    allowed = list(chapter.model_fields)
+    for name in assigned(namespace.get("In", []), allowed):
+        if name not in allowed and not name.startswith(OWN):
+            near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.3)
             hint = f"; the nearest is `{near[0]}`" if near else ""
-            raise ParameterError(f"`{name}` is not a parameter of this chapter{hint}. There are: {', '.join(names)}")
-    missing = [name for name in names if name not in namespace]
-    if missing:
+            raise ParameterError(f"`{name}` is not a parameter of this chapter{hint}. There are: {', '.join(allowed)}")
+    if missing := [name for name in allowed if name not in namespace]:
         raise ParameterError(f"{', '.join(missing)}: not set; run the parameters cell first")
     try:
-        return chapter.model_validate({name: namespace[name] for name in names})
+        return chapter.model_validate({name: namespace[name] for name in allowed})
     except ValidationError as error:
         raise ParameterError("; ".join(_plain(chapter, found) for found in error.errors())) from None
 
@@ -236,19 +233,3 @@ def _plain(chapter: type[Parameters], found: Mapping[str, Any]) -> str:
     name = found["loc"][0]
     reason = f"; {found['ctx']['error']}" if found["type"] == "value_error" else ""
     return f"`{name}` is {found['input']!r}; allowed is {chapter.model_fields[name].description}{reason}"
-
-
-def _assigned(history: Iterable[str], names: list[str]) -> list[str]:
-    """Names set by the latest parameters cell and by what papermill injected after it."""
-    current: list[str] = []
-    for cell in history:
-        if cell.startswith(MARK):
-            here = list(_targets(cell))
-            current = here if set(names) <= set(here) else current + here
-    return current
-
-
-def _targets(cell: str) -> Iterable[str]:
-    for statement in ast.parse(cell).body:
-        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
-        yield from (target.id for target in targets if isinstance(target, ast.Name))

@@ -5,7 +5,7 @@ import re
 
 from nbformat import NotebookNode
 
-from lib.report.parameters import MARK
+from lib.report.assigned import MARK
 
 ORDER = ("abstract", "parameters", "setup")
 ENDING = ["## What we could not show", "## Exercises", "## References"]

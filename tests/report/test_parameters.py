@@ -1,13 +1,14 @@
 import pytest
 
+from lib import names
 from lib.report import parameters
-from lib.report.parameters import MARK, KernelDistillation, Mrss, ParameterError, SsmBackground, check, fits
-from lib.tasks.data.sequences import TASKS
+from lib.report.assigned import MARK
+from lib.report.parameters import KernelDistillation, Mrss, ParameterError, SsmBackground, check, fits
 
 GOOD = {
     "r": 4, "batch": 2, "length": 64, "dim": 8, "taps": 5, "runs": 2, "warmup": 0,
     "longest": 256, "width": 64, "layers": 2, "retrain": False, "task": "digits", "seeds": 2, "steps": 0,
-    "seed": 1, "device": "cpu", "dtype": "float32", "record": False,
+    "seed": 1, "device": "cpu", "dtype": "float32", "record": False, "machine": "auto",
 }  # fmt: skip
 CELL = (
     MARK + "\n" + "\n".join(f"{name}: {type(value).__name__} = {value!r}  # a comment" for name, value in GOOD.items())
@@ -39,6 +40,11 @@ def test_good_parameters_pass():
         ("task", "digit", "`task` is 'digit'; allowed is 'digits', 'clocks'.* or 'all'"),
         ("seeds", 1, "`seeds` is 1; allowed is a number of trainings of each kind, a whole number, at least 2"),
         ("width", 66, "`width` is 66; allowed is .* a multiple of 4"),
+        (
+            "machine",
+            "t4",
+            r"`machine` is 't4'; allowed is 'auto', or a folder.*there are amd-epyc",
+        ),
     ],
 )
 def test_a_bad_value_gets_one_line_with_what_is_allowed(name, value, allowed):
@@ -48,9 +54,17 @@ def test_a_bad_value_gets_one_line_with_what_is_allowed(name, value, allowed):
 
 
 def test_tasks_are_those_that_exist():
-    assert tuple(TASKS) == parameters.TASKS
-    assert check(Mrss, notebook(task="all")).tasks == parameters.TASKS
+    assert check(Mrss, notebook(task="all")).tasks == tuple(names.SEQUENCES)
     assert check(Mrss, notebook(task="clocks")).tasks == ("clocks",)
+
+
+def test_the_reference_machine_is_chosen_or_left_to_the_records():
+    assert check(Mrss, notebook()).machine is None
+    assert check(Mrss, notebook(machine="amd-epyc-2-cores")).machine == "amd-epyc-2-cores"
+
+
+def test_names_that_papermill_injects_for_itself_are_its_own():
+    assert check(Mrss, notebook("PAPERMILL_INPUT_PATH = 'a'"))
 
 
 @pytest.mark.parametrize(("typo", "near"), [("rr", "r"), ("lenght", "length"), ("bach", "batch")])
@@ -93,7 +107,7 @@ def test_a_run_that_cannot_fit_is_refused_with_both_sizes(monkeypatch):
 
 SSM = {
     "batch": 1, "length": 256, "dim": 16, "state": 4, "backend": "auto", "steps": 3, "runs": 2, "warmup": 0,
-    "seed": 1, "device": "cpu", "dtype": "float32", "record": False,
+    "seed": 1, "device": "cpu", "dtype": "float32", "record": False, "machine": "auto",
 }  # fmt: skip
 
 
@@ -114,7 +128,7 @@ def test_the_chapter_on_state_space_models_says_what_it_allows(name, value, allo
 
 
 def distilled(**changed):
-    values = {name: GOOD[name] for name in ("seed", "device", "dtype", "runs", "warmup", "record")} | {
+    values = {name: GOOD[name] for name in ("seed", "device", "dtype", "runs", "warmup", "record", "machine")} | {
         "dim": 16, "states": 32, "length": 64, "longest": 1024, "method": "modal", "order": 8, "healing": 5,
         "retrain": False, "task": "all", "seeds": 2, "steps": 0,
     } | changed  # fmt: skip
