@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from lib.experiments.mrss_training import POINT  # of accuracy: what a variant may lose
 from lib.report.frames import Missing
-
-POINT = 0.01  # of accuracy: what a variant may lose
 
 
 def training_minutes(rows: pd.DataFrame) -> float:

@@ -1,114 +1,133 @@
-"""Verdicts on the seed report's claims A1 to A7 where its proxy is replaced by the real selective scan.
+"""Judges of claims A1 to A7 where the original report's proxy is replaced by the real selective scan, and of A14.
 
-The branches are Mamba blocks of the baseline's width, as in the seed; "as wide" names them in tables. Where it says so,
-they are narrower, and have as many weights as the baseline. What the seed did not propose, blocks at a low rate alone,
-is judged in the chapter, not here.
+The branches are Mamba blocks of the baseline's width, as in the original report; "as wide" names them in tables. Where
+it says so, they are narrower, and have the same number of parameters as the baseline. What the report did not propose,
+blocks at a low rate alone, is judged in the chapter, not here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import pandas as pd
 
 from lib.report import units
 from lib.report.accuracy import POINT
-from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, falls
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, decides, falls
+from lib.report.frames import Missing
 from lib.report.prose import extent, points
 
+SCAN = "scan"
+TWICE = 2  # times the baseline: what claim A3 says that no cost reaches
+EXACT = 0.01  # how far a count may be from the prediction and be the same: element-wise work is in neither
+NEAR = 0.1  # how far it may be for the form of the count to hold, with terms left out
 
-def latency_falls(dual: pd.DataFrame, matched: pd.DataFrame) -> Verdict:
+
+@decides("A1", by=SCAN)
+def latency_falls(dual_as_wide: pd.DataFrame, dual_matched: pd.DataFrame) -> Verdict:
     """A1: at any length, width or pass, do the dual branch's quartiles lie below the baseline, or all above?
 
-    matched  the dual branch with as many weights as the baseline: where it alone is faster, that is a correction
+    dual_matched  the dual branch with the same number of parameters as the baseline: where it alone is faster, that is
+                  a correction
     """
-    holds, fails = (dual["latency_ratio_high"] < 1).any(), (dual["latency_ratio_low"] >= 1).all()
-    corrected = not holds and (matched["latency_ratio_high"] < 1).any()
+    holds = (dual_as_wide["latency_ratio_high"] < 1).any()
+    fails = (dual_as_wide["latency_ratio_low"] >= 1).all()
+    corrected = not holds and (dual_matched["latency_ratio_high"] < 1).any()
     return Verdict(
-        f"As wide as the baseline, the dual branch takes {extent(dual['latency_ratio'])} its time, over all lengths, "
-        f"widths and passes; with as many weights, and so narrower, {extent(matched['latency_ratio'])}.",
+        f"As wide as the baseline, the dual branch takes {extent(dual_as_wide['latency_ratio'])} its time, across all "
+        "lengths, widths and passes; with the same number of parameters, and so narrower, "
+        f"{extent(dual_matched['latency_ratio'])}.",
         CORRECTED if corrected else decide(holds, fails),
     )
 
 
-def runtime_is_sublinear(slopes: pd.DataFrame) -> Verdict:
+@decides("A2", by=SCAN)
+def runtime_is_sublinear(dual_growth: pd.DataFrame) -> Verdict:
     """A2: does the whole interval of the dual branch's log-log slope lie below 1, or above it?"""
-    holds, fails = (slopes["high"] < 1).all(), (slopes["low"] >= 1).all()
-    found = [f"{row.slope:.2f} {units.interval(row.low, row.high)} on {row.machine}" for row in slopes.itertuples()]
+    holds, fails = (dual_growth["high"] < 1).all(), (dual_growth["low"] >= 1).all()
+    found = [
+        f"{row.slope:.2f} {units.interval(row.low, row.high)} on {row.machine}" for row in dual_growth.itertuples()
+    ]
     return Verdict(
         f"Its forward pass grows with length to the power {units.listed(found)}. One is linear.",
         decide(holds, fails),
     )
 
 
-def cost_below_twice(dual: pd.DataFrame) -> Verdict:
+@decides("A3", by=SCAN)
+def cost_below_twice(dual_as_wide: pd.DataFrame) -> Verdict:
     """A3: are latency and operations of the dual branch below twice the baseline's, everywhere?"""
-    worst = max(dual["latency_ratio"].max(), dual["flops_ratio"].max())
+    worst = max(dual_as_wide["latency_ratio"].max(), dual_as_wide["flops_ratio"].max())
     return Verdict(
-        f"Latency {extent(dual['latency_ratio'])}, operations {extent(dual['flops_ratio'].dropna())} the baseline's.",
-        REPRODUCED if worst < 2 else CONTRADICTED,
+        f"Latency {extent(dual_as_wide['latency_ratio'])}, operations {extent(dual_as_wide['flops_ratio'].dropna())} "
+        "the baseline's.",
+        REPRODUCED if worst < TWICE else CONTRADICTED,
     )
 
 
-def memory_falls(factors: pd.DataFrame) -> Verdict:
-    """A4: does peak memory fall with every larger factor, or only from r = 2 on, on every machine?"""
-    found = []
-    for _, group in factors.dropna(subset=["factor"]).groupby("machine"):
-        ratios = group.sort_values("factor")["memory_ratio"]
-        found.append(REPRODUCED if falls(ratios) else CORRECTED if falls(ratios.iloc[1:]) else CONTRADICTED)
-    named = factors.dropna(subset=["factor"]).sort_values("factor")
-    path = ", ".join(f"r = {row.factor}: {units.times(row.memory_ratio)}" for row in named.itertuples())
+@decides("A4", by=SCAN)
+def memory_falls(dual_by_factor: pd.DataFrame) -> Verdict:
+    """A4: does peak memory fall with every larger factor, or only from the second factor on?"""
+    rows = dual_by_factor.dropna(subset=["factor"]).sort_values("factor")
+    ratios = rows["memory_ratio"]
+    path = ", ".join(f"r = {row.factor}: {units.times(row.memory_ratio)}" for row in rows.itertuples())
     return Verdict(
-        f"Forward pass, over the baseline's: {path}.",
-        max(found, key=[REPRODUCED, CORRECTED, CONTRADICTED].index),
+        f"Forward pass, relative to the baseline's: {path}.",
+        REPRODUCED if falls(ratios) else CORRECTED if falls(ratios.iloc[1:]) else CONTRADICTED,
     )
 
 
-def operations_match(predicted: Mapping[str, float], counted: Mapping[str, float]) -> Verdict:
-    """A5: does the seed's form of count, (1 + 1/r) of the baseline and the gate, hold for the real blocks?
+@decides("A5", by=SCAN)
+def operations_match(dual_operations: pd.DataFrame) -> Verdict:
+    """A5: does the original report's form of count, (1 + 1/r) of the baseline and the gate, hold for the real blocks?
 
-    predicted, counted  operations by variant
+    dual_operations  a row per size: operations predicted and counted
     """
-    off = max(abs(counted[name] / predicted[name] - 1) for name in predicted)
+    off = (dual_operations["counted"] / dual_operations["predicted"] - 1).abs().max()
     return Verdict(
         f"Predicted from the baseline's count, counted on the real blocks: at most {units.share(off)} apart.",
-        REPRODUCED if off < 0.01 else CORRECTED if off < 0.1 else CONTRADICTED,
+        REPRODUCED if off < EXACT else CORRECTED if off < NEAR else CONTRADICTED,
     )
 
 
-def gate_learns(blind: list[str]) -> Verdict:
+@decides("A6", by=SCAN)
+def gate_learns(weights_without_gradient: Sequence[str]) -> Verdict:
     """A6: does a gradient reach every weight of both branches and of the gate?
 
-    blind  names of weights that no gradient reaches
+    weights_without_gradient  their names
     """
     return Verdict(
-        f"No gradient reaches {', '.join(blind)}." if blind else "A gradient reaches every weight of both branches.",
-        CONTRADICTED if blind else REPRODUCED,
+        f"No gradient reaches {', '.join(weights_without_gradient)}."
+        if weights_without_gradient
+        else "A gradient reaches every weight of both branches.",
+        CONTRADICTED if weights_without_gradient else REPRODUCED,
     )
 
 
-def fidelity_is_kept(compared: pd.DataFrame) -> Verdict:
+@decides("A7", by=SCAN)
+def fidelity_is_kept(dual_accuracy: pd.DataFrame) -> Verdict:
     """A7: is the dual branch's accuracy at most a point below the baseline's on every task, or more on any?
 
-    compared  of `lib.report.accuracy.compared`, the dual branch with as many weights alone, trained for as many steps
+    dual_accuracy  of `lib.report.accuracy.compared`: the dual branch with the same number of parameters, equal steps
     """
-    holds = (compared["difference_low"] >= -POINT).all()
-    fails = (compared["difference_high"] < -POINT).any()
-    found = [f"{row.task} {points(row)}" for row in compared.itertuples()]
+    holds = (dual_accuracy["difference_low"] >= -POINT).all()
+    fails = (dual_accuracy["difference_high"] < -POINT).any()
+    found = [f"{row.task} {points(row)}" for row in dual_accuracy.itertuples()]
     return Verdict(
-        f"With as many weights, points of accuracy over the baseline's, {compared['seeds'].min()} seeds, "
-        f"95 % intervals: {'; '.join(found)}.",
+        "With the same number of parameters, points of accuracy minus the baseline's, "
+        f"{dual_accuracy['seeds'].min()} seeds, 95 % intervals: {'; '.join(found)}.",
         decide(holds, fails),
     )
 
 
-def proxy_stands_for_it(proxy: pd.DataFrame, dual: pd.DataFrame) -> Verdict:
+@decides("A14")
+def proxy_stands_for_it(proxy: pd.DataFrame, dual_by_factor: pd.DataFrame) -> Verdict:
     """A14: at every factor of both, do the quartiles of the latency ratio overlap, or at none?
 
-    proxy, dual   columns factor, latency_ratio with _low and _high: over the proxy's baseline, over the real scan's
-    raises        ValueError where they have no factor in common
+    proxy, dual_by_factor   columns factor, latency_ratio with _low and _high, relative to the baseline of each
+    raises                  Missing where they have no factor in common
     """
-    rows = proxy.dropna(subset="factor").merge(dual.dropna(subset="factor"), on=["machine", "factor"])
+    rows = proxy.dropna(subset="factor").merge(dual_by_factor.dropna(subset="factor"), on=["machine", "factor"])
     if rows.empty:
-        raise ValueError("no factor was recorded for both the proxy and the scan")
+        raise Missing("no factor was recorded for both the proxy and the scan")
     apart = (rows["latency_ratio_low_x"] > rows["latency_ratio_high_y"]) | (
         rows["latency_ratio_low_y"] > rows["latency_ratio_high_x"]
     )
@@ -117,6 +136,6 @@ def proxy_stands_for_it(proxy: pd.DataFrame, dual: pd.DataFrame) -> Verdict:
         for row in rows.itertuples()
     ]
     return Verdict(
-        f"Latency over the baseline's, of the proxy and of the same form on the real scan: {'; '.join(found)}.",
+        f"Latency relative to the baseline's, of the proxy and of the same form on the real scan: {'; '.join(found)}.",
         decide(not apart.any(), apart.all()),
     )
