@@ -1,5 +1,6 @@
 """Tables for readers: data frames as Markdown, which the page, the PDF, Colab and GitHub all render."""
 
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
@@ -53,7 +54,10 @@ def across_machines(frame: pd.DataFrame, caption: str) -> Markdown:
     frame   columns machine, what, ratio, low, high; the reference machine first
     """
     machines, names = list(frame["machine"].unique()), list(frame["what"].unique())
-    cells = {(row.machine, row.what): f"{row.ratio:.2f} ({row.low:.2f} – {row.high:.2f})" for row in frame.itertuples()}
+    cells = {
+        (row.machine, row.what): f"{_ratio(row.ratio)} ({_ratio(row.low)} – {_ratio(row.high)})"
+        for row in frame.itertuples()
+    }
     columns = {name: [cells.get((machine, name), "–") for machine in machines] for name in names}
     return table({"machine": machines, **columns}, caption)
 
@@ -74,6 +78,15 @@ def or_error(value: float, row, form: str) -> str:
     if pd.isna(value):
         return "–" if pd.isna(row.error) else str(row.error).split(":")[0]
     return form.format(value)
+
+
+def _ratio(value: float) -> str:
+    """Two decimals; two figures where that would leave one or none."""
+    return (
+        f"{value:.2f}"
+        if pd.isna(value) or value >= 0.1
+        else np.format_float_positional(float(f"{value:.1e}"), trim="-")
+    )
 
 
 def _range(low: float, high: float, scale: float) -> str:

@@ -1,3 +1,5 @@
+import pandas as pd
+
 from lib import records
 from lib.report import frames, tables
 
@@ -105,3 +107,8 @@ def test_a_task_that_nothing_faster_solves_says_so():
 
 def test_a_source_is_named_once(record):
     assert tables.sources([record, record]) == tables.provenance(record, records.machine_title(record))
+
+
+def test_ratios_far_below_one_keep_two_figures():
+    rows = pd.DataFrame({"machine": ["M"], "what": ["a / b"], "ratio": [0.0155], "low": [0.001], "high": [1.5]})
+    assert lines(tables.across_machines(rows, "Table 1. All"))[2].count("0.016 (0.001 – 1.50)") == 1

@@ -1,0 +1,150 @@
+"""State space models: what the chapter's text says, and what is compared between machines."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lib.experiments import ssm_scaling, ssm_scan
+from lib.report import frames
+from lib.report.evidence import Evidence
+from lib.report.views import ssm as views
+from lib.report.views.base import comparison, known
+
+
+@dataclass(frozen=True)
+class Freed:
+    """How many times our scan's latency the fallback takes where freed memory stays with the process."""
+
+    forward: float
+    training: float
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Of a forward pass on one thread: seconds of its exponentials alone, and that time as a share of our scan's."""
+
+    seconds: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All that the text of the chapter says. Times and memory are of the reference machine.
+
+    machine                its title
+    source, bench          machine, day and commit of the records on token mixing, and of the scan against its peers
+    longest                tokens of the longest sequence
+    attention_exponent, scan_exponent, s4d_exponent   of latency in length; the scan is the fastest one
+    attention_over_scan    attention's latency at the longest length, relative to the fastest scan's
+    definition_over_scan   the definition's, a Python loop
+    faster, faster_training   how many times our scan's latency the fallback of transformers takes
+    kept                   the same where freed memory stays with the process; None on a GPU
+    forward_length, training_length, threads   of these timings
+    memory_length          tokens of the training step whose memory follows
+    memory, memory_fallback   bytes beyond inputs, output and gradients: our scan's, the fallback's
+    floor                  the exponentials alone; None on a GPU
+    departure              of the selective scan from superposition, relative to its largest output
+    scan_width, block_width   exponents of operations in the width
+    closed_gate            latency with a gate that lets nothing in, relative to an open one
+    """
+
+    machine: str
+    source: str
+    bench: str
+    longest: int
+    attention_exponent: float
+    scan_exponent: float
+    s4d_exponent: float
+    attention_over_scan: float
+    definition_over_scan: float
+    faster: float
+    faster_training: float
+    kept: Freed | None
+    forward_length: int
+    training_length: int
+    threads: int
+    memory_length: int
+    memory: float
+    memory_fallback: float
+    floor: Floor | None
+    departure: float
+    scan_width: float
+    block_width: float
+    closed_gate: float
+
+
+def numbers(evidence: Evidence) -> Numbers:
+    """The numbers of the chapter's text.
+
+    raises   Missing where a record or the toy on superposition is
+    """
+    exponents = evidence.mixing_growth.set_index("variant")["slope"]
+    longest, fastest = evidence.mixing_longest, evidence.fastest_scan
+    compared = (views.ATTENTION, views.DEFINITION, fastest)
+    seconds = known(longest[longest["variant"].isin(compared)], "seconds", each={"variant": compared})["seconds"]
+    lengths = evidence.peers.drop_duplicates("part").set_index("part")["length"]
+    memory, fallback = evidence.scan_memory["memory_bytes"]
+    return Numbers(
+        machine=evidence.title,
+        source=evidence.sources(ssm_scaling.NAME),
+        bench=evidence.sources(ssm_scan.NAME),
+        longest=int(longest["length"].iloc[0]),
+        attention_exponent=exponents[views.ATTENTION],
+        scan_exponent=exponents[fastest],
+        s4d_exponent=exponents[views.S4D],
+        attention_over_scan=seconds[views.ATTENTION] / seconds[fastest],
+        definition_over_scan=seconds[views.DEFINITION] / seconds[fastest],
+        faster=evidence.scan_speedups[ssm_scan.FORWARD],
+        faster_training=evidence.scan_speedups[ssm_scan.TRAINING],
+        kept=_kept(evidence),
+        forward_length=int(lengths[ssm_scan.FORWARD]),
+        training_length=int(lengths[ssm_scan.TRAINING]),
+        threads=int(evidence.peers["threads"].iloc[0]),
+        memory_length=int(evidence.scan_memory["length"].iloc[0]),
+        memory=memory,
+        memory_fallback=fallback,
+        floor=_floor(evidence),
+        departure=evidence.superposition["selective"],
+        scan_width=evidence.mixing_operations["scan over D"],
+        block_width=evidence.mixing_operations["block over D"],
+        closed_gate=frames.only(evidence.gate, variant=ssm_scaling.CLOSED)["latency_ratio"],
+    )
+
+
+def across_machines(evidence: Evidence) -> pd.DataFrame:
+    """Key latency ratios on every machine that has the record they come from: rows of `views.base.comparison`."""
+    peers, mixing = evidence.compared(ssm_scan), evidence.compared(ssm_scaling)
+    found = []
+    if not peers.empty:
+        rows = views.ours(views.against_fallback(peers))
+        found += [
+            comparison(rows, "our scan / transformers' fallback, forward", part=ssm_scan.FORWARD),
+            comparison(rows, "our scan / transformers' fallback, training", part=ssm_scan.TRAINING),
+        ]
+    if not mixing.empty:
+        found += [
+            comparison(_at_longest(mixing), "fastest scan / attention, longest sequence"),
+            comparison(views.gates(mixing), "gate closed / open", variant=ssm_scaling.CLOSED),
+        ]
+    return pd.concat([one for one in found if not one.empty] or [comparison(pd.DataFrame(), "")], ignore_index=True)
+
+
+def _at_longest(mixing: pd.DataFrame) -> pd.DataFrame:
+    """The fastest scan at each machine's longest length, with ratios to attention."""
+    rows = frames.where(mixing, part=ssm_scaling.LENGTHS)
+    rows = rows[rows["length"] == rows.groupby("machine")["length"].transform("max")]
+    return views.fastest(frames.ratios(rows, views.ATTENTION))
+
+
+def _kept(evidence: Evidence) -> Freed | None:
+    if not evidence.benchmark["keep_freed"].eq(True).any():
+        return None
+    ratios = evidence.scan_speedups_kept
+    return Freed(ratios[ssm_scan.FORWARD], ratios[ssm_scan.TRAINING])
+
+
+def _floor(evidence: Evidence) -> Floor | None:
+    if not evidence.benchmark["part"].eq(ssm_scan.FLOOR).any():
+        return None
+    floor, scan = evidence.scan_floor
+    return Floor(floor, floor / scan)
