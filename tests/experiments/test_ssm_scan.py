@@ -8,10 +8,14 @@ from rehearsal import evidence
 
 from lib.experiments import ssm_scan
 from lib.experiments.ssm_scan import ANOTHER, FALLBACK, FLOOR, FORWARD, ITSELF, MEMORY, TRAINING, Settings
+from lib.report import prose
+from lib.report.chapters import ssm as chapter
+from lib.report.tables import ssm as tables
 
 SMALL = Settings(
     seed=0, rounds=3, forward=(1, 16, 8, 4), training=(1, 8, 8, 4), memory=(1, 16, 8, 4), isolated=False
 )  # fmt: skip
+TOYS = {"superposition": {"fixed": 1e-16, "selective": 0.25}}
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -76,3 +80,26 @@ def test_too_few_rounds_end_with_one_line(capsys):
     with pytest.raises(SystemExit):
         ssm_scan.main(["--rounds", "1"])
     assert "--rounds 1: at least 2 is needed" in capsys.readouterr().err
+
+
+@pytest.fixture
+def found(made, tmp_path):
+    return evidence(tmp_path, made, toys=TOYS)
+
+
+def test_every_number_is_there_and_in_the_text(found):
+    numbers = chapter.numbers(found)
+    assert (numbers.forward_length, numbers.training_length, numbers.memory_length) == (16, 8, 16)
+    assert None not in (numbers.kept, numbers.floor)
+    for name in ("abstract", "discussion"):
+        text = prose.render(f"ssm_background/{name}", numbers).data
+        assert "nan" not in text
+        assert "None" not in text
+
+
+def test_the_table_and_the_comparison_have_all_peers(found):
+    shown = tables.speedups(found.peers, "fallback", "Table 2. The scan").data
+    assert all(f"| {name} " in shown for name in found.benchmark.loc[found.benchmark["part"] == MEMORY, "variant"])
+    rows = chapter.across_machines(found)
+    assert rows["what"].str.startswith("our scan").sum() == 2
+    assert rows["ratio"].notna().all()

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from lib.report import claims_ssm
-from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
+from lib.report.claims import ssm
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from lib.report.claims import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
     ],
 )
 def test_a_convolution_obeys_superposition(departure, verdict):
-    assert claims_ssm.trains_as_a_convolution(departure).verdict == verdict
+    assert ssm.trains_as_a_convolution(departure).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -33,14 +33,14 @@ def test_selection_must_save_operations_or_time(quartiles, operations, verdict):
         [{"machine": "M", "variant": "step closed", "flops_ratio": operations}
          | dict(zip(("latency_ratio_low", "latency_ratio", "latency_ratio_high"), quartiles, strict=True))]
     )  # fmt: skip
-    assert claims_ssm.selection_saves_compute(gate).verdict == verdict
+    assert ssm.selection_saves_compute(gate).verdict == verdict
 
 
 @pytest.mark.parametrize(
     ("scan", "block", "verdict"), [(1.0, 1.9, CORRECTED), (2.0, 2.0, REPRODUCED), (1.0, 1.1, CONTRADICTED)]
 )
 def test_the_square_of_the_width_is_looked_for_in_scan_and_block(scan, block, verdict):
-    found = claims_ssm.cost_is_quadratic_in_width({"scan over D": scan, "scan over N": 1.0, "block over D": block})
+    found = ssm.cost_is_quadratic_in_width({"scan over D": scan, "scan over N": 1.0, "block over D": block})
     assert found.verdict == verdict
 
 
@@ -50,6 +50,6 @@ def test_the_square_of_the_width_is_looked_for_in_scan_and_block(scan, block, ve
 def test_time_is_linear_where_every_exponent_is_near_one(exponents, verdict):
     rows = [(name, one) for name, one in zip(("S4D", "scan, cpp"), exponents, strict=True)] + [("attention", 1.9)]
     slopes = pd.DataFrame(rows, columns=["variant", "slope"]).assign(machine="M", low=0.9, high=1.1)
-    found = claims_ssm.time_is_linear(slopes)
+    found = ssm.time_is_linear(slopes)
     assert found.verdict == verdict
     assert "attention 1.90" in found.evidence

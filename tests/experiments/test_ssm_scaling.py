@@ -1,0 +1,89 @@
+"""Token mixing at smoke size: what is written is read by every number, figure, table and judge."""
+
+import matplotlib as mpl
+import pytest
+import yaml
+
+mpl.use("agg")
+from matplotlib.figure import Figure
+from rehearsal import evidence
+
+from lib.experiments import base, ssm_scaling
+from lib.experiments.ssm_scaling import CLOSED, GATE, LENGTHS, OPEN, STATES, WIDTHS, Settings
+from lib.paths import PRESETS
+from lib.records import RecordError
+from lib.report import prose
+from lib.report.chapters import ssm as chapter
+from lib.report.claims.judging import judged
+from lib.report.claims.ledger import NOT_TESTABLE
+from lib.report.figures import ssm as figures
+from lib.report.tables import ssm as tables
+
+TOYS = {"superposition": {"fixed": 1e-16, "selective": 0.25}}
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="session")
+def made():
+    return ssm_scaling.run(Settings.of(yaml.safe_load((PRESETS / "ssm_background/smoke.yml").read_text())))
+
+
+@pytest.fixture
+def found(made, tmp_path):
+    return evidence(tmp_path, made, toys=TOYS)
+
+
+def test_every_part_holds_what_it_compares(made):
+    rows = ssm_scaling.frame([made])
+    variants = {part: set(group["variant"]) for part, group in rows.groupby("part")}
+    assert variants[LENGTHS] >= {"attention", "S4D", "scan, torch", "scan, ref"}
+    assert variants[GATE] == {OPEN, CLOSED}
+    assert variants[WIDTHS] == {"scan", "block"}
+    assert variants[STATES] == {"scan"}
+    assert rows["error"].isna().all()
+    assert rows[["seconds", "memory_bytes", "flops"]].gt(0).all(axis=None)
+
+
+def test_the_committed_record_is_read(tmp_path):
+    rows = evidence(tmp_path).frame(ssm_scaling)
+    assert (len(rows), set(rows["part"])) == (53, set(ssm_scaling.PARTS))
+
+
+def test_every_number_is_there_and_in_the_text(found):
+    numbers = chapter.numbers(found)
+    assert numbers.longest == 256
+    for name in ("abstract", "discussion"):
+        text = prose.render(f"ssm_background/{name}", numbers).data
+        assert "nan" not in text
+        assert "None" not in text
+
+
+def test_every_judge_decides(found):
+    verdicts = judged(found, ["A8", "A9", "A10", "A15"])
+    assert [one.id for one in verdicts] == ["A8", "A9", "A10", "A15"]
+    assert [one.evidence for one in verdicts if one.verdict == NOT_TESTABLE] == []
+    assert [one.records for one in verdicts] == [(), *[("ssm_scaling",)] * 3]
+
+
+def test_figure_table_and_comparison_are_drawn(found, made):
+    assert isinstance(figures.growth(found), Figure)
+    rows = ssm_scaling.frame([made])
+    assert "| 256 |" in tables.latencies(rows[rows["part"] == LENGTHS], "Table 1. This run").data.replace("  ", "")
+    assert chapter.across_machines(found)["ratio"].notna().all()
+
+
+@pytest.mark.parametrize("part", ssm_scaling.PARTS)
+def test_a_part_of_another_name_is_found(made, part):
+    cases = [
+        one.model_copy(update={"parameters": one.parameters | {"part": f"{part}s"}})
+        if one.parameters["part"] == part
+        else one
+        for one in made.cases
+    ]
+    with pytest.raises(RecordError, match=f"part '{part}s'"):
+        ssm_scaling.frame([made.model_copy(update={"cases": cases})])
+
+
+def test_a_case_without_a_declared_column_is_refused():
+    with pytest.raises(ValueError, match="states, input_bytes not given"):
+        base.Cases(ssm_scaling.PARTS).add(GATE, OPEN, batch=1, length=8, dim=4)
