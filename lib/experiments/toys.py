@@ -22,6 +22,7 @@ from lib.models.mrss import variants as mrss
 from lib.models.ssm import scan
 from lib.models.ssm.mamba import MambaConfig
 from lib.tasks import zero_shot
+from lib.tasks.data import images
 from lib.tasks.data.images import rendered
 
 VIT = "openai/clip-vit-base-patch16"
@@ -127,6 +128,17 @@ def weights_of_a_projection(d: int = 512, rank: int = 8) -> dict[str, int]:
     return {"counted": trainable_report(model).trainable, "claimed": 2 * d * rank}
 
 
+def of_clip(ours: clip.Clip, data: images.Images) -> dict[str, Any]:
+    """Toys on CLIP's visual tokens, by the names that `Evidence` has for them, of a trained model and images for it."""
+    return {
+        "patches": patches(),
+        "encoder_bytes": encoder_bytes(),
+        "operations_by_part": operations_by_part(),
+        "prompts_alike": prompts_alike(ours, [data.templates[0].format(name) for name in data.names]),
+        "original_forms": clip_outcomes.original_forms(ours, data),
+    }
+
+
 def every(seed: int) -> dict[str, Any]:
     """All toys, by the names that `Evidence` has for them, each from the seed alone."""
     ours = clip.load("clip-scenes-0")
@@ -137,12 +149,7 @@ def every(seed: int) -> dict[str, Any]:
         "mended_gradients": partial(proxy_gradients, detach_upsample=False),
         "weights_without_gradient": weights_without_gradient,
         "superposition": superposition,
-        "patches": lambda _: patches(),
-        "encoder_bytes": lambda _: encoder_bytes(),
         "weights_of_a_projection": lambda _: weights_of_a_projection(),
-        "operations_by_part": lambda _: operations_by_part(),
-        "prompts_alike": lambda _: prompts_alike(ours, [data.templates[0].format(name) for name in data.names]),
-        "original_forms": lambda _: clip_outcomes.original_forms(ours, data),
         "starts": partial(starts, "clip-scenes-0"),
     }
-    return {name: compute(torch.Generator().manual_seed(seed)) for name, compute in made.items()}
+    return of_clip(ours, data) | {name: compute(torch.Generator().manual_seed(seed)) for name, compute in made.items()}
