@@ -67,7 +67,7 @@ class Settings(base.Settings):
 
 
 def run(settings: Settings) -> dict[str, float]:
-    """Accuracies by the keys of ROWS, before and after a short training."""
+    """Accuracies before and after a short training, by the words of ROWS."""
     generator = settings.generator()
     placed = {"device": settings.device}
     frozen = clip.load(settings.shown, **placed, dtype=settings.torch_dtype)
@@ -85,7 +85,7 @@ def run(settings: Settings) -> dict[str, float]:
     merge_lora(frozen.model)
     found["fewer, adapted"] = zero_shot.accuracy(seen, judged)
     found["all tokens, adapted"] = zero_shot.accuracy(frozen, judged)
-    return found
+    return {words.format(method=settings.method, keep=settings.keep): found[key] for key, words in ROWS.items()}
 
 
 def _learn(frozen: clip.Clip, seen: clip.Clip, settings: Settings, generator: torch.Generator) -> None:

@@ -16,7 +16,6 @@ from lib.report import accuracy, frames
 from lib.report.evidence import Evidence
 from lib.report.frames import lora
 from lib.report.views.base import comparison
-from lib.report.views.lora import WITHIN
 
 T4 = 15 * 2**30  # bytes of memory that a Tesla T4 leaves to a program
 ENOUGH = 0.97  # retained accuracy that counts as nearly all
@@ -230,8 +229,7 @@ def across_machines(evidence: Evidence) -> pd.DataFrame:
     rows = evidence.compared(lora_cost)
     if rows.empty:
         return comparison(rows, "")
-    bases = {lora_cost.STEP: FULL, lora_cost.DEPLOYED: lora_cost.UNREDUCED, lora_cost.SMALL: lora_cost.UNREDUCED}
-    step, forward, small = (frames.ratios(frames.where(rows, part=part), base, WITHIN) for part, base in bases.items())
+    step, forward, small = (lora.costs(rows, part) for part in (lora_cost.STEP, lora_cost.DEPLOYED, lora_cost.SMALL))
     found: Iterable[pd.DataFrame] = (
         comparison(step, f"training step, {USUAL}", USUAL),
         comparison(step, f"training step, {lora_cost.OTHER}", lora_cost.OTHER),

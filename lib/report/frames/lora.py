@@ -1,16 +1,25 @@
-"""Frames of adapters: means over seeds, variants of one place by rank, and what fits into memory on paper."""
+"""Frames of adapters: ratios of costs, means over seeds, variants of one place by rank, what fits into memory."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
+from lib.experiments import lora_cost
 from lib.experiments.lora_cases import COSTS
 from lib.experiments.lora_labels import LADDER
 from lib.experiments.lora_training import FULL
+from lib.report import frames
 from lib.report.accuracy import interval
 
 SHARED = ("rank", "place", "method", "keep", "share", *COSTS)  # what all trainings of a variant have in common
+
+BASES = {lora_cost.STEP: FULL, lora_cost.DEPLOYED: lora_cost.UNREDUCED, lora_cost.SMALL: lora_cost.UNREDUCED}
+
+
+def costs(cases: pd.DataFrame, part: str) -> pd.DataFrame:
+    """Cases of one part of the costs, with ratios to its baseline: full fine-tuning, or the original model."""
+    return frames.ratios(frames.where(cases, part=part), BASES[part], ("machine", "batch"))
 
 
 def summary(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:

@@ -1,16 +1,19 @@
 """Tables of adapters: what a training step costs, what new labels and fewer tokens come to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from IPython.display import Markdown
 
+from lib.experiments import lora_labels, lora_tokens
 from lib.experiments.lora_training import FULL
 from lib.names import SMALL_CLIPS
-from lib.report import prose, units
+from lib.records import Record
+from lib.report import accuracy, prose, units
+from lib.report.frames.lora import summary
 from lib.report.tables import across_machines, table
 
-__all__ = ["across_machines", "cost", "deployed", "labels", "live", "tokens"]
+__all__ = ["across_machines", "cost", "deployed", "labels", "live", "tokens", "trained"]
 
 
 def cost(frame: pd.DataFrame, caption: str) -> Markdown:
@@ -90,6 +93,14 @@ def tokens(frame: pd.DataFrame, caption: str) -> Markdown:
         },
         caption,
     )
+
+
+def trained(goal: str, found: Iterable[Record], caption: str) -> Markdown:
+    """Trainings that a chapter's own run made: on new "labels", or with fewer "tokens"."""
+    if goal == lora_tokens.GOAL:
+        return tokens(summary(lora_tokens.outcomes(found), ["before", "retained", "kept"]), caption)
+    rows = lora_labels.outcomes(found)
+    return labels(summary(rows, ["accuracy"]), accuracy.compared(rows, FULL, ("variant",)), caption)
 
 
 def live(accuracies: Mapping[str, float], caption: str) -> Markdown:

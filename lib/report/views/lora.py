@@ -15,7 +15,6 @@ from lib.report import accuracy, frames
 from lib.report.frames import lora
 from lib.report.views.base import Base, known, named
 
-WITHIN = ("machine", "batch")  # what a case and its baseline share
 COMPARED = {USUAL: "LoRA", BOTTLENECK: "bottleneck"}  # variants that claims are judged by
 
 
@@ -45,28 +44,40 @@ class Views(Base):
     @cached_property
     def adapter_steps(self) -> pd.DataFrame:
         """Training steps by what learns, with ratios to full fine-tuning."""
-        rows = known(frames.where(self.adapter_cases, part=lora_cost.STEP))
-        rows = frames.ratios(rows, FULL, WITHIN)
+        rows = known(lora.costs(self.adapter_cases, lora_cost.STEP))
         return known(rows, "latency_ratio", "memory_ratio", each={"variant": (FULL, USUAL)})
 
     @cached_property
     def adapter_forward(self) -> pd.DataFrame:
         """The forward pass of images with adapters apart, and merged, with ratios to the original model."""
-        rows = known(frames.where(self.adapter_cases, part=lora_cost.DEPLOYED))
-        rows = frames.ratios(rows, lora_cost.UNREDUCED, WITHIN)
+        rows = known(lora.costs(self.adapter_cases, lora_cost.DEPLOYED))
         return known(rows, "latency_ratio", each={"variant": (lora_cost.APART, lora_cost.MERGED)})
 
     @cached_property
     def adapter_towers(self) -> pd.DataFrame:
         """The small tower with fewer tokens, with ratios to the unreduced one."""
-        rows = known(frames.where(self.adapter_cases, part=lora_cost.SMALL))
-        rows = frames.ratios(rows, lora_cost.UNREDUCED, WITHIN)
+        rows = known(lora.costs(self.adapter_cases, lora_cost.SMALL))
         return known(rows, "latency_ratio", each={"variant": lora_tokens.VARIANTS})
 
     @cached_property
     def adapting_cost(self) -> pd.DataFrame:
         """The training step with adapters on all linear layers, with ratios to full fine-tuning."""
         return known(frames.where(self.adapter_steps, variant=USUAL), "memory_ratio", "trainable", "total")
+
+    @property
+    def adapter_sources(self) -> str:
+        """Machine, day and commit of the record on costs, for a caption."""
+        return self.sources(lora_cost.NAME)
+
+    @property
+    def adapted_sources(self) -> str:
+        """The same of the trainings on new labels."""
+        return self.sources(*named(lora_labels, SMALL_CLIPS))
+
+    @property
+    def recovered_sources(self) -> str:
+        """The same of the trainings with fewer tokens."""
+        return self.sources(*named(lora_tokens, SMALL_CLIPS))
 
     @cached_property
     def adapted(self) -> pd.DataFrame:
