@@ -46,8 +46,9 @@ def ratios(
 
 
 def where(frame: pd.DataFrame, **values: object) -> pd.DataFrame:
-    """The cases whose columns have these values."""
-    return frame[(frame[list(values)] == pd.Series(values)).all(axis="columns")]
+    """The cases whose columns have these values; a column that is unknown in a case has none."""
+    # An unknown value of a nullable column compares as unknown, which `all` would count as true.
+    return frame[(frame[list(values)] == pd.Series(values)).fillna(False).all(axis="columns")]
 
 
 def only(frame: pd.DataFrame, **values: object) -> pd.Series:
