@@ -15,6 +15,31 @@ from lib.report.views.base import Base, known, named
 WITHIN = ("machine", "dim", "length")  # what a model and its baseline have in common
 
 
+def by_factor(rows: pd.DataFrame) -> pd.DataFrame:
+    """The proxy at every factor, with ratios to the baseline, of cases of its experiment."""
+    return frames.ratios(known(frames.where(rows, part=mrss_proxy.BY_FACTOR)))
+
+
+def by_part(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """ "forward" and "training" -> models on the real scan, with ratios to the baseline, of cases of its experiment."""
+    parts = (mrss_scan.FORWARD, mrss_scan.TRAINING)
+    return {part: frames.ratios(known(frames.where(rows, part=part)), within=WITHIN) for part in parts}
+
+
+def in_the_middle(models: Mapping[str, pd.DataFrame], sizes: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Of these models, those at the greater width, the middle length and one factor.
+
+    sizes   parameters of the record
+    """
+    at = {"dim": sizes["width"], "length": sizes["longest"] // mrss_scan.MIDDLE}
+    return {part: known(frames.where(of_factor(rows, sizes["r"]), **at)) for part, rows in models.items()}
+
+
+def of_factor(rows: pd.DataFrame, factor: int) -> pd.DataFrame:
+    """Models at a factor, and those that have none of their own."""
+    return rows[rows["factor"].fillna(factor) == factor]
+
+
 class Views(Base):
     """Frames of the records on multi-resolution scanning, and toys, by name."""
 
@@ -46,7 +71,7 @@ class Views(Base):
     @cached_property
     def proxy(self) -> pd.DataFrame:
         """The proxy at every factor, with ratios to the baseline."""
-        rows = frames.ratios(known(frames.where(self.frame(mrss_proxy), part=mrss_proxy.BY_FACTOR)))
+        rows = by_factor(self.frame(mrss_proxy))
         known(rows[rows["variant"] != mrss_proxy.BASELINE], each={"factor": mrss_proxy.FACTORS})
         return known(rows, "latency_ratio", "memory_ratio", "flops")
 
@@ -75,23 +100,17 @@ class Views(Base):
     @cached_property
     def scan(self) -> Mapping[str, pd.DataFrame]:
         """ "forward" and "training" -> models on the real scan, with ratios to the baseline."""
-        rows = self.frame(mrss_scan)
-        return {
-            part: frames.ratios(known(frames.where(rows, part=part)), within=WITHIN)
-            for part in (mrss_scan.FORWARD, mrss_scan.TRAINING)
-        }
+        return by_part(self.frame(mrss_scan))
 
     @cached_property
     def scan_at_factor(self) -> Mapping[str, pd.DataFrame]:
         """The same, of one factor: the one that was timed at all sizes."""
-        factor = self.scan_sizes["r"]
-        return {part: rows[rows["factor"].fillna(factor) == factor] for part, rows in self.scan.items()}
+        return {part: of_factor(rows, self.scan_sizes["r"]) for part, rows in self.scan.items()}
 
     @cached_property
     def scan_in_the_middle(self) -> Mapping[str, pd.DataFrame]:
         """The same, at one size: the greater width and the middle length."""
-        at = {"dim": self.scan_sizes["width"], "length": self.middle}
-        return {part: known(frames.where(rows, **at)) for part, rows in self.scan_at_factor.items()}
+        return in_the_middle(self.scan, self.scan_sizes)
 
     @cached_property
     def scan_lengths(self) -> pd.DataFrame:
