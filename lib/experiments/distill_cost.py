@@ -212,6 +212,12 @@ def _time_model(cases: base.Cases, settings: Settings) -> None:
         cases.add(MODEL, name, replace(result, flops=None), **at)  # no counter sees C++
 
 
+def states_of(variant: str) -> int:
+    """How many states a recurrence has, by its label."""
+    before, after = SMALL.split("{}")
+    return int(variant.removeprefix(before).removesuffix(after))
+
+
 def frame(found: Iterable[Record]) -> pd.DataFrame:
     """One row per case of these records, see `lib.experiments.base.frame`; methods by their labels."""
     return base.frame(found, PARTS, WORDS)

@@ -9,7 +9,7 @@ from lib.experiments import distill_models, distill_training
 from lib.experiments.distill_models import Plan
 from lib.experiments.distill_training import SCRATCH, Settings, Student
 from lib.names import DISTILLATIONS
-from tests.helpers.rehearsal import COMMITTED
+from rehearsal import COMMITTED
 
 PLAN = Plan(
     "digits", 0, states=8, orders=(2,), methods=("modal", "truncated_svd"), steps=2, healing=1, width=8, layers=2

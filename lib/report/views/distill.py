@@ -76,9 +76,13 @@ class Views(Base):
 
     @cached_property
     def kernel_taps(self) -> int:
-        """The length that texts look at: an eighth of the longest, or the shortest above it."""
-        least = self.distill_sizes["longest"] // 8
-        return int(min(length for length in self.kernels["length"] if length >= least))
+        """The length that texts look at, an eighth of the longest."""
+        return taps_shown(self.distill_sizes, self.kernels)
+
+    @cached_property
+    def model_states(self) -> int:
+        """States per channel of the whole model that texts look at, an eighth of the original's."""
+        return states_shown(self.distill_sizes, self.distilled_models)
 
     @cached_property
     def low_rank(self) -> pd.DataFrame:
@@ -93,6 +97,11 @@ class Views(Base):
         """
         rows = distill_training.accuracies(self.records(*named(distill_training, distill_training.TASKS)))
         return known(rows, "accuracy", each={"task": distill_training.TASKS, "variant": (distill_training.ORIGINAL,)})
+
+    @cached_property
+    def few_trained(self) -> tuple[int, int]:
+        """An eighth and a sixteenth of the originals' states."""
+        return few_states(int(self.students["states"].iloc[0]))
 
     @cached_property
     def student_minutes(self) -> float:
@@ -140,6 +149,17 @@ def timed(cases: pd.DataFrame, part: str) -> pd.DataFrame:
     raises   Missing where there are none
     """
     return frames.ratios(known(frames.where(cases, part=part)), distill_cost.FULL, WITHIN)
+
+
+def taps_shown(sizes: Mapping[str, Scalar], sequences: pd.DataFrame) -> int:
+    """The shortest length timed that is at least an eighth of the longest."""
+    return int(min(length for length in sequences["length"] if length >= sizes["longest"] // 8))
+
+
+def states_shown(sizes: Mapping[str, Scalar], models: pd.DataFrame) -> int:
+    """An eighth of the trained model's states, which a record has beside the order that was chosen for it."""
+    found = {distill_cost.states_of(name) for name in models["variant"] if name != distill_cost.FULL}
+    return min(found - {sizes["order"]} or found)
 
 
 def by_method(rows: pd.DataFrame) -> pd.DataFrame:
