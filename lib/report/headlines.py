@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lib.experiments.clip_variants import NORM, ROUNDS
-from lib.names import DISTILLED, SMALL_CLIPS
+from lib.names import DISTILLATIONS, DISTILLED, SMALL_CLIPS
 from lib.report import accuracy, frames, prose, units
 from lib.report.evidence import Evidence
-from lib.report.frames.clip import retained
 from lib.report.views.base import known
 
 SHARE = 0.45  # of the operations
-STATES, RANK = 16, 16  # of 128 states; of the original report's kernel
+BALANCED = DISTILLATIONS["balanced_truncation"].label
 KEPT = 0.5  # of the tokens, by the original report
 
 
@@ -99,24 +98,24 @@ def low_rate(e: Evidence) -> Headline:
 def few_states(e: Evidence) -> Headline:
     """An eighth of the states after distillation fine-tuning, and the original report's low-rank kernel."""
     rows = accuracy.compared(e.students, "original", ("variant", "order", "healed"))
-    rows = rows[(rows["variant"] == "balanced_truncation") & (rows["order"] == STATES) & rows["healed"]]
+    states, taps = e.few[0], e.kernel_taps
+    rows = rows[(rows["variant"] == BALANCED) & (rows["order"] == states) & rows["healed"]]
     known(rows, each={"task": DISTILLED})
-    taps = int(e.kernels["length"].max())
     cost = frames.where(e.kernels, length=taps)
     few, low = (
         frames.where(cost, variant=name)["latency_ratio"]
-        for name in (f"recurrence, {STATES} states", f"low rank, r = {RANK}")
+        for name in (f"recurrence, {states} states", f"low rank, r = {states}")
     )
     told = [f"{prose.points(row)} points on {row.task}" for row in rows.itertuples()]
     return Headline(
         "long kernels",
-        f"A trained kernel of {taps:,} taps as {STATES} states takes **{prose.extent(few)}** the time of its "
+        f"A trained kernel of {taps:,} taps as {states} states takes **{prose.extent(few)}** the time of its "
         f"convolution. Models so reduced, and trained briefly to answer as before, come to "
         f"{units.listed(told)}, against the original. The low rank "
         f"that the original report proposed takes {prose.extent(low)}.",
         "kernel_distillation",
         Point(float(low.iloc[0]), "low rank"),
-        Point(float(few.iloc[0]), f"{STATES} states: {prose.extent_of_points(rows['difference'])} points of accuracy"),
+        Point(float(few.iloc[0]), f"{states} states: {prose.extent_of_points(rows['difference'])} points of accuracy"),
     )
 
 
@@ -125,7 +124,9 @@ def few_tokens(e: Evidence) -> Headline:
     merged = known(frames.where(e.clip_summary, variant=ROUNDS, target=SHARE), each={"task": SMALL_CLIPS})
     normed = known(frames.where(e.clip_summary, variant=NORM, keep=KEPT), each={"task": SMALL_CLIPS})
     merging, norm = (frames.where(e.clip_methods, variant=name)["latency_ratio"] for name in (ROUNDS, NORM))
-    told = units.listed([f"{retained(row)} on {SMALL_CLIPS[row.task]}" for row in merged.itertuples()])
+    told = units.listed(
+        [f"{prose.spread(row.retained, row.retained_high)} % on {SMALL_CLIPS[row.task]}" for row in merged.itertuples()]
+    )
     left = [units.share(one) for one in normed["retained"]]
     few = [f"{one:.1%}".replace("%", " %") for one in merged["retained"]]
     return Headline(
