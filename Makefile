@@ -7,10 +7,10 @@ SNAKE  := .venv-workflow/bin/snakemake
 PRESET ?= cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vendor book pdf test check bench record slurm lint clean
+.PHONY: help setup vendor book pdf test test-fast check bench record slurm lint clean
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## a virtual environment in .venv with everything, pinned (about 2 minutes, once)
 
@@ -40,6 +40,9 @@ pdf: $(READY)  ## the report as PDF, printed by Chromium
 
 test: $(READY)  ## all tests but those in a browser
 	$(BIN)/python -m pytest $(TESTFLAGS)
+
+test-fast: $(READY)  ## tests that take no time (under a minute), without chapters, builds and trainings
+	$(BIN)/python -m pytest -m "not slow and not gpu and not browser" $(TESTFLAGS)
 
 check: pdf book  ## what was built, in a real browser: links, console, network, accessibility, PDF
 	@command -v npm >/dev/null || { echo "npm is needed for axe-core and html-validate: install Node.js 20 or newer"; exit 1; }

@@ -33,6 +33,20 @@ def test_conda_refers_to_pyproject_and_constraints():
     assert PROJECT["requires-python"] == ">=3.11"
 
 
+def test_pre_commit_lints_with_the_version_that_is_pinned():
+    (repo,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (pin,) = PINS["ruff"].specifier
+    assert repo["rev"] == f"v{pin.version}"
+    assert {hook["id"] for hook in repo["hooks"]} == {"ruff-check", "ruff-format"}
+
+
+def test_every_file_gives_the_same_version():
+    version = PROJECT["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest[1] == version
+
+
 def test_make_installs_the_same_extras():
     assert '-c constraints.txt -e ".[book,test,pdf,check]"' in (ROOT / "Makefile").read_text()
     assert set(PROJECT["optional-dependencies"]) == {"book", "test", "pdf", "check", "bench"}
@@ -77,7 +91,8 @@ def test_every_file_gives_the_same_address():
 def test_the_top_level_holds_what_the_design_names():
     named = {
         "_config.yml", "_toc.yml", "book", "lib", "data", "tests", "environment.yml", "README.md", "LICENSE",
-        "CITATION.cff", "Makefile", "myst.yml", "pyproject.toml", "constraints.txt", "workflow",
+        "CITATION.cff", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "myst.yml", "pyproject.toml", "constraints.txt",
+        "workflow",
     }  # fmt: skip
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert {name.split("/")[0] for name in tracked if not name.startswith(".")} <= named
