@@ -1,13 +1,16 @@
 """Models of S4D blocks whose kernels are distilled: how one is built, trained, kept in a file and found again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_file
 
 from lib import names
+from lib.models.distill.replace import METHODS
 from lib.models.ssm.mamba import MambaClassifier, MambaConfig
 from lib.models.ssm.s4d import S4D
 from lib.models.ssm.s4d_block import S4DBlock
@@ -113,3 +116,21 @@ def stored(model: MambaClassifier) -> int:
 def few_states(states: int) -> tuple[int, int]:
     """An eighth and a sixteenth of N states, at least those of one mode: what texts and headlines look at."""
     return max(2, states // 8), max(2, states // 16)
+
+
+def loudest(
+    layer: S4D, method: str, orders: Iterable[int], length: int
+) -> tuple[np.ndarray, dict[int, tuple[np.ndarray, float]]]:
+    """The kernel of largest norm in a layer, and order -> what stands for it by a method, with its relative error.
+
+    method   a name of `lib.names.DISTILLATIONS`
+    length   taps L
+    """
+    whole = layer.kernel(length).detach()
+    channel = int(whole.norm(dim=1).argmax())
+    forms = {}
+    for order in sorted(set(orders)):
+        found = METHODS[method](layer, order, length=length)
+        taps = found.module.kernel(length).detach()[channel]
+        forms[order] = taps.numpy(), found.error[channel].item()
+    return whole[channel].numpy(), forms

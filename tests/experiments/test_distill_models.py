@@ -46,3 +46,15 @@ def test_a_file_of_another_kind_is_named(tmp_path):
         distill_models.load(tmp_path / "junk.safetensors")
     with pytest.raises(FileNotFoundError):
         distill_models.load(tmp_path / "none.safetensors")
+
+
+def test_the_loudest_kernel_is_the_one_of_largest_norm_and_more_states_err_less():
+    layer = S4D(4, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        layer.C[2] *= 1000
+    kernel, forms = distill_models.loudest(layer, "modal", (8, 2, 8), length=32)
+    assert torch.equal(torch.from_numpy(kernel), layer.kernel(32).detach()[2])
+    assert list(forms) == [2, 8]
+    assert 0 < forms[8][1] < forms[2][1] < 1
+    lost = ((forms[2][0] - kernel) ** 2).sum() ** 0.5 / (kernel**2).sum() ** 0.5
+    assert lost == pytest.approx(forms[2][1], rel=1e-4)

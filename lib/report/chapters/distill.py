@@ -18,7 +18,7 @@ MODAL, BALANCED, LOW = (DISTILLATIONS[name].label for name in ("modal", "balance
 
 @dataclass(frozen=True)
 class Bank:
-    """The rank that a bank needs for an error of one percent, of its full one, and its errors at few states or ranks."""
+    """A bank's rank for an error of one percent, of its full one, and its errors at few states or ranks."""
 
     name: str
     needed: int

@@ -53,11 +53,13 @@ def accuracy_table(frame: pd.DataFrame, caption: str) -> Markdown:
     )
 
 
-def speed_table(sequence: pd.DataFrame, tokens: pd.DataFrame, caption: str) -> Markdown:
+def speed_table(sequence: pd.DataFrame, tokens: pd.DataFrame, length: int, caption: str) -> Markdown:
     """Numbers that a variant holds, its latency for a sequence and for one token, ratios to the full kernel's.
 
-    sequence, tokens   cases with ratios to "full kernel" and columns held, tokens; one machine and length
+    sequence, tokens   cases of one machine with ratios to "full kernel", and columns length, held, tokens
+    length             the only one that is shown
     """
+    sequence, tokens = (frames.where(rows, length=length) for rows in (sequence, tokens))
     single = tokens.set_index("variant").reindex(sequence["variant"])
     micros = single["seconds"] / single["tokens"] * 1e6
     return table(
