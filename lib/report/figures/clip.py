@@ -14,6 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from lib.experiments.clip_variants import ROUNDS, UNREDUCED
 from lib.names import SMALL_CLIPS
 from lib.report import units
+from lib.report.evidence import Evidence
 from lib.report.figures import BASELINE, MARKERS, bars
 
 EDGE = {"color": "white", "linewidth": 0.6}
@@ -79,14 +80,12 @@ def retained_over(ax: Axes, frame: pd.DataFrame, cost: str, label: str, title: s
     return ax
 
 
-def costs(parts: pd.DataFrame, pruned: pd.DataFrame, original: pd.DataFrame) -> Figure:
-    """Operations by part, and latency by the share of patches kept: the original report's own, and recorded.
-
-    original   of `lib.report.frames.original.clip`
-    """
+def costs(evidence: Evidence) -> Figure:
+    """Operations by part, and latency by the share of patches kept: the original report's own, and recorded."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 4.2), layout="constrained")
-    operations_by_part(left, parts)
-    latency_by_keep(right, pd.concat([original[original["variant"] == "vtp"], pruned]))
+    operations_by_part(left, evidence.operations_by_part)
+    printed = evidence.original_clip
+    latency_by_keep(right, pd.concat([printed[printed["variant"] == "vtp"], evidence.pruned]))
     return figure
 
 
@@ -134,13 +133,20 @@ def kept(ax: Axes, image: np.ndarray, places: np.ndarray, title: str) -> Axes:
     return ax
 
 
-def gallery(images: np.ndarray, names: Sequence[str], rows: Mapping[str, tuple[np.ndarray, Sequence[str]]]) -> Figure:
+def gallery(
+    images: np.ndarray,
+    names: Sequence[str],
+    rows: Mapping[str, tuple[np.ndarray, Sequence[str]]],
+    width: float = 1.45,
+    height: float = 1.65,
+) -> Figure:
     """Images (B, H, W, 3) from 0 to 1 above what each method keeps of them, with what the model says then.
 
-    rows   label -> places (B, P), answers
+    rows            label -> places (B, P), answers
+    width, height   of one image [inches]
     """
     figure, axes = plt.subplots(
-        len(rows) + 1, len(images), figsize=(1.45 * len(images), 1.65 * (len(rows) + 1)), layout="constrained",
+        len(rows) + 1, len(images), figsize=(width * len(images), height * (len(rows) + 1)), layout="constrained",
         squeeze=False,
     )  # fmt: skip
     for column, (image, name) in enumerate(zip(images, names, strict=True)):

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from lib.experiments import clip_cost
 from lib.experiments.clip_variants import ADAPTIVE, CLASS_ATTENTION, SLICED, UNREDUCED
 from lib.report.accuracy import interval
+from lib.report.frames import ratios
 
 
 def overheads(frame: pd.DataFrame) -> pd.DataFrame:
@@ -93,3 +95,19 @@ def over_fixed(frame: pd.DataFrame, variant: str = ADAPTIVE, fixed: str = CLASS_
         own = own[own["ratio"].between(line["ratio"].min(), line["ratio"].max())]
         found.append(own.assign(gained=own["retained"] - np.interp(own["ratio"], line["ratio"], line["retained"])))
     return pd.concat(found)
+
+
+def measured(frame: pd.DataFrame) -> pd.DataFrame:
+    """Cases of one run at the size of a large model, one table: ratios to the unreduced tower, images' sizes in words.
+
+    frame   of `lib.experiments.clip_cost.frame`
+    """
+    parts = {part: rows for part, rows in frame.groupby("part", sort=False) if part != clip_cost.SMALL}
+    found = [ratios(rows, UNREDUCED, ("machine", "batch", "side")) for rows in parts.values()]
+    rows = pd.concat(found)
+    rows = rows[~rows["variant"].str.endswith(SLICED)]
+    other = rows["part"] == clip_cost.RESOLUTION
+    named = [f"{row.variant}, {row.side:.0f} pixels" for row in rows[other].itertuples()]
+    rows.loc[other, "variant"] = named
+    again = (rows["variant"] == UNREDUCED) & (rows["part"] == clip_cost.METHODS)
+    return rows[~again]

@@ -6,9 +6,10 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lib.experiments.clip_outcomes import Outcome
-from lib.experiments.clip_variants import KEEPS
+from lib.experiments.clip_variants import KEEPS, variants
 from lib.names import REDUCTIONS, SMALL_CLIPS
 from lib.report import prose, units
+from lib.report.evidence import Evidence
 from lib.report.tables import table
 
 
@@ -18,13 +19,10 @@ def methods() -> Markdown:
     return Markdown("\n".join(["| method | name | what goes |", "|:--|:--|:--|", *rows]))
 
 
-def original(frame: pd.DataFrame, theirs: pd.DataFrame, caption: str) -> Markdown:
-    """The original report's experiment by the share of patches kept, beside the latency ratios of its own table.
-
-    frame    cases with ratios to the unreduced tower
-    theirs   of `lib.report.frames.original.clip`
-    """
-    printed = theirs[theirs["variant"] == "vtp"].set_index("keep")["latency_ratio"]
+def original(evidence: Evidence, caption: str) -> Markdown:
+    """The original report's experiment by the share of patches kept, beside the latency ratios of its own table."""
+    frame, printed = evidence.pruned, evidence.original_clip
+    printed = printed[printed["variant"] == "vtp"].set_index("keep")["latency_ratio"]
     return table(
         {
             "keep": [f"{row.keep:.1f}" for row in frame.itertuples()],
@@ -86,11 +84,13 @@ def outcomes(found: Iterable[Outcome], caption: str) -> Markdown:
     )
 
 
-def retained(frame: pd.DataFrame, caption: str) -> Markdown:
+def retained(frame: pd.DataFrame, task: str, caption: str) -> Markdown:
     """Accuracy relative to the unreduced model's [%] by variant (rows) and share of operations (columns).
 
-    frame   of `lib.report.frames.clip.summary`, one task, with a target
+    frame   of `lib.report.frames.clip.summary`, with a target
+    task    the only one that counts
     """
+    frame = frame[frame["task"] == task]
     targets = sorted(frame["target"].unique(), reverse=True)
     cells = {(row.variant, row.target): _spread(row) for row in frame.itertuples()}
     columns = {"variant": list(frame["variant"].unique())}
@@ -102,9 +102,11 @@ def retained(frame: pd.DataFrame, caption: str) -> Markdown:
 def kept(frame: pd.DataFrame, caption: str) -> Markdown:
     """Accuracy relative to the unreduced model's [%] by task and variant (rows) and share of patches kept (columns).
 
-    frame   of `lib.report.frames.clip.summary`, chosen by the share of patches; other shares are left out
+    frame   of `lib.report.frames.clip.summary`, without a target; budgets per image, whose shares are of something
+            else, and other shares are left out
     """
-    frame = frame[frame["keep"].isin(KEEPS)]
+    budgets = [one.name for one in variants() if one.per_image]
+    frame = frame[frame["keep"].isin(KEEPS) & ~frame["variant"].isin(budgets)]
     cells = {(row.task, row.variant, row.keep): _spread(row) for row in frame.itertuples()}
     keys = list(dict.fromkeys((row.task, row.variant) for row in frame.itertuples()))
     columns = {"task": [SMALL_CLIPS[task] for task, _ in keys], "variant": [variant for _, variant in keys]}
