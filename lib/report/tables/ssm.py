@@ -3,12 +3,17 @@
 import pandas as pd
 from IPython.display import Markdown
 
+from lib.experiments import ssm_scaling
+from lib.report.frames import where
 from lib.report.tables import compare, table
 
 
 def latencies(frame: pd.DataFrame, caption: str) -> Markdown:
-    """Median latency [ms] of every mixer by length, one machine."""
-    return compare(frame, "seconds", caption, "{:,.2f}", "length", 1e3)
+    """Median latency [ms] of every mixer by length.
+
+    frame   cases of token mixing, of one machine
+    """
+    return compare(where(frame, part=ssm_scaling.LENGTHS), "seconds", caption, "{:,.2f}", "length", 1e3)
 
 
 def speedups(frame: pd.DataFrame, baseline: str, caption: str) -> Markdown:

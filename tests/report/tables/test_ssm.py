@@ -18,7 +18,6 @@ def test_speedups_turn_ratios_and_their_quartiles_round(record):
 
 
 def test_latencies_stand_in_milliseconds_by_length(record):
-    rows = frames.where(base.frame([record], PARTS), part="lengths")
-    header, _, first, _ = lines(ssm.latencies(rows, "caption"))
+    header, _, first, _ = lines(ssm.latencies(base.frame([record], PARTS), "caption"))
     assert [cell.strip() for cell in header.strip("|").split("|")] == ["variant", "8", "16", "32"]
     assert [cell.strip() for cell in first.strip("|").split("|")][1:] == ["1,000.00", "2,000.00", "4,000.00"]
