@@ -1,5 +1,7 @@
 """Figures: `figure(ax, frame) -> Axes`. Markers and dashes repeat what colours say, for greyscale print."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -89,8 +91,8 @@ def across_machines(ax: Axes, frame: pd.DataFrame) -> Axes:
     ax.axvline(1, **BASELINE)
     ax.set(xscale="log", xlabel="latency / baseline's")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [fill(name, 26) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
-    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    ax.figure.legend(frameon=False, fontsize="small", loc="outside lower center", ncols=3)
     return ax
