@@ -3,8 +3,10 @@
 import pytest
 
 from lib import records
+from lib.experiments import base
 from lib.profilers.profile import Profile
 from lib.records import Case
+from lib.report import frames
 
 BASE = [1.0, 2.0, 3.0]
 LENGTHS = (8, 16, 32)
@@ -36,3 +38,19 @@ def record():
         cases.append(case("baseline", None, "lengths", length, [length / 8.0] * 3))
         cases.append(case("r = 2", 2, "lengths", length, [(length / 8.0) ** 0.5] * 3))
     return records.new("toy", cases, seed=0, parameters={})
+
+
+@pytest.fixture
+def rows(record):
+    return base.frame([record], {"factors": ("factor",), "lengths": ("length",)})
+
+
+@pytest.fixture
+def factors(rows):
+    """The cases by factor, with ratios to the baseline."""
+    return frames.ratios(frames.where(rows, part="factors"))
+
+
+@pytest.fixture
+def lengths(rows):
+    return frames.where(rows, part="lengths")

@@ -3,39 +3,44 @@ import pandas as pd
 import pytest
 
 from lib.report import frames
+from lib.report.frames import original
 
 
 @pytest.fixture
-def factors(record):
-    return frames.ratios(frames.gather([record], "factors")).set_index("variant")
+def by_variant(factors):
+    return factors.set_index("variant")
 
 
-def test_a_ratio_is_formed_round_by_round(factors):
-    row = factors.loc["r = 2"]
+def test_a_ratio_is_formed_round_by_round(by_variant):
+    row = by_variant.loc["r = 2"]
     assert (row["latency_ratio_low"], row["latency_ratio"], row["latency_ratio_high"]) == (2, 2, 2)
     assert (row["seconds_low"], row["seconds"], row["seconds_high"]) == (3, 4, 5)
 
 
-def test_the_baseline_is_one(factors):
-    row = factors.loc["baseline"]
+def test_the_baseline_is_one(by_variant):
+    row = by_variant.loc["baseline"]
     assert row["latency_ratio"] == row["memory_ratio"] == row["flops_ratio"] == 1
 
 
-def test_memory_is_the_peak_and_the_input(factors):
-    assert factors.loc["r = 2", "memory_bytes"] == 800
-    assert factors.loc["r = 2", "memory_ratio"] == 2
+def test_memory_is_the_peak_and_the_input(by_variant):
+    assert by_variant.loc["r = 2", "memory_bytes"] == 800
+    assert by_variant.loc["r = 2", "memory_ratio"] == 2
 
 
-def test_a_failed_case_keeps_its_error_and_has_no_numbers(factors):
-    row = factors.loc["r = 4"]
+def test_a_failed_case_keeps_its_error_and_has_no_numbers(by_variant):
+    row = by_variant.loc["r = 4"]
     assert row["error"].startswith("out of memory")
     assert np.isnan([row["seconds"], row["latency_ratio"], row["memory_ratio"]]).all()
 
 
-def test_a_group_without_a_baseline_is_named(record):
-    frame = frames.gather([record], "factors").query("variant != 'baseline'")
-    with pytest.raises(ValueError, match=r"'length': 16.*0 cases named 'baseline'"):
-        frames.ratios(frame)
+def test_a_group_without_a_baseline_is_missing_and_named(factors):
+    with pytest.raises(frames.Missing, match=r"'length': 16.*0 cases named 'baseline'"):
+        frames.ratios(factors.query("variant != 'baseline'"))
+
+
+def test_a_group_with_two_baselines_is_an_error(factors):
+    with pytest.raises(ValueError, match=r"2 cases named 'baseline'"):
+        frames.ratios(pd.concat([factors, factors.query("variant == 'baseline'")]))
 
 
 def test_the_exponent_of_a_power_law_is_found():
@@ -56,31 +61,21 @@ def test_the_interval_of_a_slope_holds_the_truth_as_often_as_it_says():
 
 
 def test_two_lengths_make_no_interval():
-    with pytest.raises(ValueError, match="2 sizes"):
+    with pytest.raises(frames.Missing, match="2 sizes"):
         frames.slope([1, 2], [1.0, 2.0])
 
 
-def test_slopes_are_per_machine_and_variant(record):
-    found = frames.slopes(frames.gather([record], "lengths")).set_index("variant")
+def test_slopes_are_per_machine_and_variant(lengths):
+    found = frames.slopes(lengths).set_index("variant")
     assert found.loc["baseline", "slope"] == pytest.approx(1)
     assert found.loc["r = 2", "slope"] == pytest.approx(0.5)
 
 
-def test_the_seeds_table_carries_its_own_ratios():
-    seed = frames.seed_mrss().set_index("variant")
-    assert seed.loc["r = 4", "latency_ratio"] == pytest.approx(45.68 / 30.50)
-    assert seed.loc["r = 1", "flops_ratio"] == pytest.approx(111.53 / 38.59)
-    assert pd.isna(seed.loc["baseline", "factor"])
-
-
-def test_an_unknown_part_is_named_beside_those_there_are(record):
-    with pytest.raises(ValueError, match="no part 'speed' among 'factors', 'lengths'"):
-        frames.gather([record], "speed")
-
-
-def test_no_record_at_all_is_told():
-    with pytest.raises(ValueError, match="part 'lengths' of no record"):
-        frames.gather([], "lengths")
+def test_the_original_reports_table_carries_its_own_ratios():
+    printed = original.mrss().set_index("variant")
+    assert printed.loc["r = 4", "latency_ratio"] == pytest.approx(45.68 / 30.50)
+    assert printed.loc["r = 1", "flops_ratio"] == pytest.approx(111.53 / 38.59)
+    assert pd.isna(printed.loc["baseline", "factor"])
 
 
 def test_a_slope_may_leave_out_the_smallest_sizes():
@@ -89,13 +84,15 @@ def test_a_slope_may_leave_out_the_smallest_sizes():
     assert found["slope"].iloc[0] == pytest.approx(2)
 
 
-def test_one_case_is_found_by_its_values(record):
-    assert frames.only(frames.cases(record), part="factors", variant="r = 2")["memory_bytes"] == 800
-    found = frames.where(frames.cases(record), part="factors")
-    assert list(found["variant"]) == ["baseline", "r = 1", "r = 2", "r = 4"]
+def test_one_case_is_found_by_its_values(rows):
+    assert frames.only(rows, part="factors", variant="r = 2")["memory_bytes"] == 800
+    assert list(frames.where(rows, part="factors")["variant"]) == ["baseline", "r = 1", "r = 2", "r = 4"]
 
 
-@pytest.mark.parametrize(("values", "count"), [({"variant": "r = 9"}, "0 cases"), ({"part": "factors"}, "[2-9] cases")])
-def test_none_or_several_cases_are_told(record, values, count):
-    with pytest.raises(ValueError, match=f"{values}: {count}, 1 is needed".replace("{", r"\{")):
-        frames.only(frames.cases(record), **values)
+@pytest.mark.parametrize(
+    ("values", "count", "kind"),
+    [({"variant": "r = 9"}, "0 cases", frames.Missing), ({"part": "factors"}, "[2-9] cases", ValueError)],
+)
+def test_none_or_several_cases_are_told(rows, values, count, kind):
+    with pytest.raises(kind, match=f"{values}: {count}, 1 is needed".replace("{", r"\{")):
+        frames.only(rows, **values)
