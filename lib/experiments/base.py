@@ -110,9 +110,9 @@ class Cases(list[Case]):
 
 def record(name: str, cases: Iterable[Case], settings: Settings, **more: Scalar) -> Record:
     """The record of a run that just ended; its parameters are the settings, and what is given besides."""
-    told = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(settings).items()}
-    seed = told.pop("seed")
-    return records.new(name, cases, seed=seed, parameters={**told, **more}, device=settings.device)
+    held = {key: _scalar(value) for key, value in asdict(settings).items()}
+    seed = held.pop("seed")
+    return records.new(name, cases, seed=seed, parameters={**held, **more}, device=settings.device)
 
 
 def frame(found: Iterable[Record], parts: Parts, words: Words | None = None) -> pd.DataFrame:
@@ -169,6 +169,11 @@ def quartiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, floa
         return {name: np.nan, f"{name}_low": np.nan, f"{name}_high": np.nan}
     low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
     return {name: median, f"{name}_low": low, f"{name}_high": high}
+
+
+def _scalar(value: Any) -> Scalar:
+    """A record's parameters are scalars: several values become words."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _case(one: Record, title: str, case: Case, parts: Parts, words: Words | None) -> dict[str, Any]:
