@@ -49,7 +49,9 @@ def peers(backend="cpp", gpu=False):
     for threads, keep, factor in [(2, False, 1.0)] + ([] if gpu else [(1, False, 5.0), (2, True, 0.5)]):
         for after in (ssm_scan.ITSELF, ssm_scan.ANOTHER):
             at = {"threads": threads, "keep_freed": keep, "after": after}
-            for name, forward, training in ((backend, 1.0, 1.0), (ssm_scan.FALLBACK, 4 * factor, 10 * factor)):
+            cold = 1.0 if after == ssm_scan.ITSELF else 7.0
+            fallback = (ssm_scan.FALLBACK, 4 * factor * cold, 10 * factor * cold)
+            for name, forward, training in ((backend, 1.0, 1.0), fallback):
                 add(ssm_scan.FORWARD, name, 20, [forward] * 3, **at)
                 add(ssm_scan.TRAINING, name, 10, [training] * 3, **at)
     for name, peak in ((backend, 1024), (ssm_scan.FALLBACK, 2048)):
