@@ -23,7 +23,7 @@ def test_a_record_stands_in_place_of_the_committed_one(tmp_path):
 
 
 def test_a_record_can_be_left_out(tmp_path):
-    with pytest.raises(Missing, match="has no record of scan"):
+    with pytest.raises(Missing, match="no record of scan"):
         evidence(tmp_path, without=["scan"]).records("scan")
 
 
