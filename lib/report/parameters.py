@@ -154,6 +154,7 @@ class ClipVtp(Clips):
 class Lora(Clips):
     """The chapter on low-rank adaptation."""
 
+    timed: str = Field(min_length=1, description="a name of lib.models.clip.load.shipped, or a checkpoint of ours")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(description="'float32', 'bfloat16' or 'float16'")
     rank: int = Field(ge=1, description="a whole number, at least 1")
     targets: str = Field(min_length=1, description="a regular expression for whole names of linear layers")
