@@ -13,6 +13,7 @@ from lib.experiments import base, lora_cost, lora_tokens
 from lib.experiments.lora_cost import APART, COLUMNS, DEPLOYED, LEARNS, MERGED, OTHER, SMALL, STEP, UNREDUCED, Settings
 from lib.experiments.lora_training import FULL, USUAL
 from lib.paths import PRESETS
+from lib.profilers.profile import Profile
 from lib.report.chapters import lora as chapter
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -39,7 +40,8 @@ def test_adapters_of_ours_and_of_peft_learn_the_same_number_of_weights(made):
         assert rows.loc[name, list(LEARNS)].tolist() == rows.loc[f"peft: {name}", list(LEARNS)].tolist()
 
 
-def test_fewer_ways_are_timed_where_a_chapter_only_shows_them():
+def test_fewer_ways_are_timed_where_a_chapter_only_shows_them(monkeypatch):
+    monkeypatch.setattr(lora_cost, "profile", lambda calls, **_: {name: Profile([1.0], 1, 1) for name in calls})
     settings = Settings(timed="clip-scenes-0", batch=2, runs=2, warmup=0, every=False)
     rows = lora_cost.frame([lora_cost.run(settings)])
     assert list(rows[rows["part"] == STEP]["variant"]) == [FULL, USUAL, f"peft: {USUAL}"]
