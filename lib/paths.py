@@ -1,14 +1,17 @@
-"""Where things are. The only module that knows the tree."""
+"""Where things are. The only module that knows the tree, and whether it is there: a wheel brings `lib` alone."""
 
 import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+REPOSITORY = "https://github.com/denis7-jean/ece1512-projectA"
+INSTALLED = not (ROOT / "pyproject.toml").is_file()  # without the repository around it
 
 BOOK = ROOT / "book"
 LIB = ROOT / "lib"
 DATA = ROOT / "data"
 
+CONFIGS = LIB / "configs"  # data/configs, by a link that a wheel holds as a folder
 ORIGINAL = DATA / "original"
 PRESETS = DATA / "presets"
 RUNS = Path(os.environ.get("RECORDS_FROM") or DATA / "runs")
@@ -16,4 +19,20 @@ RUNS = Path(os.environ.get("RECORDS_FROM") or DATA / "runs")
 WRITTEN = Path(os.environ.get("RECORDS_TO") or RUNS)
 CHECKPOINTS = DATA / "checkpoints"
 
-SWEEPS = ROOT / ".sweeps"  # results of single trainings, until a record holds them
+# Results of single trainings, until a record holds them: without a repository, in the working folder.
+SWEEPS = Path(".sweeps") if INSTALLED else ROOT / ".sweeps"
+
+
+def in_repository(path: Path) -> Path:
+    """A path of the repository, for those who read or write there.
+
+    raises   FileNotFoundError, in one line that says where to get it, for a path that an installed package lacks
+    """
+    if INSTALLED and path.is_relative_to(ROOT) and not path.exists():
+        raise FileNotFoundError(f"{path.relative_to(ROOT)}: {ONLY_IN_REPOSITORY}")
+    return path
+
+
+ONLY_IN_REPOSITORY = (
+    f"not part of the installed package; `git clone {REPOSITORY}`, and start Python in that folder, after `make setup`"
+)

@@ -71,9 +71,12 @@ def environment(device: str | torch.device = "cpu") -> Environment:
 def commit(root: Path = ROOT) -> tuple[str | None, bool]:
     """The checked-out commit, and whether what decides a result differs from it.
 
-    returns  (None, True) where git or the repository is missing: nothing vouches for the code then
+    returns  (None, True) where git or the repository is missing: nothing vouches for the code then; a repository
+             around the folder that an installed package is in does not
     """
     try:
+        if Path(_run("git", "-C", str(root), "rev-parse", "--show-toplevel")).resolve() != root.resolve():
+            return None, True
         head = _run("git", "-C", str(root), "rev-parse", "HEAD")
         changed = _run("git", "-C", str(root), "status", "--porcelain", "--", *MEASURED)
     except (OSError, subprocess.CalledProcessError):

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, TypeVar
 import torch
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lib.paths import RUNS, WRITTEN
+from lib.paths import RUNS, WRITTEN, in_repository
 from lib.profilers.profile import Profile
 from lib.provenance import Environment, commit, environment
 
@@ -136,9 +136,10 @@ def write(record: Record, runs: Path = WRITTEN) -> Path:
 
     returns  the file written
     raises   RecordError, and leaves the old file alone, where it is no record of ours, or where it holds
-             a result and every case of the new record failed
+             a result and every case of the new record failed; FileNotFoundError, saying where to get one, where an
+             installed package has no repository to write to
     """
-    path = runs / record.environment.machine / f"{record.experiment}.json"
+    path = in_repository(runs) / record.environment.machine / f"{record.experiment}.json"
     if path.exists():
         older = read(path)
         if _failed(record) and not _failed(older):

@@ -11,15 +11,16 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from lib.paths import ROOT
+from lib.paths import ROOT, in_repository
 
 
 def missing(pyproject: Path = ROOT / "pyproject.toml") -> list[str]:
     """Requirements of a pyproject file that are not installed, or installed outside their bounds.
 
     returns  requirement strings as written there, ready for pip
+    raises   FileNotFoundError, saying where to get it, for the file that an installed package lacks
     """
-    wanted = tomllib.loads(pyproject.read_text())["project"]["dependencies"]
+    wanted = tomllib.loads(in_repository(pyproject).read_text())["project"]["dependencies"]
     return [text for text in wanted if not _met(Requirement(text))]
 
 

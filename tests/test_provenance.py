@@ -46,5 +46,13 @@ def test_only_what_decides_a_result_makes_a_run_dirty(tmp_path):
     assert commit(tmp_path)[1]
 
 
+def test_a_repository_around_an_installed_package_does_not_vouch_for_it(tmp_path):
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-qm", "one", "--allow-empty")
+    assert len(commit(tmp_path)[0]) == 40
+    (tmp_path / "site-packages").mkdir()
+    assert commit(tmp_path / "site-packages") == (None, True)
+
+
 def test_without_a_repository_nothing_vouches_for_the_code(tmp_path):
     assert commit(tmp_path) == (None, True)

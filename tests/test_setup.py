@@ -1,13 +1,16 @@
 """One place for each fact: bounds in pyproject.toml, versions in constraints.txt, the address in _config.yml."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from lib.paths import ROOT
 
@@ -60,6 +63,22 @@ def test_every_requirement_has_bounds_and_a_pin_within_them(requirement):
     (pin,) = PINS[requirement.name.lower()].specifier
     assert pin.operator == "=="
     assert requirement.specifier.contains(pin.version)
+
+
+OPTIONAL = {"triton", "mamba-ssm"}  # where there is a GPU; whoever uses them says what else works
+
+
+def test_all_that_the_library_imports_is_required():
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "lib").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    packages = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"lib"}
+    owners = packages_distributions()
+    imported = {canonicalize_name(owner) for name in packages for owner in owners.get(name, [name])}
+    required = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    assert imported >= {"torch", "scikit-learn", "pyyaml"}
+    assert imported - required - OPTIONAL == set()
 
 
 def test_the_users_packages_are_all_there():

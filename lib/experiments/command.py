@@ -11,7 +11,7 @@ import yaml
 
 from lib import records
 from lib.experiments.base import Settings
-from lib.paths import PRESETS
+from lib.paths import PRESETS, in_repository
 from lib.records import Record, RecordError
 
 ROWS = 40  # of the table that is printed
@@ -31,6 +31,10 @@ def main(
     chapter  whose presets are read
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    try:
+        in_repository(PRESETS)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
     names = sorted(path.stem for path in (PRESETS / chapter).glob("*.yml"))
     parser.add_argument("--preset", choices=names, default="smoke", help="default: smoke, seconds on any machine")
     parser.add_argument("--record", action="store_true", help="write data/runs/<machine>/<name>.json")

@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.paths import BOOK
+from lib.paths import BOOK, in_repository
 from lib.report import units
 
 TEXTS = BOOK / "_text"
@@ -31,7 +31,7 @@ def render(name: str, numbers: Any) -> Markdown:
 
 def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEXTS),
+        loader=jinja2.FileSystemLoader(in_repository(TEXTS)),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

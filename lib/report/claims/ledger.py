@@ -20,7 +20,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from lib.paths import ORIGINAL
+from lib.paths import ORIGINAL, in_repository
 
 REPRODUCED = "reproduced"
 CORRECTED = "holds with a correction"
@@ -110,7 +110,7 @@ def claims(path: Path = ORIGINAL / "claims.yml") -> dict[str, Claim]:
     raises   ValueError, naming it, for an id that is there twice, and what pydantic raises for a claim of another form
     """
     found: dict[str, Claim] = {}
-    for entry in yaml.safe_load(path.read_text()):
+    for entry in yaml.safe_load(in_repository(path).read_text()):
         claim = Claim.model_validate(entry)
         if claim.id in found:
             raise ValueError(f"{path}: {claim.id} is there twice")

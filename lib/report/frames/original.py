@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lib.paths import ORIGINAL
+from lib.paths import ORIGINAL, in_repository
 from lib.report.frames import MIB
 
 MACHINE = "original report, T4"
@@ -10,7 +10,7 @@ MACHINE = "original report, T4"
 
 def mrss() -> pd.DataFrame:
     """The table on multi-resolution scanning (part A, section 6.3): a row per variant, ratios to the baseline."""
-    table = pd.read_csv(ORIGINAL / "mrss.csv")
+    table = pd.read_csv(in_repository(ORIGINAL / "mrss.csv"))
     frame = pd.DataFrame(
         {
             "machine": MACHINE,
@@ -27,7 +27,7 @@ def mrss() -> pd.DataFrame:
 
 def clip() -> pd.DataFrame:
     """The table on pruned tokens (part B, section 6.1): a row per share of tokens kept, ratios to the baseline."""
-    table = pd.read_csv(ORIGINAL / "vtp.csv")
+    table = pd.read_csv(in_repository(ORIGINAL / "vtp.csv"))
     frame = pd.DataFrame(
         {
             "machine": MACHINE,

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lib import records
-from lib.paths import RUNS
+from lib.paths import RUNS, in_repository
 from lib.records import Record
 from lib.report import tables
 from lib.report.frames import Missing
@@ -99,8 +99,13 @@ class Base:
 
 
 def machines(runs: Path = RUNS) -> dict[str, int]:
-    """Recorded machines -> number of their records, most first, then by name."""
-    counts = {place.name: sum(_is_record(path) for path in place.glob("*.json")) for place in runs.glob("*/")}
+    """Recorded machines -> number of their records, most first, then by name.
+
+    raises  FileNotFoundError, saying where to get them, where the installed package has no records
+    """
+    counts = {
+        place.name: sum(_is_record(path) for path in place.glob("*.json")) for place in in_repository(runs).glob("*/")
+    }
     return {name: count for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if count}
 
 

@@ -17,7 +17,7 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTraine
 from lib.models.checks import check_choice, check_count
 from lib.models.clip.hub import no_bars, whole_folder
 from lib.models.clip.load import Clip
-from lib.paths import CHECKPOINTS, SWEEPS
+from lib.paths import CHECKPOINTS, SWEEPS, in_repository
 from lib.tasks.data import images
 from lib.tasks.training.loop import train
 from lib.tasks.zero_shot import accuracy
@@ -171,6 +171,9 @@ def moved(clip: Clip, pictures: UInt8[Tensor, "B 3 H W"], generator: torch.Gener
 
 def made(plan: Plan) -> dict[str, Any]:
     """Train, and judge the model as it is kept: among the project's checkpoints, unless it was a trial."""
+    whole = plan.steps == STEPS[plan.task]
+    if whole:
+        in_repository(CHECKPOINTS)  # refused before hours of training, not after them
     data, test = training_images(plan), held_out(plan.task, plan.source)
     clip, start = build(plan, data), perf_counter()
     generator = torch.Generator().manual_seed(plan.seed)
@@ -180,7 +183,7 @@ def made(plan: Plan) -> dict[str, Any]:
     seconds = perf_counter() - start
     clip.model.half().float()
     share = accuracy(clip, test)
-    if plan.steps == STEPS[plan.task]:
+    if whole:
         keep(clip, plan, accuracy=share, tested=len(test))
     return {"accuracy": share, "seconds": seconds, "losses": found[:: max(1, plan.steps // 20)]}
 
