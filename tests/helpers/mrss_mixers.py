@@ -3,7 +3,9 @@
 import torch
 from hypothesis import strategies as st
 
-from lib.models.mrss.variants import DualBranch, Dynamic, LowRate
+from lib.models.mrss.dual_branch import DualBranch
+from lib.models.mrss.dynamic import Dynamic
+from lib.models.mrss.low_rate import LowRate
 from lib.models.ssm.mamba import MambaConfig
 
 KINDS = ("dual", "hierarchy", "low", "dynamic")

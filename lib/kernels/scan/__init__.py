@@ -1,4 +1,6 @@
-"""Backends of the selective scan, one module each, behind one contract; `lib.models.ssm.scan` validates and chooses.
+"""Backends of the selective scan, behind one contract; `lib.models.ssm.scan` checks inputs and chooses.
+
+A backend is a row of `lib.names.BACKENDS`, which stand in the order of their speed, and a file here, which defines
 
     unavailable(device, dtype) -> str | None
         why this backend cannot serve inputs of that device and dtype, or None

@@ -1,4 +1,4 @@
-"""The C++ backend: `selective_scan.cpp`, called through ctypes. Contract: `lib.kernels`."""
+"""The C++ backend: `selective_scan.cpp`, called through ctypes. Contract: `lib.kernels.scan`."""
 
 import functools
 import math

@@ -1,4 +1,4 @@
-"""The torch backend: chunk after chunk, on any device and in any float. Contract: `lib.kernels`.
+"""The torch backend: chunk after chunk, on any device and in any float. Contract: `lib.kernels.scan`.
 
 Within a chunk, decays, inputs and read-outs are computed for all steps at once; only `h[t] += a[t] h[t-1]` goes step
 by step. The state is carried from chunk to chunk, nothing is divided by a product of decays, and the backward pass

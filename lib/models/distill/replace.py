@@ -9,17 +9,15 @@ from collections.abc import Callable
 from torch import nn
 
 from lib.models.checks import check_choice
-from lib.models.distill.by_modes import balanced_truncation, modal
-from lib.models.distill.by_taps import LowRankConvolution, structured_sparse, truncated_svd
+from lib.models.distill.by_taps import LowRankConvolution
 from lib.models.distill.distilled import Distilled
 from lib.models.distill.modes import Modes
 from lib.models.distill.recurrence import Recurrence
 from lib.models.ssm.fft_convolution import CachedConvolution, CachedLowRank
 from lib.models.ssm.s4d import S4D
+from lib.models.tables import Functions
 
-METHODS: dict[str, Callable[..., Distilled]] = {
-    method.__name__: method for method in (modal, balanced_truncation, truncated_svd, structured_sparse)
-}
+METHODS = Functions("DISTILLATIONS")  # name -> (a layer or a bank, order, length=1024) -> Distilled
 
 
 def distill(
@@ -32,16 +30,17 @@ def distill(
     """A copy of a model in which every S4D is replaced, and what became of each, in the order of `named_modules`.
 
     order    a number of states, of `modal` and `balanced_truncation`; a rank; a number of taps
-    method   one of METHODS. Those with modes leave a module that steps as an S4D does
+    method   one of METHODS, the rows of `lib.names.DISTILLATIONS`. Those with modes leave a module that streams
     length   L taps that count
     heal     trains the copy, given as (student, teacher); the results hold the copy's own modules, and errors before it
     raises   ValueError, quoting it, for an unknown method, a model without S4D, and what the method refuses
     """
     check_choice("method", method, METHODS)
+    reduce = METHODS[method]
     places = {name: layer for name, layer in model.named_modules(remove_duplicate=False) if isinstance(layer, S4D)}
     if not places:
         raise ValueError(f"a {type(model).__name__} without S4D: there is nothing to distill")
-    results = {layer: METHODS[method](layer, order, length=length) for layer in dict.fromkeys(places.values())}
+    results = {layer: reduce(layer, order, length=length) for layer in dict.fromkeys(places.values())}
     student = _replaced(model, {name: results[layer].module for name, layer in places.items()})
     student.train(model.training)
     if heal is not None:

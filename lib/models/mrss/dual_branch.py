@@ -4,7 +4,7 @@ Each branch is a Mamba block. Nothing is saved: the full-rate branch is the base
 Symbols: `lib/__init__.py`. Equations: the chapter on multi-resolution scanning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.models.checks import check_counts, check_many, check_shape, check_state
+from lib.models.mrss.config import MrssConfig
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, MambaState, fresh
+
+SEVERAL = True  # factors at once
 
 
 class DualBranchState(NamedTuple):
@@ -71,3 +74,8 @@ class DualBranch(nn.Module):
         high, *low = (block.initial_state(batch, device, dtype) for block in (self.high, *self.low))
         held = high.convolution.new_zeros(batch, self.config.dim)
         return DualBranchState(0, high, tuple(low), (held,) * len(low))
+
+
+def mixers(config: MrssConfig, *, generator: torch.Generator | None = None) -> Iterator[nn.Module]:
+    """Mixers of the form "dual": a `DualBranch` in the place of every block."""
+    yield from (DualBranch(config.mamba, config.factors, generator=generator) for _ in range(config.mamba.layers))

@@ -5,6 +5,7 @@ Symbols: `lib/__init__.py`. Equations: the chapter on multi-resolution scanning.
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,10 +14,13 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from lib.models.checks import check_count, check_number, check_state
+from lib.models.mrss.config import MrssConfig, check_both_rates
 from lib.models.mrss.low_rate import LowRate, LowRateState
 from lib.models.mrss.resample import Downsample
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, fresh
 from lib.models.ssm.residual import Residual
+
+check = check_both_rates
 
 
 class RoutedState(NamedTuple):
@@ -106,6 +110,12 @@ class Dynamic(LowRate):
 
     def _pooled(self, mixed: Float[Tensor, "*B r D"], weight: Float[Tensor, "*B"]) -> Float[Tensor, "*B D"]:
         return self.pool.parts(mixed)[0] * weight.unsqueeze(-1)
+
+
+def mixers(config: MrssConfig, *, generator: torch.Generator | None = None) -> Iterator[nn.Module]:
+    """Mixers of the form "dynamic": one `Dynamic`, whose router chooses the chunks that `full` of the blocks see."""
+    low = config.mamba.layers - config.at_full
+    yield Dynamic(config.mamba, config.factor, low, config.at_full, config.budget, generator=generator)
 
 
 def balance(model: nn.Module) -> Float[Tensor, ""]:

@@ -5,6 +5,7 @@ slow blocks what they made of the chunks that are complete at t.
 Symbols: `lib/__init__.py`. Equations: the chapter on multi-resolution scanning.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.models.checks import check_count, check_shape, check_state
+from lib.models.mrss.config import MrssConfig
 from lib.models.mrss.resample import Downsample, Upsample, chunks, delayed
 from lib.models.ssm.convolution import causal_convolution, causal_convolution_step
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, fresh
@@ -99,3 +101,8 @@ class LowRate(nn.Module):
         """The same for the chunk that has just become complete."""
         now, later = self.down.parts(state.chunk)
         return state.carried + now, state._replace(carried=later)
+
+
+def mixers(config: MrssConfig, *, generator: torch.Generator | None = None) -> Iterator[nn.Module]:
+    """Mixers of the form "low": one `LowRate` with all blocks."""
+    yield LowRate(config.mamba, config.factor, config.mamba.layers, generator=generator)

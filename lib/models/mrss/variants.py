@@ -6,72 +6,26 @@ Symbols: `lib/__init__.py`. Equations: the chapter on multi-resolution scanning.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
 
-from lib.models.checks import check_choice, check_count, check_counts, check_number
-from lib.models.mrss.dual_branch import DualBranch as DualBranch
-from lib.models.mrss.dynamic import Dynamic as Dynamic
+from lib import names
+from lib.models.mrss.config import FORMS
+from lib.models.mrss.config import MrssConfig as MrssConfig
+from lib.models.mrss.config import variants as variants
 from lib.models.mrss.dynamic import balance as balance
 from lib.models.mrss.dynamic import spend as spend
-from lib.models.mrss.low_rate import LowRate as LowRate
 from lib.models.ssm.mamba import MambaBlock, MambaClassifier, MambaConfig
 
-VARIANTS = ("single", "dual", "low", "hybrid", "dynamic")
-NEAR = 0.03  # of the baseline's number of parameters, up or down, is as many
-
-
-@dataclass(frozen=True)
-class MrssConfig:
-    """A variant, and the sizes of its Mamba blocks.
-
-    mamba     sizes; `layers` is the number of blocks in all, whatever their rates
-    variant   "single": the baseline. "dual": every block has a slower one beside it, or several (`DualBranch`).
-              "low": all blocks at T / r (`LowRate`). "hybrid": `full` blocks at full rate before those at T / r.
-              "dynamic": `full` blocks at full rate on chunks that a router chooses (`Dynamic`)
-    factor    r >= 1; for "dual" also several, as (2, 4, 8)
-    full      blocks at full rate, below `layers`; None for half of them
-    budget    largest share of chunks that "dynamic" computes at full rate
-    raises    ValueError, quoting the value and what is allowed
-    """
-
-    mamba: MambaConfig
-    variant: str = "single"
-    factor: int | tuple[int, ...] = 1
-    full: int | None = None
-    budget: float = 0.5
-
-    def __post_init__(self):
-        check_choice("variant", self.variant, VARIANTS)
-        if isinstance(self.factor, tuple):
-            check_counts("factor", self.factor)
-        else:
-            check_count("factor", self.factor)
-        if isinstance(self.factor, tuple) and self.variant != "dual":
-            raise ValueError(f"factor = {self.factor}: {self.variant!r} takes one integer, only 'dual' takes several")
-        check_count("full", self.full, 0, also=(None,))
-        if self.variant in ("hybrid", "dynamic") and self.factors != (1,) and not 1 <= self.at_full < self.mamba.layers:
-            raise ValueError(
-                f"full = {self.full}, layers = {self.mamba.layers}: {self.variant!r} needs one block of each rate"
-            )
-        check_number("budget", self.budget, above=0, most=1)
-
-    @property
-    def factors(self) -> tuple[int, ...]:
-        return self.factor if isinstance(self.factor, tuple) else (self.factor,)
-
-    @property
-    def at_full(self) -> int:
-        """Blocks of "hybrid" and "dynamic" at the full rate."""
-        return self.mamba.layers // 2 if self.full is None else self.full
+NEAR = 0.03  # of the baseline's number of parameters, up or down, counts as the same
 
 
 def family(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
     """The baseline and every variant at one factor, as wide as makes their weights as many, by the names of figures."""
     named = {"baseline": MrssConfig(sizes)}
-    for variant in VARIANTS[1:]:
+    for variant in names.FORMS:
         named[f"{variant}, r = {factor}"] = matched(MrssConfig(sizes, variant, factor))
     return named
 
@@ -98,20 +52,11 @@ def model(
 
 
 def mixers(config: MrssConfig, *, generator: torch.Generator | None = None) -> Iterator[nn.Module]:
-    """The mixers of a variant, first to last; with a factor of 1, those of the baseline."""
-    sizes, (factor, *_) = config.mamba, config.factors
-    if set(config.factors) == {1} or config.variant == "single":
-        yield from (MambaBlock(sizes, generator=generator) for _ in range(sizes.layers))
-    elif config.variant == "dual":
-        yield from (DualBranch(sizes, config.factors, generator=generator) for _ in range(sizes.layers))
-    elif config.variant == "low":
-        yield LowRate(sizes, factor, sizes.layers, generator=generator)
-    elif config.variant == "hybrid":
-        yield from (MambaBlock(sizes, generator=generator) for _ in range(config.at_full))
-        yield LowRate(sizes, factor, sizes.layers - config.at_full, generator=generator)
+    """The mixers of a variant, first to last, drawn as they are asked for; with a factor of 1, the baseline's."""
+    if config.one_rate:
+        yield from (MambaBlock(config.mamba, generator=generator) for _ in range(config.mamba.layers))
     else:
-        slow = sizes.layers - config.at_full
-        yield Dynamic(sizes, factor, slow, config.at_full, config.budget, generator=generator)
+        yield from FORMS[config.variant].mixers(config, generator=generator)
 
 
 def parameters(config: MrssConfig) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from lib.models.checks import check_choice
-from lib.models.ssm.scan import BACKENDS, selective_scan_fn
+from lib.models.ssm.scan import backends, selective_scan_fn
 
 FAMILIES = ("mamba", "falcon_mamba", "jamba", "zamba")
 KNOWN_TO_WORK = "transformers 5.15 to 5.23"
@@ -55,7 +55,7 @@ def accelerate_transformers(backend: str = "auto") -> Acceleration:
     Another family than Mamba is left out where its module has no such function: see `modules` of what is returned.
     raises   ValueError for an unknown backend; RuntimeError for a transformers whose Mamba scans by other means
     """
-    check_choice("backend", backend, BACKENDS)
+    check_choice("backend", backend, backends())
 
     def mamba_selective_scan(
         hidden_states, dt, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False, return_last_state=False,

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from lib.models.checks import check_choice, check_count, check_number, check_shape, check_state
 from lib.models.ssm.convolution import causal_convolution, causal_convolution_step
-from lib.models.ssm.scan import BACKENDS, selective_scan_fn, selective_scan_step
+from lib.models.ssm.scan import backends, selective_scan_fn, selective_scan_step
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class MambaConfig:
         for name in ("norm_eps", "time_step_min", "time_step_floor"):
             check_number(name, getattr(self, name), above=0)
         check_number("time_step_max", self.time_step_max, self.time_step_min, where=", which is time_step_min")
-        check_choice("backend", self.backend, BACKENDS)
+        check_choice("backend", self.backend, backends())
 
     @property
     def channels(self) -> int:

@@ -14,16 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib.kernels.scan import cpp
-from lib.kernels.scan import torch as chunked
-from lib.kernels.scan import triton as fused
+from lib import names
 from lib.kernels.scan.function import SelectiveScan
-from lib.models.checks import check_choice, check_tensor
+from lib.models.checks import check_choice
+from lib.models.ssm.scan_inputs import check_scan
+from lib.models.tables import Modules
 
-KERNELS: dict[str, ModuleType] = {"cpp": cpp, "triton": fused, "torch": chunked}  # the fastest first
-BACKENDS = ("auto", *KERNELS, "ref")
-FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-OPTIONAL = ("D", "z", "delta_bias", "initial_state")
+KERNELS = Modules("BACKENDS", "unavailable", "about", "forward", "backward")  # the fastest first
 
 
 @dataclass(frozen=True)
@@ -61,14 +58,15 @@ def selective_scan_fn(
     delta_softplus     the step size is softplus(delta + delta_bias), else delta + delta_bias
     return_last_state  return the state after the last token, too
     initial_state      (B, D, N), zeros where left out; an earlier call's last state carries on from there
-    backend            "auto", "cpp", "triton", "torch" or "ref"; `explain_backend` tells what auto takes
+    backend            one of `backends()`: "auto", "cpp", "triton", "torch" or "ref"; `explain_backend` tells what auto
+                       takes
     returns            (B, D, T) in u's dtype; the last state (B, D, N) in float32, in float64 for float64 inputs
     raises             ValueError, quoting what was given, for shapes, dtypes or devices that do not fit together;
                        TypeError for what is no tensor; RuntimeError where a backend asked for by name cannot serve them
     source             Gu and Dao (2023), algorithm 2
     """
-    _validate(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
-    name = _choose(u.device, u.dtype, backend)
+    check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
+    name, kernel = _choose(u.device, u.dtype, backend)
     if name == "ref":
         out, last = selective_scan_ref(u, delta, A, B, C, D, z, delta_bias, delta_softplus, True, initial_state)
         return (out, last) if return_last_state else out
@@ -77,7 +75,7 @@ def selective_scan_fn(
     A, D, delta_bias, initial_state = (x if x is None else x.to(dtype) for x in (A, D, delta_bias, initial_state))
     inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state)
     keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
-    out, last = SelectiveScan.apply(KERNELS[name], delta_softplus, keep, *inputs)
+    out, last = SelectiveScan.apply(kernel, delta_softplus, keep, *inputs)
     return (out, last) if return_last_state else out
 
 
@@ -95,7 +93,7 @@ def selective_scan_ref(
     initial_state: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """The same by its definition, token after token: slow, obvious, in any dtype, the oracle of every backend."""
-    _validate(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
+    check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
     batch, channels, length = u.shape
     B, C = (x.expand(batch, length, -1, -1) if x.ndim == 2 else _by_token(x, channels) for x in (B, C))
     state = u.new_zeros(batch, *A.shape, dtype=_state_dtype(u)) if initial_state is None else initial_state
@@ -129,9 +127,14 @@ def selective_scan_step(
     raises       ValueError, quoting what was given, for shapes, dtypes or devices that do not fit together;
                  TypeError for what is no tensor
     """
-    _validate(u, delta, A, B, C, D, z, delta_bias, state=state)
+    check_scan(u, delta, A, B, C, D, z, delta_bias, state=state)
     B, C = (_by_token(x.unsqueeze(-1), u.shape[1])[:, 0] for x in (B, C))
     return _step(state, u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+
+
+def backends() -> tuple[str, ...]:
+    """What `backend` may be: "auto", which takes the first that serves, a row of `lib.names.BACKENDS`, or "ref"."""
+    return ("auto", *names.BACKENDS, "ref")
 
 
 def explain_backend(
@@ -142,21 +145,25 @@ def explain_backend(
     raises  ValueError for a backend that does not exist; RuntimeError where the one asked for cannot serve
     """
     device = torch.device(device)
-    chosen = _choose(device, dtype, backend)
+    chosen, kernel = _choose(device, dtype, backend)
     if backend != "auto":
-        about = "one token after another" if chosen == "ref" else KERNELS[chosen].about()
+        about = "one token after another" if kernel is None else kernel.about()
         return Choice(chosen, {chosen: f"asked for by name; {about}"})
     reasons = {name: kernel.unavailable(device, dtype) or kernel.about() for name, kernel in KERNELS.items()}
     return Choice(chosen, reasons | {"ref": "one token after another, for tests"})
 
 
-def _choose(device: torch.device, dtype: torch.dtype, backend: str) -> str:
-    check_choice("backend", backend, BACKENDS)
+def _choose(device: torch.device, dtype: torch.dtype, backend: str) -> tuple[str, ModuleType | None]:
+    """Name and module of the backend that serves; "ref" has none."""
+    check_choice("backend", backend, backends())
     if backend == "auto":
-        return next(name for name, kernel in KERNELS.items() if kernel.unavailable(device, dtype) is None)
-    if backend != "ref" and (reason := KERNELS[backend].unavailable(device, dtype)):
+        return next((name, kernel) for name, kernel in KERNELS.items() if kernel.unavailable(device, dtype) is None)
+    if backend == "ref":
+        return backend, None
+    kernel = KERNELS[backend]
+    if reason := kernel.unavailable(device, dtype):
         raise RuntimeError(f"backend = {backend!r} cannot serve {dtype} on {device}: {reason}")
-    return backend
+    return backend, kernel
 
 
 def flops(batch: int, length: int, channels: int, states: int) -> int:
@@ -194,49 +201,3 @@ def _by_token(matrix: Tensor, channels: int) -> Tensor:
 
 def _state_dtype(u: Tensor) -> torch.dtype:
     return torch.float64 if u.dtype == torch.float64 else torch.float32
-
-
-def _validate(u, delta, A, B, C, D, z, delta_bias, **state) -> None:
-    """Inputs of the scan, with an `initial_state`, or of one step, with a `state` and without an axis T."""
-    given = dict(u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias, **state)
-    given = {name: tensor for name, tensor in given.items() if tensor is not None or name not in OPTIONAL}
-    for name, tensor in given.items():
-        check_tensor(name, tensor)
-    if wrong := {name: tensor.dtype for name, tensor in given.items() if tensor.dtype not in FLOATS}:
-        names = ", ".join(f"{name} is {dtype}" for name, dtype in wrong.items())
-        raise ValueError(f"{names}: real floating-point tensors are needed")
-    if len({tensor.device for tensor in given.values()}) > 1:
-        names = ", ".join(f"{name} on {tensor.device}" for name, tensor in given.items())
-        raise ValueError(f"all tensors must be on one device, not {names}")
-    _validate_shapes(given, axes="BD" if "state" in given else "BDT")
-
-
-def _validate_shapes(given: dict[str, Tensor], axes: str) -> None:
-    u, A = given["u"], given["A"]
-    if u.ndim != len(axes) or A.ndim != 2:
-        raise ValueError(f"u must be ({', '.join(axes)}) and A (D, N), not {_shapes(given)}")
-    (batch, channels, *time), states = u.shape, A.shape[1]
-    if 0 in (*u.shape, states):
-        raise ValueError(f"no axis may be empty: {_shapes(given)}")
-    sequence, state = (batch, channels, *time), (batch, channels, states)
-    expected = {"delta": sequence, "A": (channels, states), "D": (channels,), "z": sequence, "delta_bias": (channels,)}
-    for name, shape in (expected | {"initial_state": state, "state": state}).items():
-        if name in given and given[name].shape != shape:
-            raise ValueError(f"{name} must be {shape}, not {tuple(given[name].shape)}, beside {_shapes(given)}")
-    for name in ("B", "C"):
-        shape = tuple(given[name].shape)
-        groups = shape[1] if len(shape) == len(axes) + 1 else 1
-        allowed = [(channels, states)] if time else []  # in a step, there is no telling what does not vary
-        allowed.append((batch, states, *time))
-        if shape not in (*allowed, (batch, groups, states, *time)):
-            grouped = str((batch, "G", states, *time)).replace("'", "")
-            needed = f"{', '.join(map(str, allowed))} or {grouped}"
-            raise ValueError(f"{name} must be {needed}, not {shape}, beside {_shapes(given)}")
-        if groups < 1 or channels % groups:
-            raise ValueError(
-                f"{name} has {groups} groups, which do not divide the {channels} channels of {_shapes(given)}"
-            )
-
-
-def _shapes(given: dict[str, Tensor]) -> str:
-    return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in given.items())

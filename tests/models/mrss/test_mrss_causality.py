@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mrss_mixers import KINDS, mixer, sequence, sizes, streamed
 from torch.testing import assert_close
 
-from lib.models.mrss.variants import LowRate
+from lib.models.mrss.low_rate import LowRate
 from lib.models.ssm.mamba import MambaConfig
 
 many = settings(max_examples=60, deadline=None)

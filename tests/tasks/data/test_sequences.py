@@ -2,10 +2,19 @@
 
 import pytest
 import torch
+from dummies import dummy
+from refusals import refused
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from lib.tasks.data.sequences import IGNORE, TASKS, copying, digits, induction, motions, plugs
+from lib import names
+from lib.tasks import data
+from lib.tasks.data.copying import copying
+from lib.tasks.data.digits import digits
+from lib.tasks.data.induction import induction
+from lib.tasks.data.motions import motions
+from lib.tasks.data.plugs import plugs
+from lib.tasks.data.sequences import IGNORE, TASKS, of_collection
 
 
 def made(name, seed=0):
@@ -139,3 +148,45 @@ def test_the_loss_counts_only_what_is_asked(generator):
     logits = torch.randn(3, task.length, task.classes, generator=generator)
     expected = nn.functional.cross_entropy(logits[:, -1], answers[:, -1])
     torch.testing.assert_close(task.loss(logits, answers), expected)
+
+
+PARITY = """
+import torch
+from lib.tasks.data.sequences import endless
+
+def dummy(generator, length=8):
+    def draw(size, generator):
+        x = torch.randint(2, (size, length), generator=generator)
+        return x, x.cumsum(1) % 2
+
+    return endless("dummy", "recall", length, 2, draw, generator, vocabulary=2)
+"""
+
+
+def test_a_task_is_one_file_and_one_row(tmp_path, generator):
+    with dummy("SEQUENCES", data, tmp_path, PARITY):
+        assert list(TASKS) == list(names.SEQUENCES)
+        task = TASKS["dummy"](generator, length=5)
+        x, answers = task.draw(3, generator)
+        assert torch.equal(x.sum(1) % 2, answers[:, -1])
+        assert (task.name, task.length, task.pooling, len(task.test[0])) == ("dummy", 5, "none", 1024)
+    assert "dummy" not in TASKS
+
+
+def test_a_task_without_its_file_or_function_fails_by_name(tmp_path):
+    missing = refused("names.SEQUENCES: 'dummy' has no code: write lib/tasks/data/dummy.py", ImportError)
+    with dummy("SEQUENCES", data, tmp_path, None), missing:
+        TASKS["dummy"]
+    empty = refused("names.SEQUENCES: 'dummy' is incomplete: lib.tasks.data.dummy has no dummy", ImportError)
+    with dummy("SEQUENCES", data, tmp_path, "def other(generator): ..."), empty:
+        TASKS["dummy"]
+
+
+def test_a_collection_is_split_once_by_chance(generator):
+    x, answers = torch.arange(40.0).view(20, 2, 1), torch.arange(20) % 3
+    task = of_collection("numbers", "smooth", x, answers, 0.25, generator)
+    assert (len(task.test[0]), task.length, task.inputs, task.classes) == (5, 2, 1, 3)
+    drawn = task.draw(500, generator)
+    rows = {tuple(row.flatten().tolist()) for row in torch.cat([task.test[0], drawn[0]])}
+    assert len(rows) == 20
+    assert torch.equal(drawn[0][:, 0, 0] / 2 % 3, drawn[1].float())

@@ -1,0 +1,74 @@
+"""Which multi-resolution form of a Mamba, and of which sizes. Symbols: `lib/__init__.py`."""
+
+from dataclasses import dataclass
+
+from lib import names
+from lib.models.checks import check_choice, check_count, check_counts, check_number
+from lib.models.ssm.mamba_block import MambaConfig
+from lib.models.tables import Modules
+
+FORMS = Modules("FORMS", "mixers")
+BASELINE = "single"
+
+
+@dataclass(frozen=True)
+class MrssConfig:
+    """A variant, and the sizes of its Mamba blocks.
+
+    mamba     sizes; `layers` is the number of blocks in all, whatever their rates
+    variant   "single", the baseline, or one of `lib.names.FORMS`
+    factor    r >= 1; where a form takes several, as "dual" does, also (2, 4, 8)
+    full      blocks at full rate, below `layers`, of forms with blocks of both rates; None for half of them
+    budget    largest share of chunks that a form with a router computes at full rate
+    raises    ValueError, quoting the value and what is allowed
+    """
+
+    mamba: MambaConfig
+    variant: str = BASELINE
+    factor: int | tuple[int, ...] = 1
+    full: int | None = None
+    budget: float = 0.5
+
+    def __post_init__(self):
+        check_choice("variant", self.variant, variants())
+        form = None if self.variant == BASELINE else FORMS[self.variant]
+        if isinstance(self.factor, tuple):
+            check_counts("factor", self.factor)
+            if not getattr(form, "SEVERAL", False):
+                raise ValueError(f"factor = {self.factor}: {self.variant!r} takes one integer")
+        else:
+            check_count("factor", self.factor)
+        check_count("full", self.full, 0, also=(None,))
+        check_number("budget", self.budget, above=0, most=1)
+        if not self.one_rate and hasattr(form, "check"):
+            form.check(self)
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """The factor, or each of several."""
+        return self.factor if isinstance(self.factor, tuple) else (self.factor,)
+
+    @property
+    def one_rate(self) -> bool:
+        """Whether all blocks run at the full rate: then every variant is the baseline."""
+        return self.variant == BASELINE or set(self.factors) == {1}
+
+    @property
+    def at_full(self) -> int:
+        """Number of blocks at the full rate, of forms with blocks of both rates."""
+        return self.mamba.layers // 2 if self.full is None else self.full
+
+
+def variants() -> tuple[str, ...]:
+    """Names of all variants: the baseline, and a form each."""
+    return (BASELINE, *names.FORMS)
+
+
+def check_both_rates(config: MrssConfig) -> None:
+    """Accept a config with at least one block at the full and one at the low rate.
+
+    raises   ValueError, quoting both numbers, for any other
+    """
+    if not 1 <= config.at_full < config.mamba.layers:
+        sizes = f"full = {config.full}, layers = {config.mamba.layers}"
+        raise ValueError(f"{sizes}: {config.variant!r} needs one block of each rate")

@@ -1,0 +1,59 @@
+"""What the selective scan and its single step refuse: inputs that do not fit together. Symbols: `lib/__init__.py`."""
+
+import torch
+from torch import Tensor
+
+from lib.models.checks import check_tensor
+
+FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+OPTIONAL = ("D", "z", "delta_bias", "initial_state")
+
+
+def check_scan(u, delta, A, B, C, D, z, delta_bias, **state) -> None:
+    """Accept inputs of the scan, with an `initial_state`, or of one step, with a `state` and without an axis T.
+
+    raises   TypeError for what is no tensor; ValueError, quoting all that was given, for shapes, dtypes or devices that
+             do not fit together
+    """
+    given = dict(u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias, **state)
+    given = {name: tensor for name, tensor in given.items() if tensor is not None or name not in OPTIONAL}
+    for name, tensor in given.items():
+        check_tensor(name, tensor)
+    if wrong := {name: tensor.dtype for name, tensor in given.items() if tensor.dtype not in FLOATS}:
+        said = ", ".join(f"{name} is {dtype}" for name, dtype in wrong.items())
+        raise ValueError(f"{said}: real floating-point tensors are needed")
+    if len({tensor.device for tensor in given.values()}) > 1:
+        said = ", ".join(f"{name} on {tensor.device}" for name, tensor in given.items())
+        raise ValueError(f"all tensors must be on one device, not {said}")
+    _validate_shapes(given, axes="BD" if "state" in given else "BDT")
+
+
+def _validate_shapes(given: dict[str, Tensor], axes: str) -> None:
+    u, A = given["u"], given["A"]
+    if u.ndim != len(axes) or A.ndim != 2:
+        raise ValueError(f"u must be ({', '.join(axes)}) and A (D, N), not {_shapes(given)}")
+    (batch, channels, *time), states = u.shape, A.shape[1]
+    if 0 in (*u.shape, states):
+        raise ValueError(f"no axis may be empty: {_shapes(given)}")
+    sequence, state = (batch, channels, *time), (batch, channels, states)
+    expected = {"delta": sequence, "A": (channels, states), "D": (channels,), "z": sequence, "delta_bias": (channels,)}
+    for name, shape in (expected | {"initial_state": state, "state": state}).items():
+        if name in given and given[name].shape != shape:
+            raise ValueError(f"{name} must be {shape}, not {tuple(given[name].shape)}, beside {_shapes(given)}")
+    for name in ("B", "C"):
+        shape = tuple(given[name].shape)
+        groups = shape[1] if len(shape) == len(axes) + 1 else 1
+        allowed = [(channels, states)] if time else []  # in a step, there is no telling what does not vary
+        allowed.append((batch, states, *time))
+        if shape not in (*allowed, (batch, groups, states, *time)):
+            grouped = str((batch, "G", states, *time)).replace("'", "")
+            needed = f"{', '.join(map(str, allowed))} or {grouped}"
+            raise ValueError(f"{name} must be {needed}, not {shape}, beside {_shapes(given)}")
+        if groups < 1 or channels % groups:
+            raise ValueError(
+                f"{name} has {groups} groups, which do not divide the {channels} channels of {_shapes(given)}"
+            )
+
+
+def _shapes(given: dict[str, Tensor]) -> str:
+    return ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in given.items())

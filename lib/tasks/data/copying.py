@@ -1,0 +1,23 @@
+"""Selective copying: items hidden in noise are repeated in order; a task of recall. Source: Gu and Dao (2023)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lib.models.checks import check_count
+from lib.tasks.data.sequences import IGNORE, Task, endless
+
+
+def copying(generator: torch.Generator, noise: int = 60, items: int = 4, vocabulary: int = 10) -> Task:
+    """Repeat the items, in order: they stand anywhere among noise (0); after it, a cue (1) asks for each."""
+    check_count("items", items, 1, noise)
+    check_count("vocabulary", vocabulary, 3)
+
+    def draw(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        places = torch.rand(size, noise, generator=generator).argsort(1)[:, :items].sort(1).values
+        hidden = torch.randint(2, vocabulary, (size, items), generator=generator)
+        x = torch.zeros(size, noise, dtype=torch.long).scatter(1, places, hidden)
+        answers = F.pad(hidden, (noise, 0), value=IGNORE)
+        return F.pad(x, (0, items), value=1), answers
+
+    return endless("copying", "recall", noise + items, vocabulary, draw, generator, vocabulary=vocabulary)
