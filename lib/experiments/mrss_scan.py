@@ -45,7 +45,7 @@ class Settings(base.Settings):
     layers    blocks of a model
     """
 
-    r: int
+    r: int = 8
     longest: int
     width: int
     layers: int
@@ -81,9 +81,8 @@ def run(settings: Settings) -> Record:
         at = dict(batch=1, length=length, dim=dim, input_bytes=x.nbytes)
         for part, name in product(measured, variants):
             form, _, factor = name.partition(AT)
-            found = dict(form=form, factor=int(factor) if factor else None)
-            weights = mrss.parameters(variants[name])
-            cases.add(part, name, measured[part][name], parameters=weights, **found, **at)
+            model = dict(form=form, factor=int(factor) if factor else None, parameters=mrss.parameters(variants[name]))
+            cases.add(part, name, measured[part][name], parameters={**at, **model})
     return base.record(NAME, cases, settings)
 
 

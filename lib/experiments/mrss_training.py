@@ -43,7 +43,7 @@ class Settings(base.Settings):
     """
 
     task: str
-    r: int
+    r: int = 8
     seeds: int = 5
     steps: int = 0
 

@@ -1,5 +1,7 @@
 """Figures of the chapter on multi-resolution scanning: costs by factor and length, accuracies, and both together."""
 
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
@@ -120,7 +122,7 @@ def memory_by_factor(ax: Axes, frame: pd.DataFrame) -> Axes:
 def ratio_over_length(ax: Axes, frame: pd.DataFrame, column: str = "latency_ratio") -> Axes:
     """A ratio to the baseline over length, one line per variant, median and quartiles; one machine and setting."""
     shown = frame[frame["variant"] != "baseline"]
-    for (variant, group), marker in zip(shown.groupby("variant", sort=False), MARKERS, strict=False):
+    for (variant, group), marker in zip(shown.groupby("variant", sort=False), cycle(MARKERS), strict=False):
         spread = bars(group, column) if f"{column}_low" in group else None
         ax.errorbar(group["length"], group[column], yerr=spread, marker=marker, capsize=2, label=variant)
     ax.axhline(1, **BASELINE)
@@ -165,7 +167,7 @@ def loss_curves(ax: Axes, frame: pd.DataFrame) -> Axes:
     """Training loss [nats] over steps, a line per seed, a colour and a dash per variant; one task and machine."""
     colours = dict(zip(frame["variant"].unique(), sns.color_palette("colorblind"), strict=False))
     for (variant, _), group in frame.groupby(["variant", "seed"], sort=False):
-        dash = DASHES[list(colours).index(variant)]
+        dash = DASHES[list(colours).index(variant) % len(DASHES)]
         ax.plot(group["step"], group["loss"], linestyle=dash, color=colours[variant], linewidth=0.9, label=variant)
     handles = {line.get_label(): line for line in ax.lines}
     ax.legend(handles.values(), handles.keys(), frameon=False, fontsize="small")
@@ -181,7 +183,7 @@ def pareto(ax: Axes, frame: pd.DataFrame, task: str | None = None) -> Axes:
     """
     variants = list(frame["variant"].unique())
     colours = dict(zip(variants, sns.color_palette("colorblind"), strict=False))
-    for variant, marker in zip(variants, MARKERS, strict=False):
+    for variant, marker in zip(variants, cycle(MARKERS), strict=False):
         group = frame[frame["variant"] == variant]
         chosen = group[group["task"] == task] if task else group
         ax.scatter(group["latency_ratio"], 100 * group["difference"], marker=marker, color="0.8", s=20, zorder=2)
@@ -212,7 +214,7 @@ def _by_factor(ax: Axes, frame: pd.DataFrame, column: str) -> None:
     factors = _factors(frame)
     machines = list(shown["machine"].unique())
     step = min(0.16, 0.6 / max(len(machines), 1))
-    for number, (machine, marker) in enumerate(zip(machines, MARKERS, strict=False)):
+    for number, (machine, marker) in enumerate(zip(machines, cycle(MARKERS), strict=False)):
         group = shown[shown["machine"] == machine]
         places = [factors.index(factor) + (number - (len(machines) - 1) / 2) * step for factor in group["factor"]]
         spread = bars(group, column) if f"{column}_low" in group else None

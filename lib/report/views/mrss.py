@@ -170,6 +170,11 @@ class Views(Base):
         rows = mrss_training.accuracies(self.records(*named(mrss_training, mrss_training.TASKS)))
         return known(rows, "accuracy", each={"task": mrss_training.TASKS})
 
+    @property
+    def training_sources(self) -> str:
+        """Machine, day and commit of the records of trainings, for a caption."""
+        return self.sources(*named(mrss_training, mrss_training.TASKS))
+
     @cached_property
     def resolutions(self) -> pd.DataFrame:
         """Accuracies by task, variant and budget, their differences to the baseline, judged."""
