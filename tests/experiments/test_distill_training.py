@@ -2,14 +2,20 @@
 
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import pytest
+from rehearsal import COMMITTED, evidence
 
 from lib import records
 from lib.experiments import distill_models, distill_training
 from lib.experiments.distill_models import Plan
-from lib.experiments.distill_training import SCRATCH, Settings, Student
+from lib.experiments.distill_training import ORIGINAL, SCRATCH, TASKS, Settings, Student
 from lib.names import DISTILLATIONS
-from rehearsal import COMMITTED
+from lib.report import prose
+from lib.report.chapters import distill as chapter
+from lib.report.figures import distill as drawn
+from lib.report.tables import distill as tabled
+from lib.tasks.training import sweep
 
 PLAN = Plan(
     "digits", 0, states=8, orders=(2,), methods=("modal", "truncated_svd"), steps=2, healing=1, width=8, layers=2
@@ -81,3 +87,53 @@ def test_the_committed_records_are_read_with_methods_by_their_labels():
     held = found[0].cases[1]
     first = every[(every["variant"] == "modal") & (every["task"] == "digits")].iloc[0]
     assert (held.variant, held.accuracies[0], held.parameters["order"]) == ("modal", first["accuracy"], first["order"])
+
+
+@pytest.fixture(scope="session")
+def trial(tmp_path_factory):
+    """Every task's record at smoke size, its trainings one after another in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distill_models, "SWEEPS", tmp_path_factory.mktemp("sweeps"))
+        patch.setattr(sweep, "sweep", lambda runs, work, folder: {one: work(one) for one in runs})
+        sizes = dict(teacher_states=32, orders=(2, 4), width=8, layers=1)
+        yield [distill_training.run(Settings(task=task, seeds=2, steps=2, healing=1, **sizes)) for task in TASKS]
+
+
+@pytest.fixture(scope="session")
+def found(trial, tmp_path_factory):
+    return evidence(tmp_path_factory.mktemp("runs"), *trial)
+
+
+def test_numbers_and_texts_are_made_of_a_trial(found):
+    numbers = chapter.numbers(found)
+    assert (numbers.few_trained, numbers.fewer, numbers.states_trained) == (4, 2, 32)
+    assert (numbers.seeds, numbers.healing, numbers.stored_all) == (2, 1, 8 * 32 // 2 * 4)
+    assert [one.task for one in numbers.outcomes] == list(TASKS)
+    assert all(len(one.gains) == 2 for one in numbers.outcomes)
+    for name in ("abstract", "discussion"):
+        assert "nan" not in prose.render(f"kernel_distillation/{name}", numbers).data
+
+
+def test_figures_and_tables_are_made_of_a_trial(found, trial):
+    figure = drawn.accuracies(found)
+    assert len(figure.axes) == 6
+    plt.close(figure)
+    every = tabled.accuracy_table(found.fine_tuned, "Table 1. Accuracy").data
+    assert len(every.splitlines()) - 4 == 3 * 5
+    assert "digits" in tabled.trained_table(trial[:1], "Table 2. Accuracy").data
+
+
+def test_the_long_kernels_headline_is_made_of_a_trial(found):
+    assert set(found.students["variant"]) == {ORIGINAL, SCRATCH, *(row.label for row in DISTILLATIONS.values())}
+    assert set(found.student_quality["verdict"]) <= {"kept", "lost", "kept on average", "lost on average"}
+
+
+def test_an_original_becomes_the_checkpoint_of_its_task(tmp_path, monkeypatch):
+    monkeypatch.setattr(distill_training, "CHECKPOINTS", tmp_path)
+    settings = Settings(task="digits", seeds=1, steps=2, teacher_states=8, width=8, layers=1)
+    made, task = distill_models.original(settings.plans[0])
+    distill_models.keep(made, settings.plans[0])
+    path = distill_training.ship(settings)
+    model, again = distill_training.load(path)
+    assert path == tmp_path / "s4d_digits.safetensors"
+    assert again.accuracy(model) == task.accuracy(made)

@@ -14,7 +14,7 @@ from lib.experiments.distill_training import LABELS
 from lib.names import DISTILLATIONS
 from lib.report import frames
 from lib.report.evidence import Evidence
-from lib.report.figures import BASELINE, DASHES, MARKERS
+from lib.report.figures import BASELINE, DASHES, MARKERS, across_machines
 
 ERROR = 0.01  # the one percent that the original report expects; a dotted line
 FAR = DISTILLATIONS["structured_sparse"].label  # far below all others after fine-tuning: left to the table
@@ -61,6 +61,13 @@ def accuracies(evidence: Evidence) -> Figure:
         accuracy_over_order(left, frames.where(evidence.distilled, task=task), f"{task}, before fine-tuning")
         accuracy_over_order(right, frames.where(after, task=task), f"{task}, after fine-tuning")
     _one_legend(figure, axes.flat, ncols=3)
+    return figure
+
+
+def machines(frame: pd.DataFrame) -> Figure:
+    """Ratios on every recorded machine; of `lib.report.chapters.distill.across_machines`."""
+    figure, ax = plt.subplots(figsize=(6.8, 3.8), layout="constrained")
+    across_machines(ax, frame).set_xlabel("latency / full kernel's")
     return figure
 
 

@@ -1,14 +1,18 @@
 """Tables of kernels and of what replaces them: what they lose, what they cost, what trained models keep."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from IPython.display import Markdown
 
+from lib.experiments import distill_cost
+from lib.experiments.distill_training import accuracies
 from lib.names import DISTILLATIONS
+from lib.records import Record
 from lib.report import frames, prose, units
 from lib.report.evidence import Evidence
 from lib.report.tables import table
+from lib.report.views.distill import after_fine_tuning, quality, timed
 
 COMPARED = tuple(DISTILLATIONS[name].label for name in ("truncated_svd", "balanced_truncation"))
 
@@ -73,6 +77,17 @@ def speed_table(sequence: pd.DataFrame, tokens: pd.DataFrame, length: int, capti
         },
         caption,
     )
+
+
+def trained_table(records: Iterable[Record], caption: str) -> Markdown:
+    """What trainings of one run came to after fine-tuning, see `accuracy_table`."""
+    return accuracy_table(after_fine_tuning(quality(accuracies(records))), caption)
+
+
+def live_speed_table(record: Record, length: int, caption: str) -> Markdown:
+    """Costs of one run at one length, see `speed_table`."""
+    cases = distill_cost.frame([record])
+    return speed_table(*(timed(cases, part) for part in (distill_cost.SEQUENCE, distill_cost.TOKENS)), length, caption)
 
 
 def models_table(frame: pd.DataFrame, caption: str) -> Markdown:

@@ -20,6 +20,11 @@ class Views(Base):
     """Frames of the records on kernel distillation, by name."""
 
     @cached_property
+    def kernel_source(self) -> str:
+        """Where losses and costs come from, for a caption."""
+        return self.sources(distill_cost.NAME)
+
+    @cached_property
     def distill_sizes(self) -> Mapping[str, Scalar]:
         """Parameters of the costs' record: dim, states, length, longest, order."""
         return self.records(distill_cost.NAME)[0].parameters
@@ -111,7 +116,12 @@ class Views(Base):
     @cached_property
     def student_quality(self) -> pd.DataFrame:
         """Students against their originals: accuracy and difference with intervals, and a verdict."""
-        return accuracy.judged(accuracy.compared(self.students, distill_training.ORIGINAL, KINDS))
+        return quality(self.students)
+
+    @cached_property
+    def student_sources(self) -> str:
+        """Where accuracies come from, for a caption."""
+        return self.sources(*named(distill_training, distill_training.TASKS))
 
     @cached_property
     def distilled(self) -> pd.DataFrame:
@@ -122,8 +132,7 @@ class Views(Base):
     @cached_property
     def fine_tuned(self) -> pd.DataFrame:
         """Students after distillation fine-tuning, and models small from the start, against originals."""
-        rows = by_method(self.student_quality)
-        return known(rows[rows["healed"] | (rows["variant"] == distill_training.SCRATCH)])
+        return after_fine_tuning(self.student_quality)
 
     @cached_property
     def against_small(self) -> pd.DataFrame:
@@ -149,6 +158,17 @@ def timed(cases: pd.DataFrame, part: str) -> pd.DataFrame:
     raises   Missing where there are none
     """
     return frames.ratios(known(frames.where(cases, part=part)), distill_cost.FULL, WITHIN)
+
+
+def quality(students: pd.DataFrame) -> pd.DataFrame:
+    """Students against their originals, see `Views.student_quality`; a row per seed goes in."""
+    return accuracy.judged(accuracy.compared(students, distill_training.ORIGINAL, KINDS))
+
+
+def after_fine_tuning(compared: pd.DataFrame) -> pd.DataFrame:
+    """Of `quality`, students after distillation fine-tuning, and the control; methods in their order."""
+    rows = by_method(compared)
+    return known(rows[rows["healed"] | (rows["variant"] == distill_training.SCRATCH)])
 
 
 def taps_shown(sizes: Mapping[str, Scalar], sequences: pd.DataFrame) -> int:
