@@ -91,8 +91,14 @@ def across_machines(ax: Axes, frame: pd.DataFrame) -> Axes:
     ax.axvline(1, **BASELINE)
     ax.set(xscale="log", xlabel="latency / baseline's")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(FuncFormatter(_unless_crowded))
     ax.set_yticks(range(len(names)), [fill(name, 26) for name in names])
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.figure.legend(frameon=False, fontsize="small", loc="outside lower center", ncols=3)
     return ax
+
+
+def _unless_crowded(value: float, _: int | None = None) -> str:
+    """Labels between the decades of a log axis: those of few digits alone, so that none overlap."""
+    return f"{value:g}" if f"{value:e}"[0] in "257" else ""
