@@ -231,10 +231,10 @@ def across_machines(evidence: Evidence) -> pd.DataFrame:
         return comparison(rows, "")
     step, forward, small = (lora.costs(rows, part) for part in (lora_cost.STEP, lora_cost.DEPLOYED, lora_cost.SMALL))
     found: Iterable[pd.DataFrame] = (
-        comparison(step, f"training step, {USUAL}", USUAL),
-        comparison(step, f"training step, {lora_cost.OTHER}", lora_cost.OTHER),
-        comparison(forward, "forward, adapters apart", lora_cost.APART),
-        comparison(forward, "forward, adapters merged", lora_cost.MERGED),
-        comparison(small, "small tower, merge in rounds, half of the tokens", variant(METHODS[-1], HALF)),
+        comparison(step, "training step, all linear", USUAL),
+        comparison(step, "training step, Q, V, projections", lora_cost.OTHER),
+        comparison(forward, "adapters apart", lora_cost.APART),
+        comparison(forward, "adapters merged", lora_cost.MERGED),
+        comparison(small, "half of the tokens", variant(METHODS[-1], HALF)),
     )
     return pd.concat([one for one in found if not one.empty], ignore_index=True)
