@@ -71,7 +71,7 @@ def run(name: str, goal: str, variants: Variants, settings: Settings, folder: Pa
 
 
 def cases(results: Mapping[str, Mapping[Plan, Mapping[str, Any]]]) -> base.Cases:
-    """Cases of trainings: to each variant one for every accuracy that was measured, told apart by `measured`.
+    """Cases of trainings: to each variant one for every accuracy that was measured, which `measured` names.
 
     results   variant -> plan -> its outcome, an `Adapted` as plain values
     """

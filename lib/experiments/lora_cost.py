@@ -88,7 +88,7 @@ def _fresh(settings: Settings) -> nn.Module:
 
 
 def _inputs(model: nn.Module, settings: Settings, generator: torch.Generator) -> dict[str, Tensor]:
-    """Images of the model's size, and as many texts of TEXT tokens, drawn at random."""
+    """Images of the model's size, and a text of TEXT tokens for each, drawn at random."""
     config = model.config
     words, end = config.text_config.vocab_size, config.text_config.eos_token_id
     tokens = torch.randint(4, words - 1, (settings.batch, TEXT), generator=generator)

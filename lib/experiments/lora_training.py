@@ -104,7 +104,7 @@ class Plan:
 
     @property
     def adapter(self) -> str | None:
-        """Name among the project's checkpoints: of the first seed with fewer tokens, of as many steps as recorded."""
+        """Name among the project's checkpoints: of the first seed with fewer tokens, after the recorded steps."""
         kept = self.way == "lora" and self.goal == "tokens" and self.keep < 1 and self.seed == 0
         kept = kept and self.steps == STEPS["tokens"] and not self.trial
         return f"lora-{self.task}-{self.method}-{self.keep}" if kept else None
