@@ -123,7 +123,7 @@ def test_figures_and_tables_are_made_of_a_trial(found, trial):
     assert "digits" in tabled.trained_table(trial[:1], "Table 2. Accuracy").data
 
 
-def test_the_long_kernels_headline_is_made_of_a_trial(found):
+def test_every_method_and_the_control_are_judged_in_a_trial(found):
     assert set(found.students["variant"]) == {ORIGINAL, SCRATCH, *(row.label for row in DISTILLATIONS.values())}
     assert set(found.student_quality["verdict"]) <= {"kept", "lost", "kept on average", "lost on average"}
 

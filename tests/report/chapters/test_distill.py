@@ -9,7 +9,7 @@ from lib.experiments import distill_training as training
 from lib.names import DISTILLATIONS
 from lib.profilers.profile import Profile
 from lib.records import Case
-from lib.report import prose
+from lib.report import headlines, prose
 from lib.report.chapters import distill
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
@@ -146,3 +146,10 @@ def test_machines_are_compared_at_the_sizes_of_the_reference(tmp_path):
 
 def test_without_records_of_it_nothing_is_compared(tmp_path):
     assert distill.across_machines(evidence(tmp_path, without=["distillation"])).empty
+
+
+def test_the_headline_is_of_the_same_models(tmp_path):
+    found = headlines.few_states(evidence(tmp_path, costs(), *map(trained, training.TASKS)))
+    assert (found.proposed.ratio, found.reached.ratio) == (2.0, 0.25)
+    assert "256 taps as 4 states takes **0.25×**" in found.text
+    assert "−0.4 ± 0.0 points on digits" in found.text
