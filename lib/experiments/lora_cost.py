@@ -92,7 +92,7 @@ def _inputs(model: nn.Module, settings: Settings, generator: torch.Generator) ->
     config = model.config
     words, end = config.text_config.vocab_size, config.text_config.eos_token_id
     tokens = torch.randint(4, words - 1, (settings.batch, TEXT), generator=generator)
-    tokens[:, -1] = words - 1 if end == 2 else end  # an older layout reads the highest number as the end
+    tokens[:, -1] = end if 2 < end < words else words - 1  # an older layout reads the highest number as the end
     side = config.vision_config.image_size
     x = torch.randn(settings.batch, 3, side, side, generator=generator)
     return {"pixel_values": x.to(settings.device), "input_ids": tokens.to(settings.device)}
