@@ -4,6 +4,7 @@ The original report's code at its sizes; all methods at one share of the operati
 first tokens in place of the right ones; merging over resolutions; and the small CLIP that accuracies are measured of.
 """
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +36,7 @@ WORDS = {"variant": OLD, "part": {"seed": ORIGINAL}}
 HALF_PRECISION = "bfloat16"  # the unreduced tower's: a saving without any reduction
 QUARTER = 1 / 4  # of the tokens, over resolutions
 SIDES = (128, 224, 336, 448)  # pixels
-CHECKPOINT, SCENES = "clip-scenes-0", 64  # the small model, and images that it sees at once
+CHECKPOINT = "clip-scenes-0"  # the small model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class Settings(base.Settings):
     method   of `lib.names.REDUCTIONS`, timed alone where not all are compared
     keep     its share of tokens
     compare  all methods at a share of the operations, and the small model; else `method` alone
+    scenes   that the small model sees at once
     """
 
     timed: str
@@ -56,13 +58,14 @@ class Settings(base.Settings):
     method: str = "merge_in_rounds"
     keep: float = 0.5
     compare: bool = True
+    scenes: int = 64
 
 
 def run(settings: Settings) -> Record:
     """Time the original report's code by the share of patches kept, and the reductions, beside the unreduced tower."""
     cases = base.Cases(PARTS)
     generator = settings.generator()
-    vision = _tower(settings, settings.torch_dtype)
+    vision = clip.random_init(settings.timed, settings.seed, settings.torch_dtype).vision_model.to(settings.device)
     usual = vision.config.image_size
     x = _images(settings, settings.batch, usual, generator)
     at = {"batch": settings.batch, "side": usual, "input_bytes": x.nbytes}
@@ -87,7 +90,7 @@ def _methods(settings: Settings, vision: nn.Module, x: Tensor) -> dict[str, part
     for name, _, reduced in towers(vision, [SHARE]):
         calls[name] = partial(reduced, x)
         calls[f"{name}{SLICED}"] = partial(reduced.sliced(), x)
-    return calls | {HALF_PRECISION: partial(_tower(settings, torch.bfloat16), x.bfloat16())}
+    return calls | {HALF_PRECISION: partial(copy.deepcopy(vision).bfloat16(), x.bfloat16())}
 
 
 def _over_resolution(cases: base.Cases, settings: Settings, vision: nn.Module, generator: torch.Generator) -> None:
@@ -106,17 +109,13 @@ def _over_resolution(cases: base.Cases, settings: Settings, vision: nn.Module, g
 
 def _small(cases: base.Cases, settings: Settings) -> None:
     model = clip.load(CHECKPOINT, device=settings.device)
-    x = model.pixels(named("scenes", SCENES, settings.seed).images)
+    x = model.pixels(named("scenes", settings.scenes, settings.seed).images)
     tower = model.model.vision_model
     calls = {(UNREDUCED, 1.0): partial(tower, x)}
     calls |= {(name, target): partial(reduced, x) for name, target, reduced in towers(tower, RATIOS)}
     at = {"batch": len(x), "side": tower.config.image_size, "input_bytes": x.nbytes}
     for (name, target), result in profile(calls, **settings.timing).items():
         cases.add(SMALL, name, result, target=target, **at)
-
-
-def _tower(settings: Settings, dtype: torch.dtype) -> nn.Module:
-    return clip.random_init(settings.timed, settings.seed, dtype).vision_model.to(settings.device)
 
 
 def _images(settings: Settings, count: int, side: int, generator: torch.Generator) -> Tensor:

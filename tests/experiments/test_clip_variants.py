@@ -1,0 +1,68 @@
+"""Reductions on an equal scale: every row of the table, as little reduced as a share of the operations allows."""
+
+import pytest
+import torch
+from towers import tower
+
+from lib.experiments import clip_variants
+from lib.experiments.clip_variants import KEEPS, MASSES, ORIGINAL, SUMMARY, TOME_CONSTANT
+from lib.models.clip.reduction import reduce_tokens
+from lib.names import REDUCTIONS, Method
+from lib.profilers.flops import flops
+
+FIXED = [one for one in clip_variants.variants() if not one.per_image]
+
+
+@pytest.mark.parametrize("variant", FIXED, ids=lambda one: one.name)
+def test_as_many_tokens_stay_as_a_share_of_the_operations_allows(variant):
+    model = tower(dtype=torch.float32)
+    reduced = clip_variants.at_ratio(model, variant.method, 0.7, **variant.options)
+    assert clip_variants.cost(model, reduced) <= 0.7
+    more = reduce_tokens(model, variant.method, reduced.keep + 1 / 16, **variant.options)
+    assert clip_variants.cost(model, more) > 0.7
+
+
+def test_a_share_that_no_method_gets_to_is_refused():
+    with pytest.raises(ValueError, match=r"target = 0\.01: norm does not get there"):
+        clip_variants.at_ratio(tower(), "norm", 0.01)
+    with pytest.raises(ValueError, match="target = -1: more than 0"):
+        clip_variants.at_ratio(tower(), "norm", -1)
+    with pytest.raises(ValueError, match="method = 'l2': one of"):
+        clip_variants.at_ratio(tower(), "l2", 0.5)
+
+
+def test_the_share_on_paper_is_that_of_what_runs():
+    model = tower(dtype=torch.float32)
+    x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for reduced in (
+        clip_variants.at_ratio(model, "norm", 0.6, class_row_only=True),
+        reduce_tokens(model, "original", 0.5),
+    ):
+        ran = flops(lambda reduced=reduced: reduced(x)) / flops(lambda: model(x))
+        assert abs(ran - clip_variants.cost(model, reduced)) < 1e-6
+
+
+def test_every_method_is_compared_and_all_have_the_same_last_layer():
+    found = clip_variants.variants()
+    assert {one.method for one in found} == set(REDUCTIONS) - {"original"}
+    assert {one.name for one in found} == {row.label for row in REDUCTIONS.values()} - {ORIGINAL} | {
+        SUMMARY,
+        TOME_CONSTANT,
+    }
+    assert all(one.options["class_row_only"] for one in found)
+
+
+def test_a_new_row_of_the_table_is_compared_under_its_label(monkeypatch):
+    row = Method("dummy", REDUCTIONS["norm"].module, "the norm again")
+    monkeypatch.setitem(REDUCTIONS, "dummy", row)
+    model = tower(dtype=torch.float32)
+    assert {name for name, _, _ in clip_variants.towers(model, [0.6])} >= {"dummy", "L2 norm"}
+    assert [keep for name, keep in _kept(model) if name == "dummy"] == list(KEEPS)
+
+
+def test_budgets_per_image_are_set_by_shares_of_attention():
+    assert [keep for name, keep in _kept(tower(dtype=torch.float32)) if name == "adaptive"] == list(MASSES)
+
+
+def _kept(model):
+    return [(name, one.keep) for name, target, one in clip_variants.settings(model) if target is None]

@@ -1,0 +1,134 @@
+"""What the chapter on visual tokens says, from the committed records and from changed ones, on any number of machines."""
+
+import clip_runs
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from rehearsal import REFERENCE, evidence, machines
+
+mpl.use("agg")
+import matplotlib.pyplot as plt
+
+from lib.experiments.clip_variants import ROUNDS, TOME
+from lib.names import SMALL_CLIPS
+from lib.report import figures, prose, tables
+from lib.report.chapters import clip as chapter
+from lib.report.claims.judging import judged
+from lib.report.claims.ledger import NOT_TESTABLE
+from lib.report.evidence import Evidence
+from lib.report.frames import Missing
+
+
+@pytest.fixture
+def found(tmp_path):
+    return evidence(tmp_path, toys=clip_runs.TOYS)
+
+
+def scaled(record, scale, *names):
+    """The record with the seconds of these variants multiplied."""
+    cases = [
+        one.model_copy(update={"seconds": [scale * taken for taken in one.seconds]}) if one.variant in names else one
+        for one in record.cases
+    ]
+    return record.model_copy(update={"cases": cases})
+
+
+def test_latencies_follow_the_record(found, tmp_path):
+    (record,) = found.records("clip_cost")
+    before = chapter.numbers(found)
+    slower = scaled(scaled(record, 1.5, ROUNDS), 2, "keep 0.5", "bfloat16")
+    after = chapter.numbers(evidence(tmp_path / "slower", slower, toys=clip_runs.TOYS))
+    assert after.half == pytest.approx(2 * before.half)
+    assert after.half_precision == pytest.approx(2 * before.half_precision)
+    assert after.merging == pytest.approx(1.5 * before.merging)
+    assert after.resolutions[0]["latency_ratio"] == pytest.approx(1.5 * before.resolutions[0]["latency_ratio"])
+    assert after.merging_operations == before.merging_operations
+    assert after.excess[1] > before.excess[1]
+
+
+def test_toys_reach_the_text(found, tmp_path):
+    toys = clip_runs.TOYS | {
+        "prompts_alike": {"start": False, "end": False},
+        "original_forms": ({**clip_runs.COSINES, "as written": 0.77}, 0.1),
+        "operations_by_part": [
+            {"side": side, "part": part, "flops": flops}
+            for side in (224, 800)
+            for part, flops in (("attention", side), ("MLP", 224))
+        ],
+    }
+    numbers = chapter.numbers(evidence(tmp_path / "other", toys=toys))
+    assert (numbers.usual, numbers.largest) == (224, 800)
+    text = prose.render("clip_vtp/discussion", numbers).data
+    assert "a cosine of 0.77 with" in text
+    assert "all prompts are different there" in text
+    assert "is 50 % of the operations at 224 pixels, and 78 % at 800" in text
+
+
+def test_accuracies_follow_the_record(found, tmp_path):
+    records = found.records("clip_accuracy_scenes")
+    cases = [
+        one.model_copy(update={"accuracies": {seed: share / 2 for seed, share in one.accuracies.items()}})
+        if one.variant == ROUNDS
+        else one
+        for one in records[0].cases
+    ]
+    worse = records[0].model_copy(update={"cases": cases})
+    before, after = (chapter.numbers(one) for one in (found, evidence(tmp_path / "worse", worse, toys=clip_runs.TOYS)))
+    assert after.at_share[0].mean == pytest.approx(before.at_share[0].mean / 2)
+    assert after.at_share[1] == before.at_share[1]
+    assert after.lowest[0] == "none that we tried on scenes"
+    assert [one.ahead for one in after.duels["scenes"]] == [0, 0]
+
+
+def test_a_guide_is_worse_on_the_data_sets_that_are_named(found):
+    numbers = chapter.numbers(found)
+    assert (numbers.worse, numbers.behind) == (["scenes"], ["CIFAR-10"])
+    text = prose.render("clip_vtp/abstract", numbers).data
+    assert "worse guide than chance on scenes, and on average on CIFAR-10 (Table 8)" in text
+
+
+def test_duels_stand_per_task_and_peer(found):
+    rows = chapter.duels(found)
+    assert set(rows["task"]) == set(SMALL_CLIPS)
+    assert set(rows["against"]) == set(chapter.PEERS)
+    decreasing = next(one for one in chapter.numbers(found).duels["scenes"] if one.other == TOME)
+    own = rows[(rows["task"] == "scenes") & (rows["against"] == TOME)]
+    assert (decreasing.total, decreasing.ahead) == (len(own), (own["gained"] > 0).sum())
+
+
+@pytest.mark.parametrize("lost", ["clip_cost", "clip_accuracy_cifar10", "clip_training_scenes"])
+def test_without_a_record_there_are_no_numbers(tmp_path, lost):
+    with pytest.raises(Missing, match=f"no record of {lost}"):
+        chapter.numbers(evidence(tmp_path, toys=clip_runs.TOYS, without=[lost]))
+
+
+def test_claims_without_their_record_are_not_testable(tmp_path):
+    found = evidence(tmp_path, toys=clip_runs.TOYS, without=["clip_cost"])
+    lost = {one.id for one in judged(found, clip_runs.CLAIMS) if one.verdict == NOT_TESTABLE}
+    assert lost == {"B3", "B4", "B12", "B13"}
+
+
+@pytest.mark.parametrize(
+    ("full", "cost_only", "count"), [(["t4"], [], None), ([], ["t4"], None), (["t4"], ["a100"], 10)]
+)
+def test_other_machines_are_compared_and_change_no_number(found, tmp_path, full, cost_only, count):
+    runs = machines(tmp_path / "more", full=full, cost_only=cost_only, count=count)
+    several = Evidence(clip_runs.TOYS, runs=runs)
+    assert several.machine == REFERENCE
+    for name in ("abstract", "discussion"):
+        assert [prose.render(f"clip_vtp/{name}", chapter.numbers(one)).data for one in (several, found)] == 2 * [
+            prose.render(f"clip_vtp/{name}", chapter.numbers(found)).data
+        ]
+    across = chapter.across_machines(several)
+    assert across["machine"].nunique() == (count or 2)
+    assert (across.groupby("machine").size() == 4).all()
+    _, ax = plt.subplots()
+    figures.across_machines(ax, across)
+    assert "half precision" in tables.across_machines(across, "Table 12. Recorded").data
+    plt.close("all")
+
+
+def test_without_any_record_of_costs_nothing_is_compared(tmp_path):
+    across = chapter.across_machines(evidence(tmp_path, without=["clip_cost"]))
+    assert isinstance(across, pd.DataFrame)
+    assert across.empty
