@@ -1,4 +1,4 @@
-"""What a vision transformer costs by its parts, counted on paper: floating-point operations of one image.
+"""Floating-point operations of a vision transformer by its parts, counted on paper for one image.
 
 A multiply-add counts as two, element-wise work is left out. Symbols: `lib/__init__.py`.
 """
@@ -11,7 +11,10 @@ PARTS = ("patches", "projections", "attention", "MLP")
 
 
 def patches(config: PretrainedConfig, side: int | None = None) -> int:
-    """Of an image of so many pixels a side; of the model's own size where left out."""
+    """Number of patches of a square image.
+
+    side   of the image in pixels; the model's own where left out
+    """
     return ((side or config.image_size) // config.patch_size) ** 2
 
 
@@ -21,14 +24,15 @@ def vision_flops(
     side: int | None = None,
     class_row_only: bool = False,
 ) -> dict[str, int]:
-    """Operations by part.
+    """Floating-point operations of a vision tower for one image, by part.
 
     config          of a vision tower: CLIP's, SigLIP's
     seen            tokens in each layer's attention, and in its MLP, as `seen` of a reduced tower has them; where left
                     out all of them, everywhere
-    side            pixels of the image
+    side            of the image in pixels; the model's own where left out
     class_row_only  of the last layer, the class token alone is computed
-    returns         patches: their embedding; projections: queries, keys, values, output; attention: between tokens
+    returns         operations by name of PARTS. patches: their embedding; projections: queries, keys, values, output;
+                    attention: products between tokens
     """
     width, hidden, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
     count = patches(config, side)

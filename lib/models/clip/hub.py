@@ -1,5 +1,7 @@
-"""The hub, in short: whether it has something, asked before a library tries for half a minute; loading without bars;
-folders in its layout."""
+"""The Hugging Face hub: whether it has a name, loading without progress bars, folders written as a whole.
+
+A library tries for half a minute before it says that there is no network; `why_not` knows in seconds.
+"""
 
 import shutil
 import tempfile
@@ -15,7 +17,7 @@ PATIENCE = 10  # seconds for an answer
 
 
 def why_not(name: str, kind: Literal["model", "dataset"]) -> str | None:
-    """None where the hub has it; else what it said, in one line."""
+    """The hub's reason for not having a model or a data set, in one line; None where it has it."""
     try:
         HfApi().repo_info(name, repo_type=kind, timeout=PATIENCE)
     except Exception as error:  # no network, no such name, no right to it: many types, one meaning
@@ -25,7 +27,7 @@ def why_not(name: str, kind: Literal["model", "dataset"]) -> str | None:
 
 @contextmanager
 def no_bars() -> Iterator[None]:
-    """No progress bars of transformers: small weights come and go in a moment, and every chapter would show it."""
+    """A context without progress bars of transformers, which every chapter would show for weights of a moment."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -37,7 +39,7 @@ def no_bars() -> Iterator[None]:
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """A new folder to write into, which takes the target's place, and an older one's, once all is written."""
+    """A context with a new folder to write into, which replaces the target once all is written."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:

@@ -16,18 +16,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, PretrainedConfig
 
+from lib.models.checks import check_choice
 from lib.models.clip.hub import no_bars, why_not
-from lib.paths import CHECKPOINTS, DATA
+from lib.paths import CHECKPOINTS, CONFIGS, INSTALLED, ONLY_IN_REPOSITORY
 
 KINDS = ("clip", "siglip")  # what transformers calls the models that are known to work
-CONFIGS = DATA / "configs"  # sizes of well-known models, without their weights
 
 
 @dataclass(frozen=True)
 class Clip:
     """A model of images and texts, with what prepares both for it.
 
-    name       as it was asked for
+    name       by which it was loaded
     model      of transformers, in evaluation mode
     tokenizer  of its texts
     processor  of its images
@@ -51,15 +51,16 @@ class Clip:
         return pixels.to(self.model.device, self.model.dtype)
 
     def image_features(self, pixels: Float[Tensor, "B 3 H W"], interpolate: bool = False) -> Float[Tensor, "B width"]:
-        """Features of unit length.
+        """Features of images, of unit length.
 
-        interpolate   positions, for images of another size than the model's
+        pixels        as `pixels` returns them
+        interpolate   whether positions are interpolated, for images of another size than the model's
         """
         found = self.model.get_image_features(pixel_values=pixels, interpolate_pos_encoding=interpolate)
         return F.normalize(found.pooler_output, dim=-1)
 
     def text_features(self, texts: Sequence[str]) -> Float[Tensor, "C width"]:
-        """Features of unit length, read where the model reads them: CLIP at a text's end, not at its start.
+        """Features of texts, of unit length, read where the model reads them: CLIP at a text's end, not at its start.
 
         raises   ValueError, naming it, for a text that is longer than the model's longest, and for none at all
         """
@@ -76,8 +77,9 @@ class Clip:
         return F.normalize(found.pooler_output, dim=-1)
 
     def classifier(self, names: Sequence[str], templates: Sequence[str]) -> Float[Tensor, "C width"]:
-        """One row of unit length per class: the mean of its features over all templates.
+        """Features of classes, of unit length: of each the mean over all templates.
 
+        names       of the classes
         templates   texts with a {} where the name goes
         raises      ValueError, naming it, for one without, and for no names or templates
         source      Radford et al. (2021), section 3.1.4, "prompt engineering and ensembling"
@@ -92,7 +94,7 @@ class Clip:
         return F.normalize(self.text_features(texts).unflatten(0, (len(names), -1)).mean(1), dim=-1)
 
     def seeing_with(self, vision_model: nn.Module) -> "Clip":
-        """The same model with another vision tower in its place; all other parts are shared."""
+        """This model with another vision tower; all other parts are shared."""
         model = copy.copy(self.model)
         model._modules = {**self.model._modules, "vision_model": vision_model}
         return replace(self, model=model)
@@ -101,7 +103,7 @@ class Clip:
 def load(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Clip:
     """A model by name: one of this project's checkpoints, a folder in the hub's layout, or one of the hub.
 
-    raises   FileNotFoundError: one line that tells what was tried, and what works without a network; TypeError for a
+    raises   FileNotFoundError: one line that says what was tried, and what works without a network; TypeError for a
              model of another kind
     """
     source = _source(name)
@@ -115,7 +117,7 @@ def load(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> 
 
 
 def random_init(name: str, seed: int = 0, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """A well-known model of random weights, for latency: it costs what the trained one costs, and knows nothing.
+    """A well-known model with random weights, to measure costs, which are those of the trained one.
 
     name     one of `shipped()`
     raises   ValueError, listing them, for another one
@@ -132,18 +134,17 @@ def known_config(name: str) -> PretrainedConfig:
 
     raises   ValueError, listing them, for one that is not in `shipped()`
     """
-    if name not in shipped():
-        raise ValueError(f"name = {name!r}: the sizes of {', '.join(shipped())} are known")
+    check_choice("name", name, shipped())
     return AutoConfig.for_model(**json.loads((CONFIGS / f"{name}.json").read_text()))
 
 
 def shipped() -> list[str]:
-    """Names of the hub whose sizes are here, for `random_init`."""
+    """Names of the well-known models whose sizes are in this repository, for `random_init` and `known_config`."""
     return sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.glob("*/*.json"))
 
 
 def checkpoints() -> list[str]:
-    """Names of this project's own models, for `load`."""
+    """Names of this project's trained models, for `load`."""
     return sorted(path.parent.name for path in CHECKPOINTS.glob("*/config.json"))
 
 
@@ -158,8 +159,9 @@ def _source(name: str) -> str:
         AutoConfig.from_pretrained(name, local_files_only=True)  # loaded before
     except OSError:
         if reason := why_not(name, "model"):
+            ours = f"this project's checkpoints are {ONLY_IN_REPOSITORY}" if INSTALLED else ", ".join(checkpoints())
             raise FileNotFoundError(
                 f"{name!r}: no folder with config.json, not in the cache, and the hub says: {reason}. "
-                f"Without a network: {', '.join(checkpoints())}; random_init knows the sizes of {', '.join(shipped())}"
+                f"Without a network: {ours}; random_init knows the sizes of {', '.join(shipped())}"
             ) from None
     return name

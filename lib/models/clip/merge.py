@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from lib.models.checks import check_count
 from lib.models.clip.merge_schedules import rounds
 from lib.models.clip.tokens import Tokens, moved, take
 
@@ -22,16 +23,17 @@ def match(
 
     Every even token has one partner, the odd one that is most similar by cosine; an odd one may have several.
 
-    metric   what tokens are compared by
-    sizes    of how many patches each is the mean: what two large tokens differ by then counts for more
-    returns  numbers of the even tokens, each at most once, and of their partners, the most similar pair first
+    metric   features that tokens are compared by
+    count    number of pairs
+    classes  number of class tokens, which never merge
+    sizes    numbers of patches in each token: the distance between two large tokens then counts for more
+    returns  indices of the even tokens, each at most once, and of their partners, the most similar pair first
     raises   ValueError, quoting both, for more pairs than there are even tokens
     source   section 3, "bipartite soft matching"
     """
     unit = F.normalize(metric[:, classes:].float(), dim=-1)
     even, odd = unit[:, ::2], unit[:, 1::2]
-    if not 0 <= count <= odd.shape[1]:
-        raise ValueError(f"count = {count}: 0 to {odd.shape[1]} of {unit.shape[1]} tokens can merge at once")
+    check_count("count", count, 0, odd.shape[1], where=f": at most half of {unit.shape[1]} tokens merge at once")
     distance = 1 - even @ odd.mT
     if sizes is not None:
         # Ward's cost of a merger is that of its patches, n m / (n + m) times the squared distance. The root of the
@@ -44,9 +46,9 @@ def match(
 
 
 def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B R"]) -> Tokens:
-    """Tokens after each of some has gone into another one: means over patches, in the order that the others have.
+    """Tokens after sources have merged into targets: means over their patches, in the order of those that remain.
 
-    sources, targets   numbers of tokens; no source is a target
+    sources, targets   indices of tokens, pair by pair; no source is a target
     """
     moving = tokens.sizes.gather(1, sources)
     held = tokens.sizes.scatter_add(1, targets, moving)
@@ -62,7 +64,7 @@ def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B 
 
 
 def merged_in_rounds(tokens: Tokens, count: int) -> Tokens:
-    """Tokens after `count` of them have gone into others, in as many of `schedules.rounds`, matched by their features.
+    """Tokens after `count` of them have merged into others, matched by their features, in `merge_schedules.rounds`.
 
     A matching of two halves pairs half of the tokens with the other half, and finds neither a similar token of the own
     half nor a third one of a kind. After every round, what has merged is matched anew, and counts as one; tokens of

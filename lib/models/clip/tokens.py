@@ -14,10 +14,10 @@ class Tokens:
     """Some of a tower's tokens.
 
     x        their features; the class token, where there is one, is the first
-    sizes    of how many patches each is the mean; one for a class token, none for what only fills a batch up
-    places   of every patch of the image, the token that holds it, or GONE
-    classes  how many of them stand before the patches
-    single   whether each is one patch: nothing has merged yet, and nothing fills up
+    sizes    number of patches that each is the mean of; one for a class token, none for padding of a batch
+    places   of every patch of the image the index of the token that holds it, or GONE
+    classes  number of class tokens, 0 or 1
+    single   whether each is one patch: nothing has merged yet, and there is no padding
     """
 
     x: Float[Tensor, "B S D"]
@@ -28,28 +28,31 @@ class Tokens:
 
     @classmethod
     def of(cls, x: Float[Tensor, "B S D"], classes: int) -> "Tokens":
-        """All tokens of an image, one patch each."""
+        """Tokens as they enter a tower, one patch each.
+
+        classes   number of class tokens among them, at the start
+        """
         places = torch.arange(classes, x.shape[1], device=x.device).expand(len(x), -1)
         return cls(x, x.new_ones(x.shape[:2]), places, classes)
 
     @property
     def count(self) -> int:
-        """Tokens that stand for patches, and what fills up."""
+        """Number of tokens without the class token, padding included."""
         return self.x.shape[1] - self.classes
 
     @property
     def weights(self) -> Float[Tensor, "B S"] | None:
-        """Sizes where they differ, as attention needs them."""
+        """Sizes as attention needs them; None where all are one."""
         return None if self.single else self.sizes
 
     def __len__(self) -> int:
         return len(self.x)
 
     def kept(self, chosen: Int[Tensor, "B K"], valid: Bool[Tensor, "B K"] | None = None) -> "Tokens":
-        """The class token and some of the others, in the order that they have; patches of the rest are gone.
+        """The class token and some of the others, in their order; patches of the rest are gone.
 
-        chosen   numbers of tokens, counted without the class token, each at most once per image
-        valid    which of them are meant; the others fill up, at the end
+        chosen   indices of tokens, counted without the class token, each at most once per image
+        valid    which of them are kept; the others are padding, at the end
         """
         if valid is not None:
             chosen = chosen.masked_fill(~valid, self.count)
@@ -66,14 +69,14 @@ class Tokens:
         return replace(self, x=take(self.x, chosen), sizes=sizes, places=moved(self.places, to), single=single)
 
     def sliced(self, count: int) -> "Tokens":
-        """The class token and the first of the others; where their patches went is not told."""
+        """The class token and the first `count` of the others; `places` stays as it was."""
         last = self.classes + count
         return replace(self, x=self.x[:, :last], sizes=self.sizes[:, :last])
 
     def summarised(self, chosen: Int[Tensor, "B K"]) -> "Tokens":
-        """As `kept`, and one more token at the end: the mean of those left out, which weighs as much as one.
+        """The class token, some of the others, and at the end the mean of the rest, which weighs as one token.
 
-        It holds their patches.
+        chosen   as in `kept`; the patches of the rest are held by their mean
         """
         left = torch.ones_like(self.sizes, dtype=torch.bool).scatter(1, chosen + self.classes, False)
         left[:, : self.classes] = False
@@ -85,12 +88,15 @@ class Tokens:
 
 
 def take(x: Float[Tensor, "B S D"], chosen: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
-    """Rows of every image by number."""
+    """Tokens of every image by index."""
     # Whole rows at once: several times as fast on a CPU as to gather numbers one by one.
     first = torch.arange(len(x), device=x.device).unsqueeze(1) * x.shape[1]
     return x.flatten(0, 1).index_select(0, (chosen + first).flatten()).unflatten(0, chosen.shape)
 
 
 def moved(places: Int[Tensor, "B P"], to: Int[Tensor, "B S"]) -> Int[Tensor, "B P"]:
-    """Places after every token has gone to another one, or has gone."""
+    """Places of patches after every token has taken a new index.
+
+    to   new index of every token, or GONE
+    """
     return to.gather(1, places.clamp(min=0)).where(places >= 0, GONE)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from lib.models.checks import check_shape
+from lib.models.checks import check_finite, check_shape
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Tower:
     """A vision tower between whose layers tokens can be taken away.
 
     model     with `embeddings`, `encoder.layers`, `post_layernorm`; `pre_layrnorm` or `head` as it has them
-    classes   tokens before the patches: 1 with a class token, else 0
+    classes   number of class tokens, 1 or 0, which stand before the patches
     """
 
     model: nn.Module
@@ -28,7 +28,10 @@ class Tower:
 
     @classmethod
     def of(cls, model: nn.Module) -> "Tower":
-        """raises   TypeError, naming its type and what it lacks, for a model of other parts"""
+        """The tower of a model.
+
+        raises   TypeError, naming its type and what it lacks, for a model of other parts
+        """
         for path in ("embeddings.patch_embedding", "encoder.layers", "post_layernorm"):
             part = model
             for name in path.split("."):
@@ -39,16 +42,20 @@ class Tower:
 
     @property
     def layers(self) -> nn.ModuleList:
+        """The model's own layers, in their order."""
         return self.model.encoder.layers
 
     def check(self, pixels: Tensor) -> None:
-        """raises   ValueError, naming shape or type, for pixels that are no images of this tower"""
+        """Accept pixels that are images of this tower; values are looked at unless it is being compiled.
+
+        raises   ValueError, naming shape, type or values, for others
+        """
         channels, patch = self.model.config.num_channels, self.model.config.patch_size
         check_shape("pixel_values", pixels, "B", channels, "H", "W", H=patch, W=patch)
         if not pixels.is_floating_point():
             raise ValueError(f"pixel_values of {pixels.dtype}: floating-point numbers are needed, normed")
-        if not torch.compiler.is_compiling() and not pixels.isfinite().all():
-            raise ValueError("pixel_values: all of them must be finite")
+        if not torch.compiler.is_compiling():
+            check_finite("pixel_values", pixels)
 
     def embed(self, pixels: Float[Tensor, "B C H W"], interpolate: bool = False) -> Float[Tensor, "B S D"]:
         """Tokens as the first layer gets them: the class token, where there is one, then patches, row by row."""
@@ -56,7 +63,7 @@ class Tower:
         return self.model.pre_layrnorm(x) if hasattr(self.model, "pre_layrnorm") else x
 
     def finish(self, x: Float[Tensor, "B S D"]) -> BaseModelOutputWithPooling:
-        """What the model returns for the last layer's tokens."""
+        """The model's output for the tokens of its last layer."""
         if self.classes:
             return BaseModelOutputWithPooling(last_hidden_state=x, pooler_output=self.model.post_layernorm(x[:, 0, :]))
         x = self.model.post_layernorm(x)
@@ -65,7 +72,7 @@ class Tower:
 
 
 def heads(attention: nn.Module, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B heads S dim"]:
-    """Features of a projection, split into an attention's heads."""
+    """Features of a projection, split into the heads of an attention."""
     return x.unflatten(-1, (attention.num_heads, attention.head_dim)).transpose(1, 2)
 
 
@@ -75,12 +82,12 @@ def attend(
     sizes: Float[Tensor, "B S"] | None = None,
     queries: int | None = None,
 ) -> tuple[Float[Tensor, "B Q D"], Float[Tensor, "B heads Q dim"], Float[Tensor, "B heads S dim"]]:
-    """An attention's own projections; a token weighs as much as the patches that it stands for.
+    """Attention by a module's own projections, in which a token weighs as much as the patches that it is the mean of.
 
     x        normed tokens, as the attention gets them
-    sizes    how many patches a token stands for; one each where left out
-    queries  only the first so many tokens ask; all where left out
-    returns  what is attended to, queries and keys
+    sizes    number of patches in each token; one each where left out
+    queries  number of tokens, from the first, that attend to all; every one where left out
+    returns  output, queries and keys
     source   Bolya et al. (2023), https://arxiv.org/abs/2210.09461, "tracking token size"
     """
     query = heads(attention, attention.q_proj(x[:, :queries]))
@@ -96,7 +103,11 @@ def class_row(
     key: Float[Tensor, "B heads S dim"],
     sizes: Float[Tensor, "B S"] | None = None,
 ) -> Float[Tensor, "B S"]:
-    """How much the class token attends to every token, the mean over heads; one row costs next to nothing."""
+    """Attention of the class token to every token, the mean over heads, from one row of products.
+
+    query, key   as `attend` returns them
+    sizes        number of patches in each token; one each where left out
+    """
     logits = (query[:, :, :1] @ key.mT).squeeze(2) * attention.scale
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if sizes is not None:

@@ -39,7 +39,7 @@ def test_pairs_are_those_of_brute_force(classes, patches, seed, data):
 
 
 def test_more_pairs_than_there_are_is_refused():
-    with pytest.raises(ValueError, match="count = 3: 0 to 2 of 5 tokens can merge at once"):
+    with pytest.raises(ValueError, match="count = 3: an integer from 0 to 2 is needed: at most half of 5 tokens"):
         match(normal(1, 6, 4), 3, 1)
 
 

@@ -40,7 +40,7 @@ def test_a_share_is_of_the_patches():
 
 @pytest.mark.parametrize("keep", [0.0, -0.1, 1.1, float("nan")])
 def test_a_share_out_of_range_is_quoted(keep):
-    with pytest.raises(ValueError, match=r"keep = .*: more than 0 and at most 1 is needed"):
+    with pytest.raises(ValueError, match=r"keep = .*more than 0 and at most 1,? is needed"):
         kept(keep, 196)
 
 
@@ -48,9 +48,9 @@ def test_a_share_out_of_range_is_quoted(keep):
     ("schedule", "message"),
     [
         ("linear", "schedule = 'linear': one of constant, decreasing, front, or numbers, is needed"),
-        ([1, 2], r"schedule = \[1, 2\]: 3 numbers of at least 0 are needed, one per place"),
+        ([1, 2], r"schedule = \[1, 2\]: 3 numbers of at least 0 are needed, one per point"),
         ([1, -2, 0], r"schedule = \[1, -2, 0\]: 3 numbers of at least 0"),
-        ([8, 5, 0], r"schedule = \[8, 5, 0\]: 8 tokens are left when 5 are to merge at place 1; at most 4 can at once"),
+        ([8, 5, 0], r"schedule = \[8, 5, 0\]: 8 tokens remain when 5 are to merge at point 1; at most 4 can at once"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_quoted(schedule, message):

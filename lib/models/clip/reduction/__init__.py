@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from lib import names
+from lib.models.checks import check_choice
 from lib.models.clip.reduction.base import Options, Reduced, Reduction
 from lib.models.clip.tower import Tower
 
@@ -22,8 +23,7 @@ def kind(method: str) -> type[Reduction]:
     raises   ValueError, listing the names, for one that has no row; ImportError, naming row and file, where the file is
              missing, names no class as its METHOD, or where that class lacks what every reduction defines
     """
-    if method not in names.REDUCTIONS:
-        raise ValueError(f"method = {method!r}: one of {', '.join(names.REDUCTIONS)} is needed")
+    check_choice("method", method, names.REDUCTIONS)
     row = names.REDUCTIONS[method]
     found = getattr(names.code("REDUCTIONS", method, row), "METHOD", None)
     if not (isinstance(found, type) and issubclass(found, Reduction)):

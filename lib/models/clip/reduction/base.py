@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from lib.models.checks import check_count
 from lib.models.clip.tokens import Tokens
 from lib.models.clip.tower import Tower, attend, class_row
 
@@ -101,8 +102,7 @@ class Reduced(Reduction):
             raise ValueError(f"{what}: {type(model).__name__} has no class token")
         layers = len(tower.layers) - options.class_row_only
         layer = self.usual_layer(layers) if options.layer is None else options.layer
-        if not 0 <= layer < layers:
-            raise ValueError(f"layer = {layer}: 0 to {layers - 1} is needed")
+        check_count("layer", layer, 0, layers - 1)
         self.model, self.config = model, model.config
         self.method, self.keep, self.schedule, self.layer = method, options.keep, options.schedule, layer
         self.class_row_only, self.summary, self.seed = options.class_row_only, options.summary, options.seed

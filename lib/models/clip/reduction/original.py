@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from lib.models.clip.merge_schedules import check_keep
+from lib.models.checks import check_choice, check_number
 from lib.models.clip.reduction.base import Options, Reduction
 from lib.models.clip.tokens import take
 from lib.models.clip.tower import Tower
@@ -40,9 +40,9 @@ class OriginalPruning(Reduction):
         tower = Tower.of(model)
         if not (tower.classes and hasattr(model, "pre_layrnorm")):
             raise TypeError(f"{type(model).__name__}: the original report prunes CLIP, with a class token")
-        if unknown := set(mended) - set(DEFECTS):
-            raise ValueError(f"mended = {sorted(unknown)}: of {', '.join(DEFECTS)}")
-        check_keep(keep)
+        for one in mended:
+            check_choice("mended", one, DEFECTS)
+        check_number("keep", keep, above=0, most=1)
         self.model, self.config = model, model.config
         self.keep, self.mended = keep, frozenset(mended)
 

@@ -84,7 +84,7 @@ def test_one_image_or_many(method):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x.index_fill(2, torch.tensor([3]), torch.nan), "pixel_values: all of them must be finite"),
+        (lambda x: x.index_fill(2, torch.tensor([3]), torch.nan), "pixel_values: all of its values must be finite"),
         (lambda x: x[:0], "pixel_values of shape (0, 3, 32, 32): (B, 3, H, W) with B >= 1 and H >= 8 and W >= 8"),
         (lambda x: x[0], "pixel_values of shape (3, 32, 32)"),
         (lambda x: x[:, :1], "pixel_values of shape (3, 1, 32, 32)"),

@@ -119,9 +119,9 @@ def test_no_code_compares_methods_by_name():
         ({"method": "merge", "schedule": "linear"}, "schedule = 'linear': one of"),
         (
             {"method": "merge", "keep": 0.1, "schedule": "constant"},
-            "schedule = 'constant': 7 tokens are left when 5 are to merge at place 2; at most 3 can at once",
+            "schedule = 'constant': 7 tokens remain when 5 are to merge at point 2; at most 3 can at once",
         ),
-        ({"method": "class_attention", "layer": 3}, "layer = 3: 0 to 2 is needed"),
+        ({"method": "class_attention", "layer": 3}, "layer = 3: an integer from 0 to 2 is needed"),
         ({"method": "original", "summary": True}, "summary: method = 'original' leaves out no fixed number of patches"),
         ({"method": "original", "keep": 2.0}, "keep = 2.0: more than 0"),
     ],
