@@ -148,7 +148,7 @@ def _errs(settings: Settings, error: float) -> dict[str, dict[int, float]]:
 
 
 def _time_kernels(cases: base.Cases, settings: Settings, generator: Generator) -> None:
-    """Sequences of every length, and single tokens with a kernel of as many taps."""
+    """Sequences of every length, and single tokens with a kernel of that length."""
     device = settings.device
     layer = S4D(settings.dim, settings.states, generator=generator).to(settings.torch_dtype)
     small = {SMALL.format(order): Recurrence(bank).to(device) for order, bank in _few_modes(layer, settings).items()}

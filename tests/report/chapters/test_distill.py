@@ -142,6 +142,7 @@ def test_machines_are_compared_at_the_sizes_of_the_reference(tmp_path):
     runs = machines(tmp_path / "ten", count=10)
     every = distill.across_machines(Evidence(runs=runs, machine=REFERENCE))
     assert every.groupby("machine", sort=False).size().tolist() == [5] * 10
+    assert every["machine"].iloc[0] == one["machine"].iloc[0]  # the reference stands first
 
 
 def test_without_records_of_it_nothing_is_compared(tmp_path):
