@@ -11,10 +11,11 @@ import yaml
 
 from lib import records
 from lib.experiments.base import Settings
-from lib.paths import PRESETS, in_repository
+from lib.paths import PRESETS, RUNS, WRITTEN, in_repository
 from lib.records import Record, RecordError
 
 ROWS = 40  # of the table that is printed
+SMOKE = "smoke"  # the preset whose figures mean nothing
 
 
 def main(
@@ -36,18 +37,21 @@ def main(
     except FileNotFoundError as error:
         sys.exit(str(error))
     names = sorted(path.stem for path in (PRESETS / chapter).glob("*.yml"))
-    parser.add_argument("--preset", choices=names, default="smoke", help="default: smoke, seconds on any machine")
+    parser.add_argument("--preset", choices=names, default=SMOKE, help="default: smoke, seconds on any machine")
     parser.add_argument("--record", action="store_true", help="write data/runs/<machine>/<name>.json")
     for one in fields(settings):
         default = "" if one.default is MISSING else f"; {one.default!r} where the preset has none"
         parser.add_argument(f"--{one.name}", type=_reader(one.type), help=f"over the preset's{default}")
     given = vars(parser.parse_args(arguments))
-    preset = yaml.safe_load((PRESETS / chapter / f"{given.pop('preset')}.yml").read_text())
-    write = given.pop("record")
+    name, write = given.pop("preset"), given.pop("record")
+    preset = yaml.safe_load((PRESETS / chapter / f"{name}.yml").read_text())
+    if write and WRITTEN == RUNS and (name == SMOKE or given.get("steps")):
+        why = f"--steps {given['steps']}" if given.get("steps") else f"--preset {name}"
+        parser.error(f"--record with {why}: a trial replaces no record; RECORDS_TO=FOLDER keeps it elsewhere")
     chosen = preset | {name: value for name, value in given.items() if value is not None}
     try:
         made = run(settings.of(chosen))
-        place = records.write(made) if write else None
+        place = records.write(made, WRITTEN) if write else None
     except (ValueError, TypeError, RecordError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     shown = frame([made]).drop(columns=["runs", "machine", "experiment"], errors="ignore").dropna(axis=1, how="all")

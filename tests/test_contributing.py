@@ -1,0 +1,234 @@
+"""The recipes of CONTRIBUTING.md, followed in a copy of the repository: what they name suffices, and nothing else."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from lib import names
+from lib.paths import BOOK, ROOT, RUNS
+
+pytestmark = pytest.mark.slow
+
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
+ROWS = {  # table -> the row, the file, a neighbour that the file is made of, and words of it that change
+    "REDUCTIONS": ("lib/models/clip/reduction/lottery.py", "random.py", {"Random": "Lottery"}),
+    "FORMS": ("lib/models/mrss/lottery.py", "hybrid.py", {}),
+    "DISTILLATIONS": ("lib/models/distill/lottery.py", None, {}),
+    "BACKENDS": ("lib/kernels/scan/lottery.py", None, {}),
+    "SEQUENCES": ("lib/tasks/data/lottery.py", "clocks.py", {"def clocks": "def lottery", '"clocks"': '"lottery"'}),
+}  # fmt: skip
+WRITTEN = {
+    "DISTILLATIONS": "from lib.models.distill.by_taps import truncated_svd as lottery\n\n__all__ = ['lottery']\n",
+    "BACKENDS": "from lib.kernels.scan.torch import about, backward, forward, unavailable\n\n"
+    "__all__ = ['about', 'backward', 'forward', 'unavailable']\n",
+}
+
+
+def shell(*command, cwd):
+    run = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return run.stdout
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The working tree, uncommitted changes included, as a repository of its own."""
+    place = tmp_path / "copy"
+    for name in shell("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines():
+        if (ROOT / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, place / name, follow_symlinks=False)
+    shell("git", "init", "-q", cwd=place)
+    shell("git", "add", "-A", cwd=place)
+    shell("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "all", cwd=place)
+    return place
+
+
+def changed(copy):
+    """Files that differ from what was committed, or are new."""
+    told = shell("git", "status", "--porcelain", "--untracked-files=all", cwd=copy)
+    return {line[3:] for line in told.splitlines()}
+
+
+def python(copy, code):
+    return shell(sys.executable, "-c", code, cwd=copy)
+
+
+def tests(copy, *chosen):
+    return shell(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, cwd=copy)
+
+
+def add_row(copy, table):
+    """Follow the recipe for a method: one row, one file."""
+    file, neighbour, words = ROWS[table]
+    module = file.removesuffix(".py").replace("/", ".")
+    place = copy / "lib/names.py"
+    text = place.read_text()
+    row = f'    "lottery": Method("lottery", "{module}", "what a stranger added"),\n'
+    begin = re.search(rf"^{table} = \{{.*\n", text, re.MULTILINE)
+    assert begin, table
+    place.write_text(text[: begin.end()] + row + text[begin.end() :])
+    made = WRITTEN.get(table) or (copy / file).with_name(neighbour).read_text()
+    for old, new in words.items():
+        assert old in made
+        made = made.replace(old, new)
+    (copy / file).write_text(made)
+    return {"lib/names.py", file}
+
+
+def test_the_recipes_name_files_that_there_are():
+    for name in re.findall(r"`((?:lib|book|data|tests|workflow)/[\w./-]+)`", TEXT):
+        assert (ROOT / name).exists(), name
+    assert set(re.findall(r"^\| `([A-Z]+)` \|", TEXT, re.MULTILINE)) == set(ROWS)
+
+
+SEEN = """
+import torch
+from lib import names
+from lib.experiments import clip_variants, mrss_training
+from lib.models.clip import load
+from lib.models.clip.reduction import reduce_tokens
+from lib.models.distill.replace import METHODS
+from lib.models.mrss import variants
+from lib.models.ssm.mamba import MambaConfig
+from lib.models.ssm.scan import KERNELS, selective_scan_fn
+from lib.report import parameters
+from lib.tasks.data.sequences import TASKS
+
+allowed = {name: model.model_fields for name, model in parameters.MODELS.items()}
+assert "'lottery'" in allowed["clip_vtp"]["method"].description  # parameters
+assert "'lottery'" in allowed["kernel_distillation"]["method"].description
+assert "'lottery'" in allowed["ssm_background"]["backend"].description
+assert "'lottery'" in allowed["mrss"]["task"].description
+assert "lottery" in {one.name for one in clip_variants.variants()}  # comparisons
+assert "lottery, r = 4" in variants.family(MambaConfig(dim=32, layers=2), 4)
+assert "lottery" in mrss_training.TASKS
+assert "lottery" in METHODS and "lottery" in KERNELS and "lottery" in TASKS
+
+tower = load.random_init("openai/clip-vit-base-patch32", 0).vision_model  # and it runs
+x = torch.randn(1, 3, 224, 224)
+with torch.inference_mode():
+    assert torch.equal(reduce_tokens(tower, "lottery", 1.0)(x).pooler_output, tower(x).pooler_output)
+u, A, B = torch.randn(1, 4, 8), -torch.rand(4, 2), torch.randn(1, 2, 8)
+assert torch.isfinite(selective_scan_fn(u, u, A, B, B, delta_softplus=True, backend="lottery")).all()
+assert TASKS["lottery"](torch.Generator().manual_seed(0)).length == 128
+"""
+
+
+def test_a_method_is_one_row_and_one_file(copy):
+    expected = set.union(*(add_row(copy, table) for table in ROWS))
+    python(copy, SEEN)
+    assert changed(copy) == expected
+    table = python(copy, "from lib.report.tables import clip; print(clip.methods().data)")
+    assert "what a stranger added" in table  # documentation
+    ran = tests(
+        copy, "tests/models/clip/reduction/test_methods.py", "tests/models/mrss/test_mrss_causality.py", "-k", "lottery"
+    )
+    assert re.search(r"\d+ passed", ran)
+
+
+def test_a_row_without_its_file_fails_by_its_name(copy):
+    for table in ROWS:
+        add_row(copy, table)
+        (copy / ROWS[table][0]).unlink()
+    code = """
+from lib import names
+for kind in ("REDUCTIONS", "FORMS", "DISTILLATIONS", "BACKENDS", "SEQUENCES"):
+    try:
+        names.code(kind, "lottery", getattr(names, kind)["lottery"])
+    except ImportError as error:
+        print(error)
+"""
+    said = python(copy, code).splitlines()
+    assert said == [f"names.{kind}: 'lottery' has no code: write {ROWS[kind][0]}" for kind in ROWS]
+
+
+def test_a_machine_is_its_folder(copy):
+    """A machine with a single record of cost is compared, and changes no verdict and no text of others."""
+    code = "import rehearsal, pathlib; rehearsal.machines(pathlib.Path('data/runs'), full=(), cost_only=('tesla-t4',))"
+    shell(sys.executable, "-c", f"import sys; sys.path[:0] = ['.', 'tests/helpers']; {code}", cwd=copy)
+    for path in (copy / "data/runs/tesla-t4").glob("*.json"):
+        if path.stem not in ("mrss_proxy", "machine"):
+            path.unlink()
+    assert changed(copy) == {"data/runs/tesla-t4/mrss_proxy.json", "data/runs/tesla-t4/machine.json"}
+    code = """
+from lib.report.chapters import mrss
+from lib.report.evidence import Evidence
+e = Evidence()
+print(e.machine, *sorted(mrss.across_machines(e)["machine"].unique()), sep="|")
+"""
+    assert "amd-epyc-2-cores|" in python(copy, code)
+    assert "Tesla T4" in python(copy, code)
+    tests(copy, "tests/test_runs.py", "-k", "tesla and not commit")
+
+
+JUDGE = '''
+
+@decides("A99")
+def a_stranger_is_right(gate: pd.DataFrame) -> Verdict:
+    """A99: is anything recorded of the gate?"""
+    return Verdict("A stranger looked.", decide(not gate.empty, gate.empty))
+'''
+CASES = """
+
+def test_a_stranger_is_judged_both_ways():
+    assert judges.a_stranger_is_right(pd.DataFrame({"a": [1]})).verdict == REPRODUCED
+    assert judges.a_stranger_is_right(pd.DataFrame()).verdict == CONTRADICTED
+"""
+
+
+def test_a_claim_is_an_entry_a_judge_and_its_cases(copy):
+    claims = copy / "data/original/claims.yml"
+    entry = {"id": "A99", "section": "none", "claim": "A stranger can add a claim", "kind": "theory"}
+    text = claims.read_text()
+    at = text.index("- id: B1\n")
+    claims.write_text(text[:at] + yaml.safe_dump([entry | {"chapter": "ssm_background"}], sort_keys=False) + text[at:])
+    with (copy / "lib/report/claims/ssm.py").open("a") as file:
+        file.write(JUDGE)
+    cases = copy / "tests/report/claims/test_ssm.py"
+    head = "import pandas as pd\n\nfrom lib.report.claims import ssm as judges\n"
+    head += "from lib.report.claims.ledger import CONTRADICTED, REPRODUCED\n"
+    cases.write_text(cases.read_text() + "\n\n" + head + CASES)
+    named = {"data/original/claims.yml", "lib/report/claims/ssm.py", "tests/report/claims/test_ssm.py"}
+    assert changed(copy) == named
+    ran = tests(copy, "tests/report/claims/test_ssm.py", "tests/report/claims/test_ledger.py", "-k", "stranger or A99")
+    assert re.search(r"[1-9]\d* passed", ran)
+    code = """
+from lib.report.claims.judging import judged
+from lib.report.claims.ledger import about
+from lib.report.evidence import Evidence
+assert "A99" in about("ssm_background")
+print(judged(Evidence(), ["A99"])[0].verdict)
+"""
+    assert python(copy, code).strip() == "reproduced"
+
+
+def test_a_chapter_lacks_what_the_tests_name(copy):
+    """A chapter's row alone fails by what is missing; the recipe's files are those of every chapter."""
+    text = (copy / "lib/names.py").read_text()
+    (copy / "lib/names.py").write_text(text.replace("CHAPTERS = {", 'CHAPTERS = {\n    "lottery": "lottery",', 1))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "tests/test_notebooks.py",
+        "tests/test_texts.py",
+        "-k",
+        "chapter and not runs",
+    ]
+    ended = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "test_there_is_a_notebook_for_every_chapter" in ended.stdout
+    assert "test_every_chapter_has_an_abstract_and_a_discussion" in ended.stdout
+    for notebook, subject in names.CHAPTERS.items():
+        pattern = TEXT[TEXT.index("## A chapter") : TEXT.index("## A machine")]
+        assert "`lib/report/chapters/<subject>.py`" in pattern
+        assert (ROOT / f"lib/report/chapters/{subject}.py").exists()
+        assert (BOOK / f"{notebook}.ipynb").exists()
+        assert (BOOK / f"_text/{notebook}/discussion.md").exists()
+    assert RUNS.is_dir()
