@@ -1,4 +1,4 @@
-"""What the chapter on visual tokens says, from the committed records and from changed ones, on any number of machines."""
+"""What the chapter on visual tokens says, from the committed records and changed ones, on any number of machines."""
 
 import clip_runs
 import matplotlib as mpl
