@@ -78,7 +78,12 @@ class Settings(base.Settings):
         if self.task not in TASKS:
             raise ValueError(f"task = {self.task!r}: one of {', '.join(TASKS)} is needed")
         steps = {"steps": self.steps, "healing": self.healing} if self.steps else {"steps": STEPS, "healing": HEALING}
-        sizes = {"states": self.teacher_states, "orders": self.orders, "width": self.width, "layers": self.layers}
+        sizes = {
+            "states": self.teacher_states,
+            "orders": tuple(self.orders),
+            "width": self.width,
+            "layers": self.layers,
+        }
         return [Plan(self.task, seed, **steps, **sizes) for seed in range(self.seeds)]
 
 

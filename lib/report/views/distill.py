@@ -136,7 +136,7 @@ class Views(Base):
 
     @cached_property
     def against_small(self) -> pd.DataFrame:
-        """Students after distillation fine-tuning, against models with equal numbers of states that were small from the start."""
+        """Students after distillation fine-tuning, against equally small ones from the start."""
         rows = self.students[self.students["variant"] != distill_training.ORIGINAL]
         found = [
             accuracy.compared(group, distill_training.SCRATCH, KINDS) for _, group in rows.groupby("order", sort=True)
