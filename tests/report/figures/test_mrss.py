@@ -5,7 +5,7 @@ import pytest
 mpl.use("agg")
 import matplotlib.pyplot as plt
 
-from lib.report import tradeoffs
+from lib.report.figures import mrss as draw
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def drawn(ax):
 
 
 def test_ratios_are_drawn_per_variant_without_the_baselines_own(ax, costs):
-    assert tradeoffs.ratio_over_length(ax, costs) is ax
+    assert draw.ratio_over_length(ax, costs) is ax
     assert {name: list(line.get_ydata()) for name, line in drawn(ax).items()} == {"low": [0.4, 0.4], "dual": [1.5, 1.5]}
     low, high = ax.get_ylim()
     assert low == 0
@@ -51,21 +51,21 @@ def test_ratios_are_drawn_per_variant_without_the_baselines_own(ax, costs):
 
 
 def test_a_ratio_without_quartiles_has_no_bars(ax, costs):
-    tradeoffs.ratio_over_length(ax, costs, "memory_ratio")
+    draw.ratio_over_length(ax, costs, "memory_ratio")
     assert all(bars.lines[2] == () for bars in ax.containers)
     assert ax.get_ylabel() == "peak memory / baseline"
 
 
 def test_differences_are_in_points_by_budget(ax, quality):
-    tradeoffs.accuracy_differences(ax, quality)
+    draw.accuracy_differences(ax, quality)
     found = {name: list(line.get_xdata()) for name, line in drawn(ax).items()}
-    assert found == {"as many steps": [-2], "as many operations": [1]}
+    assert found == {"equal steps": [-2], "equal compute": [1]}
     assert ax.get_title() == "t: baseline 90.0 %"
     assert [label.get_text() for label in ax.get_yticklabels()] == ["low"]
 
 
 def test_bars_end_where_the_interval_does(ax, quality):
-    tradeoffs.accuracy_differences(ax, quality)
+    draw.accuracy_differences(ax, quality)
     (_, _, (segments,)) = ax.containers[0]
     (start, _), (end, _) = segments.get_segments()[0]
     assert (start, end) == pytest.approx((-2.5, -1.0))
@@ -73,7 +73,7 @@ def test_bars_end_where_the_interval_does(ax, quality):
 
 def test_the_chosen_task_is_set_off(ax, quality):
     both = pd.concat([quality, quality.assign(task="u")]).query("variant == 'low' and budget == 'steps'")
-    tradeoffs.pareto(ax, both.assign(latency_ratio=0.4), "u")
+    draw.pareto(ax, both.assign(latency_ratio=0.4), "u")
     (line,) = drawn(ax).values()
     assert (list(line.get_xdata()), list(line.get_ydata())) == ([0.4], [-2])
     assert len(ax.collections[0].get_offsets()) == 2
@@ -87,7 +87,7 @@ def test_every_seed_has_its_line_and_every_variant_one_name(ax):
         for seed in (0, 1)
         for step in (20, 40)
     ]
-    assert tradeoffs.loss_curves(ax, pd.DataFrame(rows)) is ax
+    assert draw.loss_curves(ax, pd.DataFrame(rows)) is ax
     assert len(ax.lines) == 4
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["baseline", "low"]
     assert ax.lines[0].get_linestyle() != ax.lines[2].get_linestyle()

@@ -89,6 +89,10 @@ def test_one_case_is_found_by_its_values(rows):
     assert list(frames.where(rows, part="factors")["variant"]) == ["baseline", "r = 1", "r = 2", "r = 4"]
 
 
+def test_an_unknown_value_equals_nothing(rows):
+    assert list(frames.where(rows, factor=1)["variant"]) == ["r = 1"]  # the baseline has no factor
+
+
 @pytest.mark.parametrize(
     ("values", "count", "kind"),
     [({"variant": "r = 9"}, "0 cases", frames.Missing), ({"part": "factors"}, "[2-9] cases", ValueError)],
