@@ -153,6 +153,9 @@ def known(frame: pd.DataFrame, *columns: str, each: Mapping[str, Iterable] = Map
     for column, values in each.items():
         if absent := [str(one) for one in values if one not in set(frame[column])]:
             raise Missing(f"no case with {column} {absent[0]} is recorded")
+    if columns and "error" in frame and frame["error"].notna().any():
+        failed = frame.loc[frame["error"].notna()].iloc[0]
+        raise Missing(f"{failed['variant']} on {failed['machine']} failed: {failed['error']}")
     for column in columns:
         if frame[column].isna().any():
             failed = frame.loc[frame[column].isna()].iloc[0]
