@@ -74,7 +74,9 @@ FORMS = {  # multi-resolution forms; their label in records is "<name>, r = <fac
     "dual": Method("dual", f"{_MRSS}.dual_branch", "every block has a low-rate one beside it, or several, and a gate"),
     "low": Method("low", f"{_MRSS}.low_rate", "all blocks at T / r, inside a full-rate gated convolution"),
     "hybrid": Method("hybrid", f"{_MRSS}.hybrid", "the first blocks at the full rate, the others at T / r"),
-    "dynamic": Method("dynamic", f"{_MRSS}.dynamic", "low, and a router that sends some chunks through full-rate blocks"),
+    "dynamic": Method(
+        "dynamic", f"{_MRSS}.dynamic", "low, and a router that sends some chunks through full-rate blocks"
+    ),
 }
 
 DISTILLATIONS = {  # ways to make a fixed kernel small, by the name that `distill` takes
@@ -99,11 +101,11 @@ BACKENDS = {  # of the selective scan, the fastest first
 _DATA = "lib.tasks.data"
 SEQUENCES = {  # sequence tasks
     "digits": Method("digits", f"{_DATA}.digits", "scikit-learn's digits, read pixel by pixel"),
-    "clocks": Method("clocks", f"{_DATA}.clocks", "two superposed synthetic oscillators"),
-    "motions": Method("motions", f"{_DATA}.motions", "BasicMotions: accelerometer and gyroscope of a wrist"),
-    "plugs": Method("plugs", f"{_DATA}.plugs", "PLAID: the current that an appliance draws"),
-    "copying": Method("copying", f"{_DATA}.copying", "selective copying: repeat the items hidden in noise, in order"),
-    "induction": Method("induction", f"{_DATA}.induction", "induction heads: repeat what once followed a token"),
+    "clocks": Method("synthetic oscillators", f"{_DATA}.clocks", "two superposed frequencies, with noise"),
+    "motions": Method("BasicMotions", f"{_DATA}.motions", "what a wrist does, by accelerometer and gyroscope"),
+    "plugs": Method("PLAID", f"{_DATA}.plugs", "the current that an appliance draws"),
+    "copying": Method("selective copying", f"{_DATA}.copying", "repeat the items hidden in noise, in order"),
+    "induction": Method("induction heads", f"{_DATA}.induction", "repeat what once followed a token"),
 }
 SMALL_CLIPS = {"scenes": "scenes", "cifar10": "CIFAR-10"}  # what the small CLIPs learned -> as readers see it
 DISTILLED = ("digits", "plugs", "clocks")  # sequence tasks whose models are distilled

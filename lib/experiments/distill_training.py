@@ -44,7 +44,8 @@ PARTS = {STUDENTS: ("task", "order", "healed", "states", "healing", "stored", "s
 ORIGINAL, CONTROL = "original", "scratch"  # in records, beside names of methods
 SCRATCH = "small from the start"  # the control, as readers see it
 LABELS = {name: row.label for name, row in names.DISTILLATIONS.items()} | {CONTROL: SCRATCH}
-WORDS = {"variant": LABELS}
+DATA = {name: names.SEQUENCES[name].label for name in TASKS}  # as frames have tasks
+WORDS = {"variant": LABELS, "task": DATA}
 
 
 @dataclass(frozen=True, kw_only=True)

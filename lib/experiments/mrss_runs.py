@@ -23,6 +23,7 @@ from lib.tasks.training.loop import train
 from lib.tasks.training.sweep import sweep
 
 TASKS = tuple(names.SEQUENCES)
+LABELS = {name: row.label for name, row in names.SEQUENCES.items()}  # as frames have tasks
 BASELINE = "baseline"
 STEPS, OPERATIONS = "steps", "operations"  # budgets: what a variant has as many of as the baseline
 SIZES = MambaConfig(dim=64, layers=4)  # of the baseline
@@ -43,14 +44,18 @@ class Plan:
     rate: float
 
 
-PLANS = {
-    "digits": Plan(400, 32, 8e-3),
+USUAL = Plan(400, 32, 8e-3)
+PLANS = {  # of tasks that need another one
     "clocks": Plan(800, 32, 8e-3),
     "motions": Plan(200, 32, 8e-3),
-    "plugs": Plan(400, 32, 8e-3),
     "copying": Plan(1000, 64, 6e-3),  # at 8e-3 one of five baselines diverges
     "induction": Plan(500, 64, 6e-3),
 }
+
+
+def plan_of(task: str) -> Plan:
+    """How a task is trained: as most are, unless it has a plan of its own."""
+    return PLANS.get(task, USUAL)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def planned(
     check_task(task)
     if lacking := {BASELINE, *variants} - set(operations):
         raise ValueError(f"operations of {', '.join(sorted(lacking))}: not given")
-    steps, runs, seeds = steps or PLANS[task].steps, [], list(seeds)
+    steps, runs, seeds = steps or plan_of(task).steps, [], list(seeds)
     for name, config in variants.items():
         more = round(steps * operations[BASELINE] / operations[name])
         budgets = {STEPS: steps} | ({OPERATIONS: more} if more > steps else {})
@@ -150,7 +155,7 @@ def train_one(run: Run) -> dict[str, Any]:
     Where every batch is new, it ends once 1,024 new sequences are all right.
     """
     generator = torch.Generator().manual_seed(run.seed)
-    task, plan = DATA[run.task](generator), PLANS[run.task]
+    task, plan = DATA[run.task](generator), plan_of(run.task)
     model = build(run.config, task, generator)
     judge, start = None, perf_counter()
     if task.endless:

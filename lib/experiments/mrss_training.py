@@ -12,7 +12,8 @@ import pandas as pd
 
 from lib.experiments import base, command
 from lib.experiments.mrss_runs import BASELINE as BASELINE
-from lib.experiments.mrss_runs import MEANS, PLANS, SIZES, build, check_task, in_rounds, planned
+from lib.experiments.mrss_runs import LABELS as LABELS
+from lib.experiments.mrss_runs import MEANS, SIZES, build, check_task, in_rounds, plan_of, planned
 from lib.experiments.mrss_runs import OPERATIONS as OPERATIONS
 from lib.experiments.mrss_runs import STEPS as STEPS
 from lib.experiments.mrss_runs import TASKS as TASKS
@@ -27,6 +28,7 @@ NAME = "mrss_{task}"
 CHAPTER = "mrss"
 FORWARD, TRAINING, TRAINED = "forward", "training", "trained"
 COST = ("task", "kind")
+WORDS = {"task": LABELS}
 PARTS = {FORWARD: COST, TRAINING: COST, TRAINED: (*COST, "budget", "steps")}
 SMOOTH = "smooth"  # a kind of task
 POINT = 0.01  # of accuracy, as a share: who loses less counts as equal, since the spread over seeds is wider than that
@@ -58,7 +60,7 @@ def run(settings: Settings) -> Record:
     check_task(settings.task)
     variants = mrss.family(SIZES, settings.r)
     task = DATA[settings.task](generator)
-    x, _ = task.draw(PLANS[settings.task].batch, generator)
+    x, _ = task.draw(plan_of(settings.task).batch, generator)
     models = {name: mrss.spend(build(config, task, generator)).to(settings.device) for name, config in variants.items()}
     costs = passes(models, x.to(settings.device), uncounted=mixers.uncounted, **settings.timing)
     at = dict(task=settings.task, kind=task.kind)
@@ -78,17 +80,17 @@ def run(settings: Settings) -> Record:
 
 def frame(found: Iterable[Record]) -> pd.DataFrame:
     """One row per case of these records, see `lib.experiments.base.frame`."""
-    return base.frame(found, PARTS)
+    return base.frame(found, PARTS, WORDS)
 
 
 def accuracies(found: Iterable[Record]) -> pd.DataFrame:
     """One row per training: machine, task, kind, variant, budget, steps, seed, accuracy."""
-    return base.by_seed(found, PARTS, accuracies="accuracy")
+    return base.by_seed(found, PARTS, WORDS, accuracies="accuracy")
 
 
 def losses(found: Iterable[Record]) -> pd.DataFrame:
     """One row per training and twentieth of its steps: as `accuracies`, with step and loss [nats]."""
-    rows = base.by_seed(found, PARTS, losses="losses").explode("losses", ignore_index=True)
+    rows = base.by_seed(found, PARTS, WORDS, losses="losses").explode("losses", ignore_index=True)
     number = rows.groupby(["task", "variant", "budget", "seed", "machine"], sort=False).cumcount() + 1
     width = (rows["steps"] // MEANS).clip(lower=1)
     return rows.assign(step=number * width, loss=rows["losses"].astype(float)).drop(columns="losses")

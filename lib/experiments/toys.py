@@ -101,7 +101,7 @@ def prompts_alike(ours: clip.Clip, prompts: list[str]) -> dict[str, bool]:
 
 
 def starts(name: str, generator: torch.Generator, count: int = 400) -> dict[str, float]:
-    """Accuracy on scenes before a step is taken: "unreduced", "LoRA", the original report's "bottleneck"; and "chance"."""
+    """Accuracy on scenes before the first step: "unreduced", "LoRA", "bottleneck" (the original form), and "chance"."""
     data = rendered(count, generator)
     found = {"unreduced": zero_shot.accuracy(clip.load(name), data), "chance": 1 / len(data.names)}
     for kind in ("LoRA", "bottleneck"):

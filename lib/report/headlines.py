@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lib.experiments.clip_variants import NORM, ROUNDS
-from lib.names import DISTILLATIONS, DISTILLED, SMALL_CLIPS
+from lib.names import DISTILLATIONS, DISTILLED, SEQUENCES, SMALL_CLIPS
 from lib.report import accuracy, frames, prose, units
 from lib.report.evidence import Evidence
 from lib.report.views.base import known
@@ -100,7 +100,7 @@ def few_states(e: Evidence) -> Headline:
     rows = accuracy.compared(e.students, "original", ("variant", "order", "healed"))
     states, taps = e.few[0], e.kernel_taps
     rows = rows[(rows["variant"] == BALANCED) & (rows["order"] == states) & rows["healed"]]
-    known(rows, each={"task": DISTILLED})
+    known(rows, each={"task": [SEQUENCES[task].label for task in DISTILLED]})
     cost = frames.where(e.kernels, length=taps)
     few, low = (
         frames.where(cost, variant=name)["latency_ratio"]

@@ -83,7 +83,7 @@ def test_the_committed_records_are_read_with_methods_by_their_labels():
     assert list(rows["variant"].unique()) == ["original", *labels, SCRATCH]
     every = distill_training.accuracies(found)
     assert len(every) == 5 * len(rows)
-    assert list(every["task"].unique()) == list(distill_training.TASKS)
+    assert list(every["task"].unique()) == list(distill_training.DATA.values())
     held = found[0].cases[1]
     first = every[(every["variant"] == "modal") & (every["task"] == "digits")].iloc[0]
     assert (held.variant, held.accuracies[0], held.parameters["order"]) == ("modal", first["accuracy"], first["order"])
@@ -108,7 +108,7 @@ def test_numbers_and_texts_are_made_of_a_trial(found):
     numbers = chapter.numbers(found)
     assert (numbers.few_trained, numbers.fewer, numbers.states_trained) == (4, 2, 32)
     assert (numbers.seeds, numbers.healing, numbers.stored_all) == (2, 1, 8 * 32 // 2 * 4)
-    assert [one.task for one in numbers.outcomes] == list(TASKS)
+    assert [one.task for one in numbers.outcomes] == list(distill_training.DATA.values())
     assert all(len(one.gains) == 2 for one in numbers.outcomes)
     for name in ("abstract", "discussion"):
         assert "nan" not in prose.render(f"kernel_distillation/{name}", numbers).data

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from lib.experiments import mrss_runs
-from lib.experiments.mrss_runs import PLANS, Result, Run, planned, train_one
+from lib.experiments.mrss_runs import PLANS, USUAL, Result, Run, plan_of, planned, train_one
 from lib.models.mrss.variants import family
 from lib.models.ssm.mamba import MambaConfig
 from lib.tasks.data.sequences import TASKS, Task
@@ -42,7 +42,7 @@ def test_a_plan_that_lacks_something_says_what():
 def test_equal_operations_are_more_steps_for_a_cheaper_variant():
     variants = {name: SMALL[name] for name in ("baseline", "dual, r = 8", "low, r = 8")}
     runs = planned("clocks", variants, {"baseline": 100, "dual, r = 8": 120, "low, r = 8": 25}, [0, 1])
-    steps = PLANS["clocks"].steps
+    steps = plan_of("clocks").steps
     found = {(run.variant, run.budget, run.steps) for run in runs}
     assert found == {
         ("baseline", "steps", steps),
@@ -82,5 +82,6 @@ def test_results_are_grouped_by_all_but_the_seed():
     }
 
 
-def test_every_task_has_a_plan():
-    assert set(PLANS) == set(TASKS)
+def test_every_task_has_a_plan_and_every_plan_a_task():
+    assert set(PLANS) < set(TASKS)
+    assert plan_of("digits") == USUAL != plan_of("copying")

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from lib.models.clip import load as clip
 from lib.experiments import toys
+from lib.models.clip import load as clip
 
 
 def test_operations_of_the_proxy_are_those_that_the_original_report_printed():

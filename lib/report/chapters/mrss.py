@@ -17,7 +17,7 @@ from lib.report.views import mrss as views
 from lib.report.views.base import comparison
 
 SOLVED = 0.9  # accuracy: who is above knows the rule of the task, who is not is at its first plateau, far below
-HARD = "induction"  # the task on which the text tells how many seeds are so
+HARD = mrss_training.LABELS["induction"]  # the task on which the text tells how many seeds are so
 PROXY_SIZES, SCAN_SIZES = ("batch", "length", "dim", "taps"), ("r", "longest", "width", "layers")
 COMPARED = (
     (mrss_scan.AS_WIDE, mrss_scan.FORWARD),

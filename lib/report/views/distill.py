@@ -101,7 +101,8 @@ class Views(Base):
         Columns task, variant (a method by its label, "original", the control), order, healed, stored, seed, accuracy.
         """
         rows = distill_training.accuracies(self.records(*named(distill_training, distill_training.TASKS)))
-        return known(rows, "accuracy", each={"task": distill_training.TASKS, "variant": (distill_training.ORIGINAL,)})
+        each = {"task": distill_training.DATA.values(), "variant": (distill_training.ORIGINAL,)}
+        return known(rows, "accuracy", each=each)
 
     @cached_property
     def few_trained(self) -> tuple[int, int]:

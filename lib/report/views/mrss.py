@@ -170,7 +170,7 @@ class Views(Base):
     def trained(self) -> pd.DataFrame:
         """Accuracies of all trainings, a row each."""
         rows = mrss_training.accuracies(self.records(*named(mrss_training, mrss_training.TASKS)))
-        return known(rows, "accuracy", each={"task": mrss_training.TASKS})
+        return known(rows, "accuracy", each={"task": mrss_training.LABELS.values()})
 
     @property
     def training_sources(self) -> str:
@@ -180,14 +180,14 @@ class Views(Base):
     @cached_property
     def resolutions(self) -> pd.DataFrame:
         """Accuracies by task, variant and budget, their differences to the baseline, judged."""
-        return known(accuracy.judged(accuracy.compared(self.trained)), each={"task": mrss_training.TASKS})
+        return known(accuracy.judged(accuracy.compared(self.trained)), each={"task": mrss_training.LABELS.values()})
 
     @cached_property
     def dual_accuracy(self) -> pd.DataFrame:
         """Of the dual branch with the same number of parameters as the baseline, after equal steps."""
         chosen = {"variant": self.at_factor(mrss_scan.DUAL), "budget": mrss_training.STEPS}
         rows = frames.where(self.resolutions, **chosen)
-        return known(rows, "difference_low", "difference_high", each={"task": mrss_training.TASKS})
+        return known(rows, "difference_low", "difference_high", each={"task": mrss_training.LABELS.values()})
 
     @cached_property
     def training_losses(self) -> pd.DataFrame:
@@ -208,7 +208,7 @@ class Views(Base):
         cost = frames.ratios(known(rows), within=("machine", "task"))
         last = self.resolutions.drop_duplicates(["machine", "task", "variant"], keep="last")
         merged = last.merge(cost[["machine", "task", "variant", "kind", "latency_ratio"]])
-        return known(merged, "latency_ratio", each={"task": mrss_training.TASKS})
+        return known(merged, "latency_ratio", each={"task": mrss_training.LABELS.values()})
 
     def at_factor(self, form: str) -> str:
         """The name of a form at the factor that was timed at all sizes."""

@@ -103,12 +103,12 @@ def test_accuracies_are_against_the_originals_and_against_the_control(numbers):
 
 
 def test_fine_tuning_that_harms_is_counted_by_seed(numbers):
-    assert numbers.harms == [distill.Harm("plugs", "modal", 2, 2)]
+    assert numbers.harms == [distill.Harm("PLAID", "modal", 2, 2)]
 
 
 def test_what_is_kept_is_within_the_interval_for_few_states_and_within_a_point_for_fewer(numbers):
     assert numbers.kept_few == []  # equal in both seeds, so that the interval has no width
-    assert numbers.kept_fewer == [*training.TASKS]
+    assert numbers.kept_fewer == [*training.DATA.values()]
     assert (numbers.stored_low, numbers.stored_few, numbers.stored_all) == (160, 40, 640)
     assert numbers.minutes == pytest.approx(3 * (1 + 2 * 9) * 1.0)
 
@@ -119,7 +119,7 @@ def test_texts_say_the_numbers(numbers):
     )
     assert "needs rank 2 of 16, and basis kernels take 1.50× to 2.00× the time" in abstract
     assert "nothing is lost beyond the interval over seeds on no task; with 2, at most a point" in abstract
-    harm = "worse than it was on plugs, modal, order 2: 2 of 2 seeds."
+    harm = "worse than it was on PLAID, modal, order 2: 2 of 2 seeds."
     assert f"**Fine-tuning can fail.** It left a model more than a point {harm}" in discussion
     assert "- *digits*: 2 states +4.2 ± 0.0; 4 states +4.6 ± 0.0." in discussion
 

@@ -101,14 +101,17 @@ def test_numbers_of_the_scan_follow_from_its_record(found):
 def test_numbers_of_trainings_follow_from_their_records(found):
     n = mrss.numbers(found)
     low = next(one for one in n.outcomes if one.variant == "low, r = 8")
-    assert low.kept == ["digits", "clocks", "motions", "copying"]
-    assert [(one.task, round(one.difference, 6)) for one in low.lost] == [("plugs", -0.05), ("induction", -0.4)]
+    assert low.kept == ["digits", "synthetic oscillators", "BasicMotions", "selective copying"]
+    assert [(one.task, round(one.difference, 6)) for one in low.lost] == [("PLAID", -0.05), ("induction heads", -0.4)]
     assert [one.variant for one in n.outcomes if one.lost] == ["low, r = 8"]
-    assert [(one.task, one.variant) for one in n.retrained] == [("plugs", "low, r = 8"), ("induction", "low, r = 8")]
+    assert {(one.task, one.variant) for one in n.retrained} == {
+        ("PLAID", "low, r = 8"),
+        ("induction heads", "low, r = 8"),
+    }
     assert (n.retried, n.solved, n.seeds) == (3, 2, 3)
     assert n.minutes == 3 * (6 * 5 + 2)
-    assert n.kept == ["digits", "clocks", "motions", "plugs", "copying"]
-    assert n.lost == ["induction"]
+    assert n.kept == ["digits", "synthetic oscillators", "BasicMotions", "PLAID", "selective copying"]
+    assert n.lost == ["induction heads"]
 
 
 def test_the_texts_say_the_numbers(found):
@@ -116,7 +119,7 @@ def test_the_texts_say_the_numbers(found):
     for said in ("1 of 3 recorded", "1.25× to 1.35×", "takes 0.25×, a training step 0.35×", "Trained from 3 seeds"):
         assert said in abstract, said
     costs = ("0.50×", "1.50×", "T = 16$ and $D = 16", "mixture of 16")
-    for said in (*costs, "plugs (−5.0 ± 0.0)", "took 96 minutes", "2 of 3 seeds"):
+    for said in (*costs, "PLAID (−5.0 ± 0.0)", "took 96 minutes", "2 of 3 seeds"):
         assert said in discussion, said
 
 
