@@ -1,4 +1,4 @@
-"""Small S4D systems and their inputs, and how near two results are, for the tests of every view of S4D."""
+"""Small S4D systems and their inputs, for the tests of every view of S4D."""
 
 import numpy as np
 import pytest
@@ -41,13 +41,3 @@ def without_skip(model: S4D) -> S4D:
 def sequence(generator: torch.Generator, length: int, batch: int = 2, dtype=torch.float64) -> Tensor:
     """A random input of three channels."""
     return torch.randn(batch, length, 3, dtype=dtype, generator=generator)
-
-
-def assert_within(actual: Tensor, expected: Tensor, tolerance: float) -> None:
-    """Relative to the largest value."""
-    assert actual.shape == expected.shape, f"{actual.shape}, not {expected.shape}"
-    assert actual.dtype == expected.dtype, f"{actual.dtype}, not {expected.dtype}"
-    error, size = (actual - expected).abs().max(), expected.abs().max()
-    assert error <= tolerance * size, (
-        f"{error:.1e} where the largest value is {size:.1e}: {tolerance:.1e} of it allowed"
-    )

@@ -6,8 +6,9 @@ from banks import damped, layer, normal, relative
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from precision import assert_within
 from refusals import refused
-from systems import INITS, assert_within, every_system
+from systems import INITS, every_system
 from torch.testing import assert_close
 
 from lib.models.distill import hankel

@@ -80,15 +80,16 @@ def test_unmerging_gives_back_every_bit():
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
 
 
-def test_a_merged_clip_equals_the_unmerged_one_to_a_hundred_thousandth():
+def test_a_merged_clip_equals_the_unmerged_one():
     model = small.clip()
+    model.model.double()
     add_lora(model.model, TARGETS, 4, 8.0)
     shaken(model.model)
     pixels = model.pixels(small.scenes().images)
     with torch.inference_mode():
         apart = model.image_features(pixels)
         merge_lora(model.model)
-        assert_close(model.image_features(pixels), apart, rtol=1e-5, atol=1e-5)
+        assert_close(model.image_features(pixels), apart)
 
 
 def test_dropout_leaves_out_in_training_alone():

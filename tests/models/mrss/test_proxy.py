@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from torch.testing import assert_close
+from precision import PRECISIONS, assert_within
 
 from lib.models.mrss import proxy
 from lib.profilers.flops import flops
@@ -31,21 +31,23 @@ def branch_by_hand(branch: proxy.Branch, x):
     return (y @ mix.T).relu()
 
 
-def test_a_branch_is_the_written_out_convolution(generator):
-    x = torch.randn(2, 11, 8, generator=generator)
-    branch = block(None)
-    assert_close(branch(x).double(), branch_by_hand(branch, x), rtol=1e-5, atol=1e-6)
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_a_branch_is_the_written_out_convolution(dtype, generator):
+    x = torch.randn(2, 11, 8, generator=generator, dtype=dtype)
+    branch = block(None).to(dtype)
+    assert_within(branch(x), branch_by_hand(branch, x), PRECISIONS[dtype])
 
 
+@pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("factor", [1, 2, 3, 4, 20])
-def test_a_dual_branch_is_the_gated_sum_of_two_branches(factor, generator):
-    x = torch.randn(2, 11, 8, generator=generator)
-    dual = block(factor)
+def test_a_dual_branch_is_the_gated_sum_of_two_branches(factor, dtype, generator):
+    x = torch.randn(2, 11, 8, generator=generator, dtype=dtype)
+    dual = block(factor).to(dtype)
     low = branch_by_hand(dual.low, x[:, ::factor])
     held = torch.stack([low[:, t // factor] for t in range(11)], dim=1)
     gate = torch.sigmoid(x.double() @ dual.gate.double().T + dual.gate_bias.double())
     expected = gate * held + (1 - gate) * branch_by_hand(dual.high, x)
-    assert_close(dual(x).double(), expected, rtol=1e-5, atol=1e-6)
+    assert_within(dual(x), expected, PRECISIONS[dtype])
 
 
 @pytest.mark.parametrize("factor", FACTORS)

@@ -6,12 +6,14 @@ import sys
 import pytest
 import torch
 import transformers
-from mambas import KEPT, SIZES, assert_near, gradients, stirred, theirs, tokens
+from mambas import KEPT, SIZES, exactly, gradients, stirred, theirs, tokens
+from precision import SINGLE, assert_within
 from transformers.models.falcon_mamba import modeling_falcon_mamba
 from transformers.models.mamba import modeling_mamba
 
 from lib.models.ssm import accelerate
 from lib.models.ssm.mamba import accelerate_transformers
+from lib.models.ssm.mamba_weights import state_dict_to_transformers
 
 
 @pytest.fixture
@@ -31,10 +33,11 @@ def calls(monkeypatch):
 
 def test_accelerated_logits_are_theirs_and_the_scan_is_ours(calls):
     model, x = theirs(), tokens()
-    expected = model(x).logits
+    exact = exactly(model)(x)
+    assert_within(model(x).logits, exact, SINGLE)
     assert calls == []
     with accelerate_transformers():
-        assert_near(model(x).logits, expected, tolerance=4e-6)
+        assert_within(model(x).logits, exact, SINGLE)
         assert calls == ["auto"] * 2  # layers
     model(x)
     assert len(calls) == 2
@@ -61,7 +64,7 @@ def test_other_families_are_accelerated_too(family, calls):
         expected = model(x, use_cache=False).logits
         with accelerate_transformers() as acceleration:
             assert f"transformers.models.{family}.modeling_{family}" in acceleration.modules
-            assert_near(model(x, use_cache=False).logits, expected)
+            assert_within(model(x, use_cache=False).logits, expected, 2 * SINGLE)  # both are rounded
     assert calls
 
 
@@ -84,18 +87,19 @@ def test_the_last_state_is_theirs_in_value_and_dtype(dtype, calls):
     for layer in range(2):
         ours, theirs_ = (run.cache_params.get_recurrent_state(layer, state_idx=0) for run in (found, expected))
         assert ours.dtype == theirs_.dtype
-        assert_near(ours.float(), theirs_.float(), tolerance=1e-5 if dtype == torch.float32 else 0.05)
-    assert_near(found.logits.float(), expected.logits.float(), tolerance=1e-5 if dtype == torch.float32 else 0.02)
+        assert_within(ours.float(), theirs_.float(), 2 * SINGLE if dtype == torch.float32 else 0.05)
+    assert_within(found.logits.float(), expected.logits.float(), 2 * SINGLE if dtype == torch.float32 else 0.02)
 
 
 def test_an_accelerated_training_step_has_their_gradients(calls):
     model, x = theirs().train(), tokens()
-    expected = gradients(model, x, model(x).logits)
+    exact = exactly(model)
+    expected = state_dict_to_transformers(gradients(exact, x, exact(x)))
     with accelerate_transformers():
         found = gradients(model, x, model(x).logits)
     assert len(calls) == 2
-    for name, gradient in expected.items():
-        assert_near(found[name], gradient)
+    for name, gradient in found.items():
+        assert_within(gradient, expected[name], SINGLE)
 
 
 def patched():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from precision import SINGLE, assert_within
 from refusals import refused
 from torch.testing import assert_close
 
@@ -102,7 +103,7 @@ def test_a_change_of_precision_reaches_everything(generator):
     expected = model(x)
     single = model.float()
     assert single(x.float()).dtype == single.initial_state(1).inputs.dtype == torch.float32
-    assert_close(single(x.float()).double(), expected, rtol=1e-5, atol=1e-5)
+    assert_within(single(x.float()), expected, SINGLE)
 
 
 @pytest.mark.parametrize(

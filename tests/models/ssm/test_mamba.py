@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from precision import PRECISIONS, assert_within
 from seeded_mambas import VOCABULARY, seeded, tokens
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -34,19 +35,21 @@ def block_by_hand(block, x):
     return torch.stack(outputs, dim=1)
 
 
+@pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("backend", ["auto", "ref"])
 @pytest.mark.parametrize(
     "options", [{}, {"kernel": 1}, {"kernel": 3, "conv_bias": False}, {"bias": True, "rank": 4}, {"expand": 1}]
 )
-def test_a_block_is_its_equations(options, backend, generator):
-    block = seeded(MambaBlock, backend=backend, **options)
-    x = torch.randn(2, 7, 6, generator=generator)
-    assert_close(block(x).double(), block_by_hand(block, x), rtol=1e-5, atol=1e-6)
+def test_a_block_is_its_equations(options, backend, dtype, generator):
+    block = seeded(MambaBlock, backend=backend, **options).to(dtype)
+    x = torch.randn(2, 7, 6, generator=generator, dtype=dtype)
+    assert_within(block(x), block_by_hand(block, x), PRECISIONS[dtype])
 
 
-def test_a_backbone_is_residual_blocks_under_norms(generator):
-    backbone = seeded(MambaBackbone, vocabulary=None)
-    x = torch.randn(2, 7, 6, generator=generator)
+@pytest.mark.parametrize("dtype", PRECISIONS)
+def test_a_backbone_is_residual_blocks_under_norms(dtype, generator):
+    backbone = seeded(MambaBackbone, vocabulary=None).to(dtype)
+    x = torch.randn(2, 7, 6, generator=generator, dtype=dtype)
 
     def normed(norm, x):
         return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * norm.weight.detach().double()
@@ -54,7 +57,7 @@ def test_a_backbone_is_residual_blocks_under_norms(generator):
     y = x.double()
     for layer in backbone.layers:
         y = y + block_by_hand(layer["mixer"], normed(layer["norm"], y))
-    assert_close(backbone(x).double(), normed(backbone.norm, y), rtol=1e-5, atol=1e-5)
+    assert_within(backbone(x), normed(backbone.norm, y), PRECISIONS[dtype])
 
 
 def test_the_scan_gets_views_of_contiguous_channels(generator, monkeypatch):
@@ -84,7 +87,7 @@ def test_no_output_depends_on_a_later_token(t, generator):
 
 
 def test_no_sequence_depends_on_another_of_its_batch(generator):
-    model, x = seeded(MambaLM), tokens(generator)
+    model, x = seeded(MambaLM).double(), tokens(generator)
     assert_close(model(x)[1:], model(x[1:]))
 
 

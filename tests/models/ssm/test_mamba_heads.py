@@ -44,7 +44,7 @@ def test_a_classifier_scores_classes_and_every_weight_learns(inputs, pooling, ge
 
 
 def test_pooling_takes_the_mean_or_the_last(generator):
-    x = torch.randn(2, 9, 4, generator=generator)
+    x = torch.randn(2, 9, 4, generator=generator, dtype=torch.float64)
     for pooling, pool in (("mean", lambda y: y.mean(1)), ("last", lambda y: y[:, -1])):
-        model = seeded(MambaClassifier, 4, 3, vocabulary=None, head={"pooling": pooling})
+        model = seeded(MambaClassifier, 4, 3, vocabulary=None, head={"pooling": pooling}).double()
         assert_close(model(x), model.head(pool(model.backbone(model.project(x)))))

@@ -7,7 +7,8 @@ import huggingface_hub
 import pytest
 import torch
 import transformers
-from mambas import OPTIONS, SIZES, assert_near, gradients, ours, theirs, tokens
+from mambas import OPTIONS, SIZES, exactly, gradients, ours, theirs, tokens
+from precision import SINGLE, assert_within
 
 from lib.models.ssm.mamba_weights import (
     from_pretrained,
@@ -23,30 +24,35 @@ from lib.models.ssm.mamba_weights import (
 @pytest.mark.parametrize("options", OPTIONS)
 def test_their_weights_give_their_logits(options):
     model, x = theirs(**options), tokens()
-    assert_near(from_transformers(model)(x), model(x).logits)
+    exact = exactly(model)(x)
+    assert_within(model(x).logits, exact, SINGLE)
+    assert_within(from_transformers(model)(x), exact, SINGLE)
 
 
 @pytest.mark.parametrize("options", [{}, {"states": 5, "expand": 1, "kernel": 3, "rank": 3}, {"bias": True}])
 def test_our_weights_give_our_logits(options):
     model, x = ours(**options), tokens()
-    assert_near(to_transformers(model)(x).logits, model(x))
+    exact = exactly(model)(x)
+    assert_within(to_transformers(model)(x).logits, exact, SINGLE)
+    assert_within(model(x), exact, SINGLE)
 
 
 def test_gradients_of_a_loss_are_theirs():
     model, x = theirs(), tokens()
-    same = from_transformers(model)
-    expected = gradients(model, x, model(x).logits)  # a tied head is listed once, as the embedding
-    found = state_dict_to_transformers(gradients(same, x, same(x)))
-    assert expected.keys() == found.keys() - {"lm_head.weight"}
-    for name, gradient in expected.items():
-        assert_near(found[name], gradient)
+    same, exact = from_transformers(model), exactly(model)
+    theirs_ = gradients(model, x, model(x).logits)  # a tied head is listed once, as the embedding
+    found, wanted = (state_dict_to_transformers(gradients(one, x, one(x))) for one in (same, exact))
+    assert theirs_.keys() == wanted.keys() - {"lm_head.weight"}
+    for name, gradient in theirs_.items():
+        assert_within(gradient, wanted[name], SINGLE)
+        assert_within(found[name], wanted[name], SINGLE)
 
 
 def test_half_precision_is_near_theirs():
     model, x = theirs(residual_in_fp32=False).bfloat16(), tokens()
     same = from_transformers(model)
     assert same.backbone.embedding.weight.dtype == torch.bfloat16
-    assert_near(same(x).float(), model(x).logits, tolerance=0.02)
+    assert_within(same(x).float(), model(x).logits, 0.02)
 
 
 def test_greedy_generation_is_theirs():
@@ -92,7 +98,7 @@ def test_transformers_loads_what_we_save(dtype, tmp_path):
     loaded, report = transformers.MambaForCausalLM.from_pretrained(tmp_path / "new", output_loading_info=True)
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert (loaded.config.eos_token_id, loaded.config.pad_token_id, loaded.dtype) == (7, None, dtype)
-    assert_near(loaded(x).logits, model(x).float(), tolerance=1e-5 if dtype == torch.float32 else 0.02)
+    assert_within(loaded(x).logits, exactly(model)(x), SINGLE if dtype == torch.float32 else 0.02)
 
 
 @pytest.mark.parametrize("shards", [False, True])
@@ -100,7 +106,7 @@ def test_we_load_what_transformers_saves(shards, tmp_path):
     model, x = theirs(conv_kernel=3), tokens()
     model.save_pretrained(tmp_path, max_shard_size="10kB" if shards else "1GB")
     assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == shards
-    assert_near(from_pretrained(tmp_path)(x), model(x).logits)
+    assert_within(from_pretrained(tmp_path)(x), exactly(model)(x), SINGLE)
 
 
 def test_we_load_what_we_save(tmp_path):
@@ -109,7 +115,7 @@ def test_we_load_what_we_save(tmp_path):
     loaded = from_pretrained(str(tmp_path), backend="ref")
     assert not loaded.training
     assert loaded.config.backend == "ref"
-    assert_near(loaded(x), model(x))
+    assert_within(loaded(x), exactly(model)(x), SINGLE)
 
 
 def test_missing_unknown_and_misshapen_weights_are_listed():
@@ -175,5 +181,5 @@ def test_a_hub_name_is_fetched_by_the_hubs_own_client(monkeypatch, tmp_path):
         return str(tmp_path)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    assert_near(from_pretrained("some/mamba")(tokens()), model(tokens()))
+    assert_within(from_pretrained("some/mamba")(tokens()), exactly(model)(tokens()), SINGLE)
     assert asked == [("some/mamba", ["config.json", "model*.safetensors"])]

@@ -1,7 +1,8 @@
 """An S4D output depends on what came before, wherever in the sequence that was, and on its own channel only."""
 
 import torch
-from systems import assert_within, every_system, sequence, system
+from precision import assert_within
+from systems import every_system, sequence, system
 from torch.testing import assert_close
 
 

@@ -5,7 +5,8 @@ import pytest
 import scipy.linalg
 import scipy.signal
 import torch
-from systems import INITS, assert_within, dense, every_system, sequence, system
+from precision import assert_within
+from systems import INITS, dense, every_system, sequence, system
 from torch.testing import assert_close
 
 from lib.models.ssm.fft_convolution import causal_convolution

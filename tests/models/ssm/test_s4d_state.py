@@ -1,7 +1,8 @@
 """S4D's state: what a step makes of it, what it carries over a cut, its size and its precision."""
 
 import torch
-from systems import INITS, assert_within, every_system, sequence, system
+from precision import assert_within
+from systems import INITS, every_system, sequence, system
 from torch.testing import assert_close
 
 

@@ -2,28 +2,45 @@
 
 import pytest
 import torch
-from systems import assert_within, every_system, sequence, system, without_skip
+from precision import assert_within
+from recurrences import assert_rounded, in_modes, transform
+from systems import every_system, sequence, system, without_skip
 from torch.testing import assert_close
 
-TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}  # relative to the largest output
+LENGTHS = pytest.mark.parametrize("length", [1, 2, 17, 256, 1024])
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("length", [1, 2, 17, 256, 1024])
+@LENGTHS
 @every_system
-def test_the_convolution_is_the_recurrence(init, rule, length, dtype, generator):
-    model = without_skip(system(init, rule, states=64, dtype=dtype))
-    x = sequence(generator, length, dtype=dtype)
+def test_the_convolution_is_the_recurrence(init, rule, length, generator):
+    model = without_skip(system(init, rule, states=64))
+    x = sequence(generator, length)
     with torch.no_grad():
-        assert_within(model(x), model.recurrent(x)[0], TOLERANCE[dtype])
+        assert_within(model(x), model.recurrent(x)[0], 1e-10)
+
+
+@LENGTHS
+@every_system
+def test_in_single_precision_both_views_are_one_system_up_to_rounding(init, rule, length, generator):
+    model = without_skip(system(init, rule, states=64, dtype=torch.float32))
+    x = sequence(generator, length, dtype=torch.float32)
+    wanted = in_modes(model, x)
+    with torch.no_grad():
+        assert_rounded(model.recurrent(x)[0], wanted.out, wanted.out_noise)
+        assert_rounded(model(x), wanted.out, wanted.out_noise, transform(model, x))
 
 
 @every_system
 def test_the_views_do_not_drift_apart_where_decay_is_slowest(init, rule, generator):
     model = without_skip(system(init, rule, states=64, dtype=torch.float32, dt_min=1e-3, dt_max=1e-3))
     x = sequence(generator, 4096, batch=1, dtype=torch.float32)
+    wanted = in_modes(model, x)
     with torch.no_grad():
-        assert_within(model(x), model.recurrent(x)[0], 4e-6)
+        for view in (model, lambda x: model.recurrent(x)[0]):
+            assert_rounded(view(x), wanted.out, wanted.out_noise)
+        if init != "real":  # a decay that is rounded once more turns another angle at every lag
+            with pytest.raises(AssertionError, match="times the error that rounding makes"):
+                assert_rounded(model.double()(x.double()), wanted.out, wanted.out_noise)
 
 
 def test_the_response_to_an_impulse_is_the_kernel_and_the_skip():

@@ -44,7 +44,7 @@ def test_images_that_share_a_caption_share_it_as_their_match():
 
 def test_one_image_per_caption_gives_the_loss_of_clip(monkeypatch):
     monkeypatch.setattr(clips, "SMOOTHING", 0.0)
-    logits, classes = torch.randn(5, 5, generator=torch.Generator().manual_seed(1)), torch.arange(5)
+    logits, classes = torch.randn(5, 5, generator=torch.Generator().manual_seed(1)).double(), torch.arange(5)
     wanted = (F.cross_entropy(logits, classes) + F.cross_entropy(logits.T, classes)) / 2
     assert_close(clips.contrast(logits, classes), wanted)
 
