@@ -3,14 +3,12 @@
 A seed decides data, weights and batches alike, so a variant and the baseline are compared seed by seed.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from lib.experiments.mrss_training import POINT  # of accuracy: what a variant may lose
-from lib.report.frames import Missing
+from lib.report.frames import Missing, Values
 
 
 def training_minutes(rows: pd.DataFrame) -> float:
@@ -18,7 +16,7 @@ def training_minutes(rows: pd.DataFrame) -> float:
     return sum(runs.sum() for runs in rows["runs"]) / 60
 
 
-def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+def interval(values: Values, confidence: float = 0.95) -> tuple[float, float, float]:
     """Mean, and Student's interval of it, low and high.
 
     raises  Missing for fewer than two values

@@ -13,6 +13,7 @@ from scipy import stats
 from lib.experiments.base import quartiles
 
 MIB = 2**20
+Values = Sequence[float] | np.ndarray | pd.Series  # numbers in a row; a column of a frame is no Sequence
 
 
 class Missing(LookupError):
@@ -63,7 +64,7 @@ def only(frame: pd.DataFrame, **values: object) -> pd.Series:
     return found.iloc[0]
 
 
-def slope(sizes: Sequence[float], costs: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+def slope(sizes: Values, costs: Values, confidence: float = 0.95) -> tuple[float, float, float]:
     """Exponent of a cost in a size: the slope of log cost over log size, and its interval.
 
     returns  slope, low, high; the interval is Student's, from the residuals of a straight line
