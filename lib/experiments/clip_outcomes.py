@@ -38,7 +38,6 @@ class Outcome:
     right: str
 
 
-@torch.inference_mode()
 def outcomes(
     model: clip.Clip, data: images.Images, chosen: Iterable[tuple[str, float | None, nn.Module]] | None = None
 ) -> Iterator[Outcome]:
@@ -92,6 +91,7 @@ def original_forms(model: clip.Clip, data: images.Images) -> tuple[dict[str, flo
     return cosines, ((here - elsewhere).norm() / here.norm()).item()
 
 
+@torch.inference_mode()
 def features(model: clip.Clip, pixels: Tensor, batch: int = 250) -> Tensor:
     """Features of unit length of all images, on the CPU."""
     return torch.cat([model.image_features(part).cpu() for part in pixels.split(batch)])

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lib import names
@@ -83,6 +84,7 @@ def cost(tower: nn.Module, reduced: Reduction, chosen: int | None = None, side: 
     return sum(vit_cost.vision_flops(tower.config, seen, side, reduced.class_row_only).values()) / whole
 
 
+@torch.inference_mode()
 def mean_cost(tower: nn.Module, reduced: Reduction, pixels: Tensor, batch: int = 250) -> float:
     """Operations relative to the unreduced tower's, averaged over images where each keeps its own number of patches."""
     if not (isinstance(reduced, Reduced) and reduced.per_image):
