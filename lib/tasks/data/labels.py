@@ -3,6 +3,8 @@
 Both ask for words that the models have not read; the second asks for what they were trained to overlook, too.
 """
 
+from collections.abc import Sequence
+
 import torch
 from tokenizers import AddedToken
 from torch import nn
@@ -34,7 +36,7 @@ def by_way(data: Images, generator: torch.Generator) -> Images:
     return Images(pictures, turned.long() * len(data.names) + data.classes, names, data.templates)
 
 
-def learn_words(clip: Clip, words: tuple[str, ...], generator: torch.Generator) -> None:
+def learn_words(clip: Clip, words: Sequence[str], generator: torch.Generator) -> None:
     """Give tokenizer and text tower words that they lack, in place: a random vector each, as long as the others'.
 
     raises   ValueError for none
