@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import clips as small
 import pytest
@@ -57,7 +58,7 @@ def trial(monkeypatch, tmp_path):
     monkeypatch.setattr(clips, "BATCH", 16)
     monkeypatch.setattr(clips, "SWEEPS", tmp_path / "sweeps")
     monkeypatch.setattr(clips, "STEPS", {"scenes": 3})
-    monkeypatch.setattr(clips.keep, "__defaults__", (tmp_path / "checkpoints",))
+    monkeypatch.setattr(clips, "keep", partial(clips.keep, folder=tmp_path / "checkpoints"))
     return clips.Plan("scenes", 0, 3), tmp_path
 
 
