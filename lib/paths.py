@@ -11,7 +11,8 @@ BOOK = ROOT / "book"
 LIB = ROOT / "lib"
 DATA = ROOT / "data"
 
-CONFIGS = LIB / "configs"  # data/configs, by a link that a wheel holds as a folder
+# In the repository where they belong; in a wheel beside the code, which a link there is for.
+CONFIGS = LIB / "configs" if INSTALLED else DATA / "configs"
 ORIGINAL = DATA / "original"
 PRESETS = DATA / "presets"
 RUNS = Path(os.environ.get("RECORDS_FROM") or DATA / "runs")
