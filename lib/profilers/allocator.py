@@ -15,7 +15,7 @@ _MIB = 2**20
 
 
 def describe() -> str:
-    """What a measurement on a CPU of this machine ran on, for its record."""
+    """The allocator that a measurement on this machine's CPU uses, for its record."""
     return "glibc, freed memory kept" if _glibc() else "system default"
 
 

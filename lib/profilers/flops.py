@@ -19,7 +19,7 @@ def flops(
     formulas: Mapping[Callable, Callable[..., int]] | None = None,
     inference: bool = True,
 ) -> int:
-    """Operations of one call, counted from the shapes that pass through torch's dispatcher.
+    """Count the operations of one call from the shapes that pass through torch's dispatcher.
 
     formulas   for operators of your own: operator -> function of the operator's argument shapes and `out_shape`
     inference  run under `torch.inference_mode`; False for training steps, whose backward pass is counted too

@@ -3,19 +3,21 @@
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import nullcontext
+from typing import TypeVar
 
 import torch
 from tqdm.auto import tqdm
 
 from lib.profilers.allocator import freed_memory_kept
 
+Name = TypeVar("Name", bound=Hashable)  # of a callable: a text, or several values that tell it from the others
 WIDE = 0.25  # a spread above this share of the median is worth a warning
 
 
 def latency(
-    callables: Mapping[str, Callable[[], object]],
+    callables: Mapping[Name, Callable[[], object]],
     *,
     runs: int = 10,
     warmup: int = 3,
@@ -23,7 +25,7 @@ def latency(
     inference: bool = True,
     keep_freed: bool = True,
     progress: bool = True,
-) -> dict[str, list[float]]:
+) -> dict[Name, list[float]]:
     """Time every callable once per round, in rounds A B C, A B C, ...
 
     runs       timed rounds, at least 1
@@ -40,7 +42,7 @@ def latency(
     if warmup < 0:
         raise ValueError(f"warmup = {warmup}: at least 0 is needed")
 
-    seconds: dict[str, list[float]] = {name: [] for name in callables}
+    seconds: dict[Name, list[float]] = {name: [] for name in callables}
     rounds = (warmup + runs) * len(callables)
     with (
         freed_memory_kept() if keep_freed else nullcontext(),
@@ -64,7 +66,7 @@ def latency(
 
 
 def spread(seconds: list[float]) -> float:
-    """Interquartile range over median, dimensionless; 0 for fewer than two values."""
+    """Interquartile range relative to the median; 0 for fewer than two values."""
     if len(seconds) < 2:
         return 0.0
     low, median, high = statistics.quantiles(seconds, n=4, method="inclusive")

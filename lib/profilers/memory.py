@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_iter
 
 
 def peak_bytes(call: Callable[[], object], *, device: str | torch.device = "cpu", inference: bool = True) -> int:
-    """Peak of live tensor bytes during one call, above the start: inputs and weights are left out, the result is in.
+    """Peak of live tensor bytes during one call, minus those at its start: the result counts, inputs do not.
 
     inference  run under `torch.inference_mode`; False for training steps
     raises     ValueError for a device that is neither a CPU nor CUDA
@@ -43,7 +43,7 @@ def available_bytes(device: str | torch.device = "cpu") -> int:
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of storages born inside the context, and keeps their peak."""
+    """A context that counts the bytes of tensors born inside of it, and keeps their peak."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What models cost in a forward pass, in a training step, and token by token."""
+"""Costs of models in a forward pass, in a training step, and token by token."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -35,14 +35,14 @@ def passes(
 
 
 def training_step(model: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
-    """What a training step computes: a forward pass, and the gradients of all weights, of the output's mean square."""
+    """Compute what a training step does: a forward pass, and all weights' gradients of the output's mean square."""
     return torch.autograd.grad(model(x).square().mean(), list(model.parameters()), allow_unused=True)
 
 
 def stream(model: nn.Module, state: object, x: Tensor) -> object:
     """Run a model over a sequence (B, T, ...) token after token, by `step(x, state)`, and return the state at the end.
 
-    state   where the sequence starts, such as `model.initial_state(B)`; it is left as it is
+    state   where the sequence starts, such as `model.initial_state(B)`; it does not change
     """
     for token in x.unbind(1):
         _, state = model.step(token, state)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import torch
 
 from lib.profilers.flops import flops
-from lib.profilers.latency import latency
+from lib.profilers.latency import Name, latency
 from lib.profilers.memory import available_bytes, peak_bytes
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What one callable cost: raw seconds, bytes above the start, operations; or why there is no answer."""
+    """Cost of one callable: raw seconds, bytes above the start, operations; or why there is none."""
 
     seconds: list[float] = field(default_factory=list)
     peak_bytes: int | None = None
@@ -21,22 +21,22 @@ class Profile:
 
 
 def profile(
-    callables: Mapping[str, Callable[[], object]],
+    callables: Mapping[Name, Callable[[], object]],
     *,
     runs: int = 10,
     warmup: int = 3,
     device: str | torch.device = "cpu",
-    needs: Mapping[str, int] | None = None,
+    needs: Mapping[Name, int] | None = None,
     inference: bool = True,
     progress: bool = True,
-) -> dict[str, Profile]:
-    """Count and measure each callable once, then time those that survived, interleaved.
+) -> dict[Name, Profile]:
+    """Count operations and bytes of each callable once, then time those that did not fail, interleaved.
 
     needs    bytes that a call is known to allocate; one that exceeds what is free is out of memory without
              being tried, since a CPU's operating system would end the whole process
     returns  one profile per name; `error` holds the first line of what a failing callable raised
     """
-    counted: dict[str, Profile] = {}
+    counted: dict[Name, Profile] = {}
     for name, call in callables.items():
         try:
             _refuse(device, (needs or {}).get(name, 0))
@@ -62,7 +62,7 @@ def _refuse(device: str | torch.device, needed: int) -> None:
 
 
 def describe(error: Exception) -> str:
-    """One line for a record: out of memory under one name on every device, anything else by its type."""
+    """An error as one line for a record: out of memory under one name on every device, anything else by its type."""
     first = (str(error).strip().splitlines() or [""])[0]
     memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in first
     return f"{'out of memory' if memory else type(error).__name__}: {first}"
