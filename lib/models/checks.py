@@ -1,4 +1,4 @@
-"""The checks that every input of models and tasks goes through: the one place that words a refusal.
+"""The checks that every input of models and tasks goes through: every refusal is worded here.
 
 A message names what was given, quotes it, and says what is allowed. No check returns anything.
 """

@@ -13,7 +13,7 @@ from lib.tasks.data.images import Images
 def image_features(
     clip: Clip, data: Images, *, batch: int = 250, interpolate: bool = False, progress: bool = False
 ) -> Float[Tensor, "B width"]:
-    """Features of unit length of all images, on the CPU."""
+    """Features of all images, of unit length, on the CPU."""
     parts = data.images.split(batch)
     bar = tqdm(parts, desc="images", unit="batch", leave=False, disable=not progress)
     return torch.cat([clip.image_features(clip.pixels(part), interpolate).float().cpu() for part in bar])
@@ -21,16 +21,16 @@ def image_features(
 
 @torch.inference_mode()
 def classifier(clip: Clip, data: Images) -> Float[Tensor, "C width"]:
-    """One row per class of the data, by its own templates, on the CPU."""
+    """Features of the captions of all classes, by the data's own templates, on the CPU."""
     return clip.classifier(data.names, data.templates).float().cpu()
 
 
 def predictions(features: Float[Tensor, "B width"], classes: Float[Tensor, "C width"]) -> Int[Tensor, " B"]:
-    """Number of the nearest class of each image."""
+    """Numbers of the classes whose captions are nearest to the images."""
     return (features @ classes.T).argmax(dim=1)
 
 
 def accuracy(clip: Clip, data: Images, **options) -> float:
-    """Share of images whose nearest class is right."""
+    """Share of images whose class has the nearest caption."""
     found = predictions(image_features(clip, data, **options), classifier(clip, data))
     return (found == data.classes).float().mean().item()

@@ -19,6 +19,8 @@ CHUNK = 64  # tokens that the torch version computes at once: work grows with it
 
 
 class Bank(Structure):
+    """A bank of modes and its input as `modes.cpp` reads them."""
+
     _fields_ = [
         *[(name, c_int64) for name in ("batch", "channels", "length", "modes", "threads")],
         *[(name, View) for name in ("x", "out")],
@@ -27,7 +29,7 @@ class Bank(Structure):
 
 
 def recurrence(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Outputs (B, T, D), and the state after the last token, by the faster version that can serve.
+    """Run a bank of modes over T tokens, by the faster version that can serve; returns outputs and the last state.
 
     In torch where a gradient is needed, in another precision than float32, off the CPU, and without a compiler.
     """
@@ -48,7 +50,7 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
 
 
 def native(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """The recurrence in C++, without a graph."""
+    """Run a bank of modes over T tokens in C++, without a graph; returns outputs and the last state."""
     # What lies as it is needed is read where it lies: for one token a copy would take longer than the recurrence.
     decay, weight, state = (_plain(z, torch.complex64) for z in (decay, weight, state))
     skip, out, last = _plain(skip, torch.float32), torch.empty_like(x), torch.empty_like(state)
@@ -61,7 +63,7 @@ def native(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor
     return out, last
 
 
-def can_step(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> bool:
+def can_step(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor | None) -> bool:
     """Whether `step` can serve: all is on the CPU, in float32 and contiguous, fits together, and needs no gradient."""
     return (
         type(x) is type(state) is Tensor
@@ -83,7 +85,7 @@ def can_step(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tens
 
 
 def step(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """One token (B, D) in C++, for which every check and copy would take longer than the recurrence itself.
+    """Run a bank of modes over one token (B, D) in C++; every check and copy would take longer than the recurrence.
 
     decay, weight   as pairs (D, M, 2); nothing is checked here, see `can_step`
     """
@@ -94,9 +96,10 @@ def step(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) 
 
 
 def chunked(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """The recurrence in torch: inside a chunk a product with a triangular matrix, from chunk to chunk the states.
+    """Run a bank of modes over T tokens in torch; returns outputs and the last state.
 
-    Powers are taken in double precision: in float32 their phases would be off.
+    Inside a chunk it is a product with a triangular matrix; from chunk to chunk the states are carried. Powers are
+    taken in double precision: in float32 their phases would be off.
     """
     size = min(CHUNK, x.shape[1])
     precise = decay.to(torch.complex128).unsqueeze(-1)

@@ -16,10 +16,14 @@ FEW_TASKS = 2 * (os.cpu_count() or 1)  # not the number of threads: results must
 
 
 class View(Structure):
+    """A tensor as `rows.h` reads it: address, strides of its axes, whether it is in bfloat16."""
+
     _fields_ = [("data", c_void_p), ("strides", c_int64 * 4), ("bfloat16", c_int64)]
 
 
 class Problem(Structure):
+    """One scan as `selective_scan.cpp` reads it."""
+
     _fields_ = [
         *[(name, c_int64) for name in ("batch", "channels", "length", "states", "groups", "groups_B", "groups_C")],
         *[(name, c_int64) for name in ("blocks", "softplus", "threads")],
@@ -32,6 +36,7 @@ class Problem(Structure):
 
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why the C++ backend cannot serve inputs of that device and dtype, or None."""
     if device.type != "cpu":
         return "runs on a CPU"
     if dtype == torch.float64:
@@ -40,11 +45,13 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
 
 
 def about() -> str:
+    """What the C++ backend is, in a few words, with its registers' width and its threads."""
     threads = f"{torch.get_num_threads()} threads" if _load().threaded() else "one thread, the compiler has no OpenMP"
     return f"C++, compiled for this CPU, {_load().lanes()} channels at a time, {threads}"
 
 
 def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep):
+    """Scan in C++; arguments and results as in the contract."""
     problem = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
     batch, channels, length = u.shape
     states, lib = A.shape[1], _load()
@@ -60,6 +67,7 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
 
 
 def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus):
+    """Gradients of the scan in C++; arguments and results as in the contract."""
     problem = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
     batch, channels, states = u.shape[0], *A.shape
     grad_out, grad_last = _readable(grad_out), None if grad_last is None else grad_last.contiguous()
@@ -114,7 +122,7 @@ def _run(function, problem: Problem, backward: bool) -> None:
 
 
 def _partial(matrix: Tensor, A: Tensor, problem: Problem) -> Tensor:
-    """Room for gradients of B or C: (batch, D, N) where static, else (parts, batch, G, T, N)."""
+    """Memory for gradients of B or C: (batch, D, N) where static, else (parts, batch, G, T, N)."""
     if matrix.ndim == 2:
         return A.new_empty(problem.batch, *matrix.shape)
     groups = matrix.shape[1]

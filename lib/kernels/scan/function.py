@@ -8,10 +8,11 @@ from torch.autograd.function import once_differentiable
 
 
 class SelectiveScan(torch.autograd.Function):
-    """Runs a backend's forward, keeps its inputs and checkpoints, and runs its backward."""
+    """Autograd's view of a backend: runs its forward, keeps inputs and checkpoints, and runs its backward."""
 
     @staticmethod
     def forward(ctx, kernel: ModuleType, delta_softplus: bool, keep: bool, *inputs: Tensor | None):
+        """Output and last state."""
         out, last_state, saved = kernel.forward(*inputs, delta_softplus, keep)
         ctx.kernel, ctx.delta_softplus = kernel, delta_softplus
         ctx.save_for_backward(saved, *inputs)
@@ -21,6 +22,7 @@ class SelectiveScan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_out: Tensor | None, grad_last: Tensor | None):
+        """Gradients of the inputs."""
         saved, *inputs = ctx.saved_tensors
         if grad_out is None:
             grad_out = torch.zeros_like(inputs[0])

@@ -19,14 +19,17 @@ FEWEST, MOST = 16, 256  # steps of a chunk
 
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why the torch backend cannot serve: it always can."""
     return None
 
 
 def about() -> str:
+    """What the torch backend is, in a few words."""
     return "torch, chunk by chunk; runs everywhere"
 
 
 def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep):
+    """Scan chunk by chunk; arguments and results as in the contract."""
     size, groups = _steps(u, A), _groups(B, C)
     A, D, delta_bias, initial_state = (_constant(x, groups) for x in (A, D, delta_bias, initial_state))
     state = A.new_zeros(len(u), *A.shape) if initial_state is None else initial_state.clone()
@@ -51,6 +54,7 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
 
 
 def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus):
+    """Gradients of the scan, chunk by chunk from the last one; arguments and results as in the contract."""
     size, groups = _steps(u, A), _groups(B, C)
     A, D, delta_bias, grad_last = (_constant(x, groups) for x in (A, D, delta_bias, grad_last))
     grad_u, grad_delta, grad_z = (None if x is None else torch.empty_like(x) for x in (u, delta, z))
@@ -141,7 +145,7 @@ def _put_tokens(to: Tensor, now: slice, x: Tensor) -> None:
 
 
 def _step_size(delta, bias, softplus: bool, now: slice, A: Tensor) -> tuple[Tensor, Tensor | float]:
-    """Step sizes, and their slope over delta."""
+    """Step sizes, and their slope with respect to delta."""
     raw = _tokens(delta, now, A)
     raw = raw if bias is None else raw + bias
     return (F.softplus(raw), raw.sigmoid()) if softplus else (raw, 1.0)
@@ -156,7 +160,7 @@ def _rows(matrix: Tensor, now: slice, A: Tensor) -> Tensor:
 
 
 def _put_rows(grad: Tensor, now: slice, x: Tensor, states: Tensor) -> None:
-    """The gradient of such rows: x times states, summed over the channels of a group, or over all but them."""
+    """Add the gradient of rows of B or C: x times states, summed over the channels of a group, or over all else."""
     if grad.ndim == 2:
         grad += _channels((states * x).sum((0, 1))).mT
     else:

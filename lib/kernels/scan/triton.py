@@ -1,4 +1,4 @@
-"""The scan as two Triton kernels: a program per sequence and block of channels walks over time, states in registers.
+"""The scan as two Triton kernels: a program per sequence and block of channels goes through time, states in registers.
 
 The forward pass keeps the state before every CHUNK tokens. The backward pass takes the chunks from the last to the
 first: it recomputes a chunk's states from its checkpoint, then carries the state's gradient g back through it,
@@ -27,7 +27,10 @@ _spec = cache(find_spec)
 
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
-    """Why Triton cannot serve. Its interpreter, for tests, serves a CPU: TRITON_INTERPRET=1 before the first call."""
+    """Why the Triton backend cannot serve inputs of that device and dtype, or None.
+
+    Triton's interpreter, for tests, serves a CPU: TRITON_INTERPRET=1 before the first call.
+    """
     if _spec("triton") is None:
         return "triton is not installed"
     if device.type == "cuda":
@@ -44,10 +47,12 @@ def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
 
 
 def about() -> str:
+    """What the Triton backend is, in a few words."""
     return "one fused Triton kernel each way"
 
 
 def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep):
+    """Scan in one kernel; arguments and results as in the contract."""
     grid, sizes, options = _plan(u, A, B, C, delta_softplus)
     out, last = torch.empty_like(u), A.new_empty(len(u), *A.shape)
     saved = A.new_empty(len(u), -(-u.shape[2] // CHUNK), *A.shape) if keep else None
@@ -58,6 +63,7 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
 
 
 def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus):
+    """Gradients of the scan in one kernel; arguments and results as in the contract."""
     (batch, channels, length), states = u.shape, A.shape[1]
     grid, sizes, options = _plan(u, A, B, C, delta_softplus)
     du, ddelta, dz = (x if x is None else torch.empty_like(x) for x in (u, delta, z))

@@ -80,6 +80,7 @@ def _column(view, at, t, mask, fixed):
 def forward_kernel(
     views, weights, buffers, sizes, SOFTPLUS: tl.constexpr, CHUNK: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr
 ):
+    """Output, last state and, where a backward pass follows, the state before every chunk."""
     u, delta, z, out = views
     A, B, C, D, bias = weights
     initial, last, saved = buffers
@@ -113,6 +114,7 @@ def forward_kernel(
 def backward_kernel(
     views, weights, buffers, sizes, SOFTPLUS: tl.constexpr, CHUNK: tl.constexpr, ROWS: tl.constexpr, COLS: tl.constexpr
 ):
+    """Gradients of all inputs, chunk by chunk from the last one."""
     u, delta, z, grad, du, ddelta, dz = views
     A, B, C, D, bias = weights
     grad_last, dstate, saved, scratch, dA, dB, dC, dD, dbias = buffers

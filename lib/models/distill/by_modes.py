@@ -22,7 +22,7 @@ WORTH = 0.2  # unless that loses more than this share of the kernel
 
 
 def hankel_singular_values(source: S4D | Float[Tensor, "D L"], *, length: int = 1024) -> Float[Tensor, "D P"]:
-    """Singular values, largest first, of each channel's Hankel matrix K[i + j]: how large its states are.
+    """Singular values, largest first, of each channel's Hankel matrix K[i + j]: the sizes of its states.
 
     A layer's are those of the whole system, one per state; a bank's those of what L // 2 rows and columns show.
 
@@ -40,17 +40,17 @@ def hankel_singular_values(source: S4D | Float[Tensor, "D L"], *, length: int = 
 
 
 def balanced_truncation(source: S4D | Float[Tensor, "D L"], order: int, *, length: int = 1024) -> Distilled:
-    """The states that the past and the future of a kernel share most, by Kung's method, channel by channel.
+    """Reduce a kernel to the states that its past and its future share most, by Kung's method, channel by channel.
 
     Truncates the Hankel matrix, and reads the modes off its shifted copy. Of a layer, whose matrix has no end, that is
-    balanced truncation, and they decay. Of a bank some would grow, at some orders: mirrored at the unit circle, they
-    decay, too.
+    balanced truncation, and the modes decay. Of a bank some would grow, at some orders: mirrored at the unit circle,
+    they decay as well. Method: Kung (1978); with the shifted matrix, Juang and Pappa (1985),
+    https://doi.org/10.2514/3.20031.
 
     source   a layer, or a bank of L >= 2 taps
     order    1 <= order real states, <= N of a layer, <= L // 2 of a bank
     length   taps of a layer's kernel
     raises   ValueError, quoting the value, for an order outside of that, and for an empty or non-finite kernel
-    source   Kung (1978); with the shifted matrix: Juang and Pappa (1985), https://doi.org/10.2514/3.20031
     """
     kernel, skip, most = _taken(source, length)
     check_count("order", order, 1, most)
@@ -59,15 +59,16 @@ def balanced_truncation(source: S4D | Float[Tensor, "D L"], order: int, *, lengt
 
 
 def modal(layer: S4D, order: int, *, length: int = 1024) -> Distilled:
-    """The layer's own modes that explain most of its kernel: one by one, each the best for what is left so far.
+    """Reduce a layer to those of its own modes that explain most of its kernel, chosen one by one.
 
-    Among modes that differ little, as real ones do, the best one by one are not the best together.
+    Each is the best for what those before it leave unexplained (orthogonal matching pursuit). Among modes that differ
+    little, as real ones do, the best one by one are not the best together. Modes of a trained kernel: Massaroli et al.
+    (2023), arXiv 2310.18780.
 
     order    real states, from those of one mode to N; where modes are pairs, an odd order leaves one unused
     length   L >= 1 taps that count
     raises   TypeError for what is no S4D; ValueError, quoting the value, for an order or a length outside of that, and
              for a non-finite kernel
-    source   orthogonal matching pursuit; modes of a trained kernel: Massaroli et al. (2023), arXiv 2310.18780
     """
     check_kind("layer", layer, S4D)
     kernel, skip = taken(layer, length)
@@ -100,7 +101,7 @@ def _hankels(source: S4D | Tensor, kernel: Tensor, scale: Tensor) -> list[tuple[
 
 
 def _fitted(method: str, order: int, decays: list[Tensor], kernel: Float[Tensor, "D L"], skip: Tensor) -> Distilled:
-    """Modes of these decays, one list per channel, whose weights are nearest to the kernel over its L taps."""
+    """Modes of these decays, one list per channel, whose weights bring them nearest to the L taps of the kernel."""
     most = max(1, *map(len, decays))
     decay = torch.stack([F.pad(own, (0, most - len(own))) for own in decays])
     weight, scale = torch.zeros_like(decay), unit(kernel, 1)

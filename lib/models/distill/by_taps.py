@@ -15,7 +15,7 @@ from lib.models.factors import low_rank
 
 
 class LowRankConvolution(nn.Module):
-    """A causal convolution with kernels that are sums of R basis kernels: left @ right.
+    """A causal convolution whose kernels are sums of R basis kernels: left @ right.
 
     Only the basis kernels are transformed; the kernels' spectra are combined from theirs.
 
@@ -33,6 +33,7 @@ class LowRankConvolution(nn.Module):
         self.left, self.right, self.skip = (nn.Parameter(x.detach().clone()) for x in (left, right, skip))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Convolve T tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.skip))
         length, left = x.shape[1], self.left[: x.shape[1]]
         points = length + len(left)
@@ -45,7 +46,7 @@ class LowRankConvolution(nn.Module):
         return torch.fft.irfft(spectrum, points, dim=1)[:, :length] + self.skip * x
 
     def kernel(self, length: int) -> Float[Tensor, "D L"] | Float[Tensor, "L D D"]:
-        """The kernel at lags 0 .. length-1, the skip left out; zero after the last of its own taps."""
+        """The kernel at lags 0 .. length-1, without the skip; zero after the last of its own taps."""
         left = F.pad(self.left[:length], (0, 0, 0, max(0, length - len(self.left))))
         kernel = torch.tensordot(left, self.right, 1)
         return kernel.T if kernel.ndim == 2 else kernel
@@ -69,6 +70,7 @@ class SparseConvolution(nn.Module):
         self.weight, self.skip = (nn.Parameter(x.detach().clone()) for x in (weight, skip))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Convolve T tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.skip))
         out, length = self.skip * x, x.shape[1]
         for lag, weight in zip(self.lags.tolist(), self.weight, strict=True):
@@ -78,7 +80,7 @@ class SparseConvolution(nn.Module):
         return out
 
     def kernel(self, length: int) -> Float[Tensor, "D L"] | Float[Tensor, "L D D"]:
-        """The kernel at lags 0 .. length-1, the skip left out."""
+        """The kernel at lags 0 .. length-1, without the skip."""
         within = self.lags < length
         kernel = self.weight.new_zeros(length, *self.weight.shape[1:])
         kernel = kernel.index_copy(0, self.lags[within], self.weight[within])
@@ -86,13 +88,14 @@ class SparseConvolution(nn.Module):
 
 
 def truncated_svd(source: Source, rank: int, *, length: int = 1024) -> Distilled:
-    """The best kernels of a rank: those of the bank as a matrix, L taps by D channels or by D D pairs of channels.
+    """Reduce a bank to the best kernels of a rank: of the matrix of L taps by D channels, or by D D pairs of channels.
+
+    Method: Eckart and Young (1936).
 
     source   a layer, a bank (D, L) or a dense kernel (L, D, D)
     rank     1 <= rank <= min(L, D) or min(L, D D): the squared error is the sum of the dropped squared singular values
     length   taps of a layer's kernel
     raises   ValueError, quoting the value, for a rank outside of that, and for an empty or non-finite kernel
-    source   Eckart and Young (1936)
     """
     kernel, skip = taken(source, length, dense=True)
     matrix = kernel.T if kernel.ndim == 2 else kernel.flatten(1)
@@ -103,7 +106,7 @@ def truncated_svd(source: Source, rank: int, *, length: int = 1024) -> Distilled
 
 
 def structured_sparse(source: Source, taps: int, *, length: int = 1024) -> Distilled:
-    """The lags whose taps have the largest energy over all channels, and nothing of the others.
+    """Reduce a bank to the lags whose taps have the largest energy, summed over channels; all other taps are zero.
 
     source   a layer, a bank (D, L) or a dense kernel (L, D, D)
     taps     1 <= taps <= L lags are kept: the squared error is the sum of the other taps' squares

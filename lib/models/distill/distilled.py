@@ -1,4 +1,4 @@
-"""What every method of kernel distillation takes and gives. Symbols: `lib/__init__.py`."""
+"""Inputs and results of every method of kernel distillation. Symbols: `lib/__init__.py`."""
 
 import copy
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class Distilled:
     """A bank of long kernels in a smaller form.
 
     method      the name of the function that made it
-    order       asked for: a rank, a number of taps, or a number of real states per channel
-    achieved    by channel: less where the kernel has no more in it, or where a pair of states no longer fits
-    parameters  numbers stored in place of the kernel, the skip left out
+    order       as given: a rank, a number of taps, or a number of real states per channel
+    achieved    by channel: less than the order where the kernel has no more in it, or where half of a pair would fit
+    parameters  numbers stored instead of the kernel, without the skip
     bytes       that they take
-    error       by (output) channel: the 2-norm of what is lost of the L taps, over that of the taps
-    module      (B, T, D) -> (B, T, D), ready to run in place of the layer, in its dtype and on its device
+    error       by (output) channel: the 2-norm of what is lost of the L taps, relative to that of the taps
+    module      (B, T, D) -> (B, T, D), ready to run instead of the layer, in its dtype and on its device
     """
 
     method: str
@@ -59,7 +59,7 @@ def taken(source: Source, length: int, dense: bool = False) -> tuple[Tensor, Ten
 def distilled(
     method: str, order: int, achieved: Int[Tensor, " D"], module: nn.Module, kernel: Float[Tensor, "..."]
 ) -> Distilled:
-    """A module with its size, and its error against the kernel (D, L) or (L, D, D) that it stands for."""
+    """Measure a module: its size, and its error against the kernel (D, L) or (L, D, D) that it stands for."""
     stored = [tensor for name, tensor in module.state_dict().items() if name != "skip"]
     length, axes = (kernel.shape[1], 1) if kernel.ndim == 2 else (len(kernel), (0, 2))
     scale = unit(kernel, axes)
@@ -71,6 +71,6 @@ def distilled(
 
 
 def unit(kernel: Float[Tensor, "..."], axes: int | tuple[int, ...]) -> Float[Tensor, "..."]:
-    """The largest tap, so that the square of no kernel over- or underflows; one where all are zero."""
+    """Scale of kernels, their largest tap, so that no square over- or underflows; one where all taps are zero."""
     largest = kernel.abs().amax(axes, keepdim=True)
     return largest.where(largest > 0, 1)

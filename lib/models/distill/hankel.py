@@ -11,7 +11,7 @@ from lib.models.ssm.vandermonde import powers
 
 
 def hankel(kernel: Float[Tensor, " L"]) -> tuple[Float[Tensor, "P P"], Float[Tensor, "P P"]]:
-    """K[i + j] and K[i + j + 1] of L // 2 rows and columns."""
+    """Hankel matrix K[i + j] of a kernel, L // 2 rows and columns, and its shifted copy K[i + j + 1]."""
     lags = torch.arange(len(kernel) // 2)
     lags = lags + lags.unsqueeze(1)
     return kernel[lags], kernel[lags + 1]
@@ -20,7 +20,9 @@ def hankel(kernel: Float[Tensor, " L"]) -> tuple[Float[Tensor, "P P"], Float[Ten
 def hankel_of_modes(
     decay: Complex[Tensor, " M"], weight: Complex[Tensor, " M"]
 ) -> tuple[Float[Tensor, "P P"], Float[Tensor, "P P"]]:
-    """The same for K[k] = Re(sum of weight decay^k), without end, in an orthonormal basis of the modes: P <= 2 M.
+    """Hankel matrix and its shifted copy of the endless kernel Re(sum of weight decay^k), in an orthonormal basis.
+
+    The basis spans the modes: P <= 2 M.
 
     K[i + j] is a form in the real and imaginary parts of decay^i and decay^j, of one 2 x 2 block per mode. Taken apart
     into that form and the QR factors of those parts nothing is squared, as in a product of Gramians, and no accuracy is
@@ -41,12 +43,12 @@ def hankel_of_modes(
 
 
 def damped(decay: Complex[Tensor, " M"], length: int) -> Float[Tensor, "L 2*M"]:
-    """Real and imaginary part of decay^k in two columns per mode; Re(weight decay^k) has the factors Re, -Im weight."""
+    """Two columns per mode, real and imaginary part of decay^k: Re(weight decay^k) has the factors Re, -Im weight."""
     return torch.view_as_real(powers(decay.unsqueeze(0), length)[0].T.resolve_conj()).flatten(1)
 
 
 def realised(matrix: Float[Tensor, "P P"], shifted: Float[Tensor, "P P"], order: int) -> Complex[Tensor, " M"]:
-    """Modes, one of each conjugate pair, of the `order` largest states that are above rounding; all with |decay| < 1.
+    """Realise a Hankel matrix: modes, one of each pair, of its `order` largest states above rounding; |decay| < 1.
 
     Those that would grow are mirrored at the unit circle: slow ones stay slow.
     """
@@ -63,7 +65,7 @@ def realised(matrix: Float[Tensor, "P P"], shifted: Float[Tensor, "P P"], order:
 
 
 def pursuit(columns: Float[Tensor, "P M 2"], target: Float[Tensor, " P"], count: int) -> list[int]:
-    """Modes, each chosen for the share that its two columns have in what the ones before leave of the target."""
+    """Matching pursuit: numbers of modes, each the one whose two columns explain most of what earlier ones do not."""
     blocks = columns.transpose(0, 1)
     projections = blocks @ torch.linalg.pinv(blocks)
     chosen, residual = [], target

@@ -32,13 +32,13 @@ FASTEST = 80.0  # -log|decay| of what is over after one token: its square is sti
 
 
 def system(layer: S4D) -> tuple[Complex[Tensor, "D M"], Complex[Tensor, "D M"]]:
-    """Decays A_bar and weights C B_bar of an S4D, these doubled where a mode stands for a pair, in double precision."""
+    """Decays A_bar and weights C B_bar of an S4D in double precision; weights are doubled where a mode is a pair."""
     decay, gain, output = (x.detach().to(torch.complex128) for x in copy.deepcopy(layer).double().modes())
     return inside(decay), output * gain
 
 
 def inside(decay: Complex[Tensor, "*D"]) -> Complex[Tensor, "*D"]:
-    """What rounding has put on the unit circle, a little inside of it."""
+    """Decays of less than one in size: those that rounding has put on the unit circle move a little inside of it."""
     return decay * ((1 - 2 * EPS) / decay.abs()).clamp(max=1)
 
 
@@ -74,16 +74,16 @@ class Modes(nn.Module):
 
     @classmethod
     def of(cls, layer: S4D) -> "Modes":
-        """The same system as an S4D."""
+        """Make the bank that is the same system as an S4D."""
         return cls(*system(layer), layer.skip)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """The convolution view, from a state of zeros: to train with."""
+        """Filter T tokens by the convolution view, from a state of zeros: to train with."""
         check_stream(x, "B", "T", modes=self.C, skip=self.skip)
         return causal_convolution(x, self.kernel(x.shape[1])) + self.skip * x
 
     def kernel(self, length: int) -> Float[Tensor, "D L"]:
-        """The response at lags 0 .. L-1 to a unit impulse, the skip left out.
+        """The bank's impulse response at lags 0 .. L-1, without the skip.
 
         raises   ValueError, quoting the length, for less than 1
         """
@@ -93,7 +93,7 @@ class Modes(nn.Module):
     def recurrent(
         self, x: Float[Tensor, "B T D"], state: Complex[Tensor, "B D M"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Complex[Tensor, "B D M"]]:
-        """The recurrent view, and the state after the last token: an earlier call's carries on.
+        """Filter T tokens by the recurrent view, from a state of zeros or that of an earlier call; returns the new one.
 
         On a CPU, in float32 and without a gradient, one fused loop: 6 M multiply-adds per channel and token.
         """
@@ -104,7 +104,7 @@ class Modes(nn.Module):
     def step(
         self, x: Float[Tensor, "B D"], state: Complex[Tensor, "B D M"]
     ) -> tuple[Float[Tensor, "B D"], Complex[Tensor, "B D M"]]:
-        """One token of the recurrent view: its output and the new state."""
+        """Filter one token by the recurrent view; returns its output and the new state."""
         check_tensor("state", state)
         check_stream(x, "B", modes=self.C, skip=self.skip, state=state)
         state = self.decay() * state + x.unsqueeze(-1)
@@ -113,12 +113,12 @@ class Modes(nn.Module):
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Complex[Tensor, "B D M"]:
-        """Zeros, a complex number per mode."""
+        """The state before the first token: zeros, a complex number per mode."""
         dtype = torch.promote_types(dtype or self.skip.dtype, torch.float32).to_complex()
         return torch.zeros(batch, *self.log_rate.shape, dtype=dtype, device=device or self.skip.device)
 
     def decay(self) -> Complex[Tensor, "D M"]:
-        """Worked out in double precision and rounded once, so that both views have the same system."""
+        """The decays, computed in double precision and rounded once, so that both views have the same system."""
         slowest = math.log(torch.finfo(self.skip.dtype).eps)
         rate = self.log_rate.double().clamp(slowest, math.log(FASTEST)).exp()
         return torch.polar(torch.exp(-rate), self.angle.double()).to(self.skip.dtype.to_complex())

@@ -1,4 +1,4 @@
-"""A bank of damped modes as it is deployed: nothing is learned, and nothing is worked out twice.
+"""A bank of damped modes as it is deployed: nothing is learned, and nothing is computed twice.
 
 Symbols: `lib/__init__.py`.
 """
@@ -13,7 +13,7 @@ from lib.models.distill.modes import Modes, check_stream
 
 
 class Recurrence(nn.Module):
-    """The system of a `Modes`, without its gradients: sequences and single tokens go through the same fused loop.
+    """A bank of damped modes without gradients: sequences and single tokens go through the same fused loop.
 
     raises   TypeError for what is no `Modes`; ValueError, quoting it, for an input or a state of another shape or dtype
     """
@@ -27,20 +27,20 @@ class Recurrence(nn.Module):
         self.register_buffer("skip", bank.skip.detach().clone())
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """From a state of zeros."""
+        """Filter T tokens from a state of zeros."""
         return self.recurrent(x)[0]
 
     def recurrent(
         self, x: Float[Tensor, "B T D"], state: Complex[Tensor, "B D M"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Complex[Tensor, "B D M"]]:
-        """Outputs, and the state after the last token: an earlier call's carries on."""
+        """Filter T tokens from a state of zeros or that of an earlier call; returns outputs and the new state."""
         check_stream(x, "B", "T", modes=self.C, skip=self.skip, state=state)
         return self._run(x, self.initial_state(len(x)) if state is None else state)
 
     def step(
         self, x: Float[Tensor, "B D"], state: Complex[Tensor, "B D M"]
     ) -> tuple[Float[Tensor, "B D"], Complex[Tensor, "B D M"]]:
-        """One token: its output and the new state."""
+        """Filter one token; returns its output and the new state."""
         decay, weight, skip = self._buffers.values()  # an attribute of a module costs as much as a dozen channels
         if modes.can_step(x, decay, weight, skip, state):
             return modes.step(x, decay, weight, skip, state)
@@ -52,7 +52,7 @@ class Recurrence(nn.Module):
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Complex[Tensor, "B D M"]:
-        """Zeros, a complex number per mode."""
+        """The state before the first token: zeros, a complex number per mode."""
         dtype = torch.promote_types(dtype or self.skip.dtype, torch.float32).to_complex()
         return torch.zeros(batch, *self.C.shape[:2], dtype=dtype, device=device or self.C.device)
 

@@ -1,6 +1,6 @@
 """Kernel distillation: the S4D layers of a trained model in a smaller form. Symbols: `lib/__init__.py`.
 
-The seed report proposes low-rank or structured-sparse kernels; modes are what state space models are made of.
+The original report proposes low-rank or structured-sparse kernels; modes are what state space models are made of.
 """
 
 import copy
@@ -27,12 +27,13 @@ def distill(
     length: int = 1024,
     heal: Callable[[nn.Module, nn.Module], object] | None = None,
 ) -> tuple[nn.Module, list[Distilled]]:
-    """A copy of a model in which every S4D is replaced, and what became of each, in the order of `named_modules`.
+    """Copy a model with every S4D in a smaller form; returns the copy, and each result in the order of `named_modules`.
 
     order    a number of states, of `modal` and `balanced_truncation`; a rank; a number of taps
     method   one of METHODS, the rows of `lib.names.DISTILLATIONS`. Those with modes leave a module that streams
     length   L taps that count
-    heal     trains the copy, given as (student, teacher); the results hold the copy's own modules, and errors before it
+    heal     distillation fine-tuning: trains the copy, given as (student, teacher), in place. The results hold the
+             modules as they are after it, and the errors as they were before
     raises   ValueError, quoting it, for an unknown method, a model without S4D, and what the method refuses
     """
     check_choice("method", method, METHODS)
@@ -49,9 +50,9 @@ def distill(
 
 
 def deployed(model: nn.Module, length: int) -> nn.Module:
-    """A copy for inference: modes as fused recurrences, all other long kernels by spectra that are computed once.
+    """Copy a model for inference: modes as fused recurrences, all other long kernels by spectra computed once.
 
-    Modes stream token by token. S4D does not any more: its kernel is fixed at `length` taps.
+    The kernel of an S4D is fixed at `length` taps; as `CachedConvolution` it streams at their cost.
 
     length   the most tokens of a sequence
     raises   ValueError, quoting it, for a length below 1, and for a model that has neither
@@ -69,7 +70,7 @@ def deployed(model: nn.Module, length: int) -> nn.Module:
 
 
 def _replaced(model: nn.Module, places: dict[str, nn.Module]) -> nn.Module:
-    """A copy of a model with other modules in some places; the model itself has the name ""."""
+    """A copy of a model with other modules under some names; the model itself has the name ""."""
     if "" in places:
         return places[""]
     model = copy.deepcopy(model)

@@ -1,6 +1,6 @@
-"""Two small matrices in the place of one: what the seed report calls LoRA, and what its formula W ~ A B asks for.
+"""Two small matrices instead of one: what the original report calls LoRA, and what its formula W ~ A B means.
 
-Source: the seed report, part B, section 4.2.
+Source: the original report, part B, section 4.2.
 """
 
 from typing import Literal, get_args
@@ -18,10 +18,10 @@ Init = Literal["random", "svd"]
 def replace_linear(
     model: nn.Module, targets: str, rank: int, init: Init, *, generator: torch.Generator | None = None
 ) -> list[str]:
-    """Put two linear layers, one after the other, in the place of each that matches, in place.
+    """Replace each linear layer that matches by two, one after the other, in place.
 
     targets     a regular expression, as in `lib.models.lora.layers.add_lora`
-    init        "random": the pseudocode, nothing of the old layer is left; "svd": the formula, the best of that rank
+    init        "random": the pseudocode, which drops the old layer; "svd": the formula, the best of that rank
     generator   of the random one, on the CPU; torch's own where left out
     returns     names of the layers, in the model's order
     raises      ValueError, as `add_lora` does

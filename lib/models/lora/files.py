@@ -32,7 +32,7 @@ PLAIN = {  # what an adapter of ours is, in the words of peft's configuration
 
 
 def save_lora(model: nn.Module, folder: str | Path) -> Path:
-    """Write all adapters of a model, and nothing else, atomically.
+    """Write all adapters of a model, and nothing else, to a folder in peft's layout, atomically.
 
     An SVD start took its part out of the frozen weight, where a file of adapters cannot follow. What it learned is
     written as the plain adapter of twice the rank that it equals: B A less what B A was at the start.

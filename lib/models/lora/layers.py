@@ -22,7 +22,7 @@ SHOWN = 4  # names that a message lists
 
 
 class LoraLinear(nn.Module):
-    """A linear layer that is frozen, and its adapter.
+    """A frozen linear layer with a low-rank adapter.
 
     base              the layer; from an SVD start on, its weight is what the adapter began without
     A, B              (rank, in) and (out, rank); float32 over a base of half precision
@@ -61,20 +61,22 @@ class LoraLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The frozen one: some models ask a layer for its device or its dtype."""
+        """The frozen weight: some models read a layer's device or dtype off it."""
         return self.base.weight
 
     @property
     def bias(self) -> Tensor | None:
+        """The frozen bias."""
         return self.base.bias
 
     def forward(self, x: Float[Tensor, "*batch into"]) -> Float[Tensor, "*batch out"]:
+        """The frozen layer's output plus the adapter's."""
         y = self.base(x)
         low = F.linear(self.dropout(x.to(self.A.dtype)), self.A)
         return (y + F.linear(low, self.B) * self.scale).to(y.dtype)
 
     def merged(self) -> nn.Linear:
-        """One layer that computes the same, at the cost of the original one."""
+        """Make one plain layer that computes the same, at the cost of the original one."""
         weight = self.base.weight.detach()
         delta = (self.B.detach() @ self.A.detach()) * self.scale
         layer = nn.Linear(1, 1, bias=False, device="meta").train(self.training)
@@ -86,11 +88,11 @@ class LoraLinear(nn.Module):
 
 @dataclass(frozen=True)
 class Trainable:
-    """What a training of a model has to keep beside its weights.
+    """Numbers of a model's parameters, and the memory that a training needs beside them.
 
-    trainable, total   numbers of weights
-    gradient_bytes     of one gradient each
-    optimiser_bytes    of Adam's two moments each
+    trainable, total   numbers of parameters
+    gradient_bytes     of one gradient per trainable parameter
+    optimiser_bytes    of Adam's two moments per trainable parameter
     """
 
     trainable: int
@@ -100,6 +102,7 @@ class Trainable:
 
     @property
     def share(self) -> float:
+        """Share of the parameters that is trainable."""
         return self.trainable / self.total
 
 
@@ -142,9 +145,9 @@ def add_lora(
 
 
 def merge_lora(model: nn.Module) -> dict[str, LoraLinear]:
-    """Put a plain linear layer, its weight W + scale B A, in the place of each that has an adapter.
+    """Replace each layer with an adapter by a plain linear layer of weight W + scale B A, in place.
 
-    returns   what was there, by name, for `unmerge_lora`; drop it, and its memory is free
+    returns   the layers replaced, by name, for `unmerge_lora`; drop them, and their memory is free
     raises    ValueError for a model without adapters
     """
     found = adapted(model)
@@ -154,9 +157,9 @@ def merge_lora(model: nn.Module) -> dict[str, LoraLinear]:
 
 
 def unmerge_lora(model: nn.Module, merged: Mapping[str, LoraLinear]) -> None:
-    """Put back, to the last bit, what `merge_lora` took away.
+    """Put back, to the last bit, the layers that `merge_lora` replaced.
 
-    raises   ValueError, naming it, and changes nothing, for a layer that is not where it was or not as it was left
+    raises   ValueError, naming it, and changes nothing, for a layer that is not where it was, or of another shape
     """
     for name, layer in merged.items():
         try:
@@ -192,7 +195,7 @@ def freeze(model: nn.Module) -> None:
 
 
 def trainable_report(model: nn.Module) -> Trainable:
-    """How many weights learn, and what that costs in memory beside the weights."""
+    """Count the parameters that learn, and the memory that they cost beside the parameters."""
     weights = list(model.parameters())
     learning = [weight for weight in weights if weight.requires_grad]
     gradient = sum(weight.nbytes for weight in learning)

@@ -1,4 +1,4 @@
-"""The seed's multi-resolution scan on the real operator: a full-rate branch, slower ones beside it, a gate.
+"""The original report's multi-resolution scan on the real operator: a full-rate branch, low-rate ones, a gate.
 
 Each branch is a Mamba block. Nothing is saved: the full-rate branch is the baseline, all else comes on top.
 Symbols: `lib/__init__.py`. Equations: the chapter on multi-resolution scanning.
@@ -19,7 +19,7 @@ SEVERAL = True  # factors at once
 
 
 class DualBranchState(NamedTuple):
-    """What is carried from token to token; `held` is each slow branch's last output."""
+    """State of a `DualBranch` between tokens; `held` is each low-rate branch's last output."""
 
     seen: int
     high: MambaState
@@ -28,14 +28,15 @@ class DualBranchState(NamedTuple):
 
 
 class DualBranch(nn.Module):
-    """y = g * upsample(low(downsample(x))) + (1 - g) * high(x), with g = sigmoid(W x + b) per token and channel.
+    """A full-rate and a low-rate branch under a gate: y = g * upsample(low(downsample(x))) + (1 - g) * high(x).
 
-    Downsampling takes every r-th token, upsampling holds an output for r tokens: causal. Several factors make a
-    hierarchy: each slower branch is mixed into what the faster ones made.
+    The gate is g = sigmoid(W x + b), per token and channel. Downsampling takes every r-th token, upsampling holds an
+    output for r tokens: causal. Several factors make a hierarchy: each branch of a lower rate is mixed into what those
+    of higher rates made.
 
-    factors  r >= 1, one per slow branch
+    factors  r >= 1, one per low-rate branch
     raises   ValueError, quoting them, for no factor or one below 1, and for an input of another shape
-    source   the seed report, section 5.1
+    source   the original report, section 5.1
     """
 
     def __init__(self, config: MambaConfig, factors: Sequence[int], *, generator: torch.Generator | None = None):
@@ -47,6 +48,7 @@ class DualBranch(nn.Module):
         self.gates = nn.ModuleList(fresh(nn.Linear, config.dim, config.dim, generator=generator) for _ in factors)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Mix T tokens."""
         check_shape("input", x, "B", "T", self.config.dim)
         y = self.high(x)
         for factor, low, gate in zip(self.factors, self.low, self.gates, strict=True):
@@ -55,7 +57,7 @@ class DualBranch(nn.Module):
         return y
 
     def step(self, x: Float[Tensor, "B D"], state: DualBranchState) -> tuple[Float[Tensor, "B D"], DualBranchState]:
-        """Mix one token; a slow branch runs at every r-th step only. The state given is left as it is."""
+        """Mix one token; a low-rate branch runs at every r-th step only. The state given does not change."""
         check_shape("input", x, "B", self.config.dim)
         check_state(state, DualBranchState)
         check_many("state", state.low, len(self.low), "low-rate branches")
@@ -77,5 +79,5 @@ class DualBranch(nn.Module):
 
 
 def mixers(config: MrssConfig, *, generator: torch.Generator | None = None) -> Iterator[nn.Module]:
-    """Mixers of the form "dual": a `DualBranch` in the place of every block."""
+    """Mixers of the form "dual": one `DualBranch` per block."""
     yield from (DualBranch(config.mamba, config.factors, generator=generator) for _ in range(config.mamba.layers))

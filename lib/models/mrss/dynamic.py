@@ -1,4 +1,4 @@
-"""Dynamic resolution: a router decides, chunk by chunk, which of them are computed at the full rate, too.
+"""Dynamic resolution: a router decides, chunk by chunk, which of them are also computed at the full rate.
 
 Chunks that are not chosen never reach the full-rate blocks: the chosen ones are gathered into a shorter sequence.
 Symbols: `lib/__init__.py`. Equations: the chapter on multi-resolution scanning.
@@ -24,7 +24,7 @@ check = check_both_rates
 
 
 class RoutedState(NamedTuple):
-    """What the full-rate blocks carry, and how many of the chunks seen so far were theirs."""
+    """State of a router's full-rate blocks between chunks, and how many of the chunks seen so far were theirs."""
 
     full: tuple
     used: Tensor  # (B,) int64
@@ -32,10 +32,10 @@ class RoutedState(NamedTuple):
 
 
 class Dynamic(LowRate):
-    """`LowRate`, whose slow tokens take up what `full` blocks at full rate made of the chunks that a router chose.
+    """A `LowRate` whose low-rate tokens take up what `full` blocks at full rate made of the chunks that a router chose.
 
     full     number of blocks at full rate, at least 1
-    budget   largest share of chunks computed at full rate, 0 < budget <= 1; holds at every time, rounded up
+    budget   largest share of chunks computed at full rate, 0 < budget <= 1; holds at any time, rounded up
     raises   ValueError, quoting it, for another value
     source   per-chunk routing after Raposo et al. (2024), made causal: the budget is a running quota
     """
@@ -64,12 +64,13 @@ class Dynamic(LowRate):
         return self.__dict__ | {"chance": None}  # copies of a model leave behind what belongs to a graph
 
     def balance(self) -> Float[Tensor, ""]:
-        """What to add to a loss: the square of how far the last forward pass's mean chance is from the budget."""
+        """Term of a loss: the squared difference of the last forward pass's mean routing probability and the budget."""
         if self.chance is None:
             return self.router.bias.new_zeros(())
         return (self.chance.mean() - self.budget).square()
 
     def slow_tokens(self, parts: Float[Tensor, "B n r D"]) -> Float[Tensor, "B n D"]:
+        """Inputs of the low-rate blocks for n complete chunks; the full-rate blocks add to those of chosen chunks."""
         slow = self.down(parts)
         scores = self.router(slow)[..., 0]
         self.chance = scores.sigmoid()
@@ -85,6 +86,7 @@ class Dynamic(LowRate):
         return slow.scatter_add(1, order[..., None].expand(-1, -1, slow.shape[2]), self._pooled(mixed, weight))
 
     def slow_step(self, state: LowRateState) -> tuple[Float[Tensor, "B D"], LowRateState]:
+        """Input of the low-rate blocks for the chunk that has just become complete, and the state after it."""
         slow, state = super().slow_step(state)
         check_state(state.routed, RoutedState)
         full, used, seen = state.routed
@@ -104,6 +106,7 @@ class Dynamic(LowRate):
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> LowRateState:
+        """The state before the first token: zeros, and no chunk seen."""
         state = super().initial_state(batch, device, dtype)
         used = torch.zeros(batch, dtype=torch.long, device=state.carried.device)
         return state._replace(routed=RoutedState(self.full.initial_state(batch, device, dtype), used, 0))
@@ -119,13 +122,13 @@ def mixers(config: MrssConfig, *, generator: torch.Generator | None = None) -> I
 
 
 def balance(model: nn.Module) -> Float[Tensor, ""]:
-    """What to add to a model's loss so that its routers keep to their budgets; zero where it has none."""
+    """Term of a model's loss that holds its routers to their budgets; zero where it has none."""
     routers = [module for module in model.modules() if isinstance(module, Dynamic)]
     return sum((router.balance() for router in routers), torch.zeros(()))
 
 
 def spend(model: nn.Module) -> nn.Module:
-    """The same model, whose routers want every chunk from now on: what it costs when the budget is used up."""
+    """Make a model's routers want every chunk from now on, in place: what it costs when the budget is used up."""
     for module in model.modules():
         if isinstance(module, Dynamic):
             nn.init.zeros_(module.router.weight)
@@ -134,17 +137,17 @@ def spend(model: nn.Module) -> nn.Module:
 
 
 def quota(budget: float, chunks: int) -> int:
-    """Most of the first so many chunks that a budget allows: their share, rounded up."""
+    """The most of the first `chunks` chunks that a budget allows: their share, rounded up."""
     return math.ceil(budget * chunks - 1e-9)
 
 
 def within_budget(wanted: Bool[Tensor, "B n"], budget: float) -> Bool[Tensor, "B n"]:
-    """Of the chunks wanted, those that a running quota allows, first come, first served; causal.
+    """Choose, of the chunks wanted, those that a running quota allows, first come, first served; causal.
 
     The number taken is a walk that is held below the quota q: with w chunks wanted so far, it is
     w_i + min(0, min_{j <= i} (q_j - w_j)).
     """
     allowed = torch.tensor([quota(budget, i + 1) for i in range(wanted.shape[1])], device=wanted.device)
-    asked = wanted.cumsum(1)
-    taken = asked + (allowed - asked).cummin(1).values.clamp(max=0)
+    so_far = wanted.cumsum(1)
+    taken = so_far + (allowed - so_far).cummin(1).values.clamp(max=0)
     return taken.diff(dim=1, prepend=torch.zeros_like(taken[:, :1])) > 0

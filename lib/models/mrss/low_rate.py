@@ -1,7 +1,7 @@
-"""Mamba blocks on a slower clock, inside a gated short convolution on the fast one.
+"""Mamba blocks at a low rate, inside a gated short convolution at the full rate.
 
-Blocks see one token for every r, so they cost 1 / r; the convolution keeps what is fast. Output t takes from the
-slow blocks what they made of the chunks that are complete at t.
+Blocks see one token for every r, so they cost 1 / r; the convolution keeps what varies within r tokens. Output t takes
+from the low-rate blocks what they made of the chunks that are complete at t.
 Symbols: `lib/__init__.py`. Equations: the chapter on multi-resolution scanning.
 """
 
@@ -22,18 +22,18 @@ from lib.models.ssm.residual import Residual
 
 
 class LowRateState(NamedTuple):
-    """What is carried from token to token; `chunk` grows, `phases` shrinks, and every r-th token renews both."""
+    """State of a `LowRate` between tokens; `chunk` grows, `phases` shrinks, and every r-th token renews both."""
 
     convolution: Float[Tensor, "B K-1 D"]
     chunk: Float[Tensor, "B j D"]  # tokens of the chunk that is not complete yet
-    carried: Float[Tensor, "B D"]  # what the last complete chunk adds to the next slow token
+    carried: Float[Tensor, "B D"]  # what the last complete chunk adds to the next low-rate token
     phases: Float[Tensor, "B k D"]  # outputs of the last complete chunk that are still to come
-    low: tuple  # of the slow blocks
+    low: tuple  # of the low-rate blocks
     routed: tuple = ()  # of a router and its blocks, where there is one
 
 
 class LowRate(nn.Module):
-    """Short convolution and gate at full rate; between a down- and an upsampler, `layers` Mamba blocks at T / r.
+    """A short convolution and a gate at full rate; between a down- and an upsampler, `layers` Mamba blocks at T / r.
 
     factor   r >= 1
     layers   number of blocks at the low rate, at least 1
@@ -56,6 +56,7 @@ class LowRate(nn.Module):
         self.out_proj = fresh(nn.Linear, dim, dim, bias=config.bias, generator=generator)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Mix T tokens."""
         check_shape("input", x, "B", "T", self.config.dim)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
         window = F.pad(fast, (0, 0, self.config.kernel - 1, 0))
@@ -67,7 +68,7 @@ class LowRate(nn.Module):
         return self.out_proj(fast * F.silu(gate))
 
     def step(self, x: Float[Tensor, "B D"], state: LowRateState) -> tuple[Float[Tensor, "B D"], LowRateState]:
-        """Mix one token; the slow blocks run at every r-th step only. The state given is left as it is."""
+        """Mix one token; the low-rate blocks run at every r-th step only. The state given does not change."""
         check_shape("input", x, "B", self.config.dim)
         check_state(state, LowRateState)
         check_shape("state.convolution", state.convolution, len(x), self.config.kernel - 1, self.config.dim)
@@ -94,11 +95,11 @@ class LowRate(nn.Module):
         return LowRateState(zeros[:, : self.config.kernel - 1], zeros[:, :0], zeros[:, 0], zeros[:, : self.factor], low)
 
     def slow_tokens(self, parts: Float[Tensor, "B n r D"]) -> Float[Tensor, "B n D"]:
-        """What the slow blocks are given for n complete chunks."""
+        """Inputs of the low-rate blocks for n complete chunks."""
         return self.down(parts)
 
     def slow_step(self, state: LowRateState) -> tuple[Float[Tensor, "B D"], LowRateState]:
-        """The same for the chunk that has just become complete."""
+        """Input of the low-rate blocks for the chunk that has just become complete, and the state after it."""
         now, later = self.down.parts(state.chunk)
         return state.carried + now, state._replace(carried=later)
 

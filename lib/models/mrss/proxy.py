@@ -1,4 +1,4 @@
-"""The seed report's operator proxy: what a selective scan costs, without the scan.
+"""The original report's operator proxy: what a selective scan costs, without the scan.
 
 A depthwise causal convolution stands for the long kernel, a pointwise projection for the channel
 mixing, a ReLU for the nonlinearity. Nothing here selects; the real scan has its own module.
@@ -14,16 +14,16 @@ from torch.nn import functional as F
 
 from lib.models.checks import check_count, check_shape
 
-TAPS = 63  # of the seed's convolution
+TAPS = 63  # of the original report's convolution
 
 
 class Branch(nn.Module):
-    """Causal depthwise convolution, pointwise projection, ReLU: the seed's single-resolution baseline.
+    """Causal depthwise convolution, pointwise projection, ReLU: the original report's single-resolution baseline.
 
     dim      channels D >= 1
     taps     length K >= 1 of the convolution; output t sees inputs t-K+1 .. t
     raises   ValueError, quoting the shape, for an input that is not (B, T, D) with T >= 1
-    source   the seed report, section 6.2
+    source   the original report, section 6.2
     """
 
     factor = None  # of downsampling: there is one branch only
@@ -37,6 +37,7 @@ class Branch(nn.Module):
         self.mix = nn.Parameter(_uniform((dim, dim), fan_in=dim, generator=generator))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Filter and mix T tokens."""
         dim = len(self.mix)
         check_shape("input", x, "B", "T", dim)
         # The padded copy stays unnamed: a name would keep it alive to the end.
@@ -49,12 +50,12 @@ class Branch(nn.Module):
 
 
 class DualBranch(nn.Module):
-    """The seed's MRSS proxy: a full-rate and a low-rate branch, fused by a gate per token and channel.
+    """The original report's MRSS proxy: a full-rate and a low-rate branch, fused by a gate per token and channel.
 
     factor           r >= 1; the low branch sees every r-th token, its output is held for r tokens
-    detach_upsample  True repeats the seed's defect: upsampling without gradient, so that at r > 1
-                     the low branch is never trained
-    source           the seed report, section 5.1
+    detach_upsample  True repeats the original report's defect: upsampling without gradient, so that at r > 1 the low
+                     branch is never trained
+    source           the original report, section 5.1
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class DualBranch(nn.Module):
         self.gate_bias = nn.Parameter(_uniform((dim,), fan_in=dim, generator=generator))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Filter and mix T tokens in both branches, and fuse them."""
         high = self.high(x)
         low = self.low(x[:, :: self.factor])
         held = low if self.factor == 1 else self._hold(low, x.shape[1])
@@ -95,7 +97,7 @@ class DualBranch(nn.Module):
 def family(
     dim: int, factors: Iterable[int], taps: int = TAPS, *, generator: torch.Generator | None = None
 ) -> dict[str, Branch | DualBranch]:
-    """The baseline and one dual branch per factor, smallest first, by the names that tables and figures use."""
+    """Proxies to compare, keyed by figure label: the baseline, and one dual branch per factor, smallest first."""
     blocks: dict[str, Branch | DualBranch] = {"baseline": Branch(dim, taps, generator=generator)}
     for factor in sorted(factors):
         blocks[f"r = {factor}"] = DualBranch(dim, factor, taps, generator=generator)
@@ -106,7 +108,7 @@ def flops(batch: int, length: int, dim: int, taps: int = TAPS, factor: int | Non
     """Operations of one forward pass, a multiply-add counted as two, element-wise work left out.
 
     factor   None for the baseline, r >= 1 for the dual branch
-    source   closed form behind the FLOPs column of the seed's table in section 6.3
+    source   closed form behind the FLOPs column of the original report's table in section 6.3
     """
     branch = 2 * batch * dim * (taps + dim)
     if factor is None:
@@ -136,11 +138,11 @@ def weights(dim: int, taps: int = TAPS, factor: int | None = None) -> int:
 
 
 def least_elements(batch: int, length: int, dim: int, taps: int, factors: Iterable[int]) -> int:
-    """Elements that no run of a family can do without: the input, all weights, the baseline's peak."""
+    """Elements that every run of a family holds at least: the input, all weights, the baseline's peak."""
     every = sum(weights(dim, taps, factor) for factor in (None, *factors))
     return batch * length * dim + every + peak_elements(batch, length, dim)
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator | None) -> Tensor:
-    bound = fan_in**-0.5  # the bound of nn.Conv1d and nn.Linear, which the seed used
+    bound = fan_in**-0.5  # the bound of nn.Conv1d and nn.Linear, which the original report used
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)

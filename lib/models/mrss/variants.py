@@ -1,7 +1,7 @@
-"""Multi-resolution selective scanning: Mamba models of which a part runs on a slower clock.
+"""Multi-resolution selective scanning: Mamba models of which a part runs at a lower temporal resolution.
 
 One configuration names a variant and its factor r. With a factor of 1, every variant is the baseline: a Mamba of
-one resolution. All variants are causal, and each runs token by token, too (`step`).
+one resolution. All variants are causal, and each also runs token by token (`step`).
 Symbols: `lib/__init__.py`. Equations: the chapter on multi-resolution scanning.
 """
 
@@ -23,7 +23,10 @@ NEAR = 0.03  # of the baseline's number of parameters, up or down, counts as the
 
 
 def family(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
-    """The baseline and every variant at one factor, as wide as makes their weights as many, by the names of figures."""
+    """Configurations to compare at one factor, keyed by figure label; widths are chosen so that parameter counts match.
+
+    raises   ValueError, naming the variant, where no width comes near the baseline's number of parameters
+    """
     named = {"baseline": MrssConfig(sizes)}
     for variant in names.FORMS:
         named[f"{variant}, r = {factor}"] = matched(MrssConfig(sizes, variant, factor))
@@ -31,7 +34,7 @@ def family(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
 
 
 def proposed(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
-    """What the seed report proposes, as wide as the baseline, and so with more weights: one slow branch, and three."""
+    """The original report's two forms at the baseline's width, with more parameters: one low-rate branch, and three."""
     return {
         f"dual as wide, r = {factor}": MrssConfig(sizes, "dual", factor),
         "hierarchy as wide": MrssConfig(sizes, "dual", (2, 4, 8)),
@@ -46,13 +49,13 @@ def model(
     pooling: str = "mean",
     generator: torch.Generator | None = None,
 ) -> MambaClassifier:
-    """A Mamba from tokens or features to classes, with the mixers of a variant; arguments as `MambaClassifier`'s."""
+    """Make a classifier of tokens or features with the mixers of a variant; arguments as `MambaClassifier`'s."""
     blocks = mixers(config, generator=generator)
     return MambaClassifier(config.mamba, inputs, classes, pooling=pooling, mixers=blocks, generator=generator)
 
 
 def mixers(config: MrssConfig, *, generator: torch.Generator | None = None) -> Iterator[nn.Module]:
-    """The mixers of a variant, first to last, drawn as they are asked for; with a factor of 1, the baseline's."""
+    """Mixers of a variant, first to last, weights drawn as the iterator is read; with a factor of 1, the baseline's."""
     if config.one_rate:
         yield from (MambaBlock(config.mamba, generator=generator) for _ in range(config.mamba.layers))
     else:
@@ -60,20 +63,20 @@ def mixers(config: MrssConfig, *, generator: torch.Generator | None = None) -> I
 
 
 def parameters(config: MrssConfig) -> int:
-    """Number of weights of a variant's mixers."""
+    """Number of parameters of a variant's mixers."""
     made = mixers(config, generator=torch.Generator())
     return sum(weight.numel() for mixer in made for weight in mixer.parameters())
 
 
 def matched(config: MrssConfig) -> MrssConfig:
-    """The config at a width where its mixers have as many parameters as the baseline's, within 3 %.
+    """The config at a width at which its mixers have the baseline's number of parameters, within 3 %.
 
-    Where one channel more or less is too coarse, up to three states N more or less, too.
+    Where one channel more or less is too coarse, also with up to three states N more or less.
     raises   ValueError, naming the nearest, where nothing comes that close
     """
     wanted = parameters(replace(config, variant="single"))
     low, high = 1, 2 * config.mamba.dim
-    while low < high:  # the first width with as many: their number grows with it
+    while low < high:  # the first width with the baseline's number of parameters or more: it grows with the width
         middle = (low + high) // 2
         low, high = (low, middle) if parameters(_sized(config, middle)) >= wanted else (middle + 1, high)
     near = []

@@ -16,9 +16,9 @@ KNOWN_TO_WORK = "transformers 5.15 to 5.23"
 
 
 class Acceleration:
-    """Our scan inside transformers' models until `undo`, or until the end of a `with` block; in any order.
+    """Our scan inside transformers' models until `undo`, or until the end of a `with` block; several end in any order.
 
-    modules   names of the patched ones
+    modules   names of the patched modules
     """
 
     def __init__(self, scan: Callable, modules: list[ModuleType]):
@@ -30,7 +30,7 @@ class Acceleration:
         _install()
 
     def undo(self) -> None:
-        """Take this one back; twice is once. With the last one, transformers' own scan returns."""
+        """End this acceleration, once; with the last one, transformers' own scan returns."""
         if self in _active:
             _active.remove(self)
             _install()

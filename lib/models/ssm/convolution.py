@@ -15,7 +15,7 @@ from lib.models.checks import check_shape
 def causal_convolution(
     window: Float[Tensor, "B S E"], weight: Float[Tensor, "E 1 K"], bias: Float[Tensor, " E"] | None = None
 ) -> Float[Tensor, "B T E"]:
-    """Depthwise convolution of K taps over S = T + K - 1 tokens, without padding: output t sees inputs t .. t+K-1.
+    """Depthwise convolution of K taps with S = T + K - 1 tokens, without padding: output t sees inputs t .. t+K-1.
 
     raises   ValueError, quoting the shape, for a window of less than K tokens, and for other axes
     """
@@ -31,7 +31,7 @@ def causal_convolution(
 def causal_convolution_step(
     window: Float[Tensor, "B K E"], weight: Float[Tensor, "E 1 K"], bias: Float[Tensor, " E"] | None = None
 ) -> Float[Tensor, "B E"]:
-    """The output at the last of K tokens."""
+    """Output of the depthwise convolution at the last of K tokens."""
     out = torch.einsum("bke,ek->be", window, weight[:, 0])
     return out if bias is None else out + bias
 

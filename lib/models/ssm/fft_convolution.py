@@ -16,7 +16,7 @@ from lib.models.checks import check_count, check_finite, check_shape, check_stat
 
 
 def causal_convolution(x: Float[Tensor, "B T D"], kernel: Float[Tensor, "D K"]) -> Float[Tensor, "B T D"]:
-    """The sum over k of kernel[k] x[t - k] in each channel, by FFT; padded with zeros, so that nothing wraps round."""
+    """Convolve each channel with its kernel, causally, by FFT: the sum of kernel[k] x[t - k], padded with zeros."""
     length, points = x.shape[1], x.shape[1] + kernel.shape[1]
     spectrum = torch.fft.rfft(x, points, dim=1) * torch.fft.rfft(kernel, points).T
     return torch.fft.irfft(spectrum, points, dim=1)[:, :length]
@@ -47,7 +47,7 @@ class Window(NamedTuple):
         return self.tape.values[:, :, self.end - self.taps : self.end]
 
     def followed_by(self, x: Float[Tensor, "B D"]) -> "Window":
-        """The window after one more input; this one is left as it is."""
+        """The window after one more input; this one does not change."""
         tape, end = self.tape, self.end
         if end < tape.written or end == tape.values.shape[2]:
             values = torch.empty_like(tape.values)
@@ -60,7 +60,7 @@ class Window(NamedTuple):
 
 
 class CachedConvolution(nn.Module):
-    """A convolution that does not learn: what a long kernel costs when it is deployed without distillation.
+    """A causal convolution with fixed long kernels: what they cost when they are deployed without distillation.
 
     A sequence costs two FFTs, of a size that has only small prime factors. A token costs a product with the last K
     inputs.
@@ -89,12 +89,12 @@ class CachedConvolution(nn.Module):
         self.register_buffer("backwards", kernel.flip(1))  # as the last K inputs lie: the oldest first
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """Convolve up to `length` tokens, after zeros."""
+        """Convolve up to `length` tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.backwards))
         return _filtered(x, torch.view_as_complex(self.spectrum), self.points, self.length)
 
     def step(self, x: Float[Tensor, "B D"], state: Window) -> tuple[Float[Tensor, "B D"], Window]:
-        """One token: its output, and the last K inputs, it among them."""
+        """Convolve one token; returns its output, and the last K inputs, it among them."""
         check_shape("input", x, "B", len(self.backwards))
         check_state(state, Window)
         check_shape("state", state.inputs, len(x), *self.backwards.shape)
@@ -104,14 +104,14 @@ class CachedConvolution(nn.Module):
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Window:
-        """K inputs of zero."""
+        """The window before the first token: K inputs of zero."""
         dim, taps = self.backwards.shape
         like = {"device": device or self.backwards.device, "dtype": dtype or self.backwards.dtype}
         return Window(Tape(torch.zeros(batch, dim, 2 * taps, **like), taps), taps, taps)
 
 
 class CachedLowRank(nn.Module):
-    """The same with kernels that are sums of R basis kernels: only the spectra of these are stored.
+    """A causal convolution with fixed kernels that are sums of R basis kernels: only the spectra of these are stored.
 
     A call combines them into the spectra of all channels, R multiply-adds a frequency and channel.
 
@@ -138,7 +138,7 @@ class CachedLowRank(nn.Module):
         self.register_buffer("skip", skip.detach().clone())
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """Convolve up to `length` tokens, after zeros."""
+        """Convolve up to `length` tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.skip))
         # A product of real matrices, twice: the weights are real.
         spectrum = torch.einsum("rd,rfz->dfz", self.right, self.spectrum) + F.pad(self.skip[:, None, None], (0, 1))

@@ -27,7 +27,7 @@ class MambaBackbone(nn.Module):
 
     Takes tokens (B, T) where the config has a vocabulary, numbers (B, T, D) where it has none.
 
-    mixers   in place of the config's blocks: modules with `forward`, `step` and `initial_state`. Only MambaBlock can
+    mixers   instead of the config's blocks: modules that stream, see `lib.models.ssm.streaming`. Only MambaBlock can
              go on from a state in `forward`
     raises   ValueError, quoting them, for tokens outside the vocabulary (on a CPU: elsewhere it would cost a wait),
              and for an input or a state of another shape or of another number of blocks
@@ -54,7 +54,7 @@ class MambaBackbone(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T D"] | Int[Tensor, "B T"], state: States | None = None, return_state: bool = False
     ) -> Float[Tensor, "B T D"] | tuple[Float[Tensor, "B T D"], States]:
-        """Features of T tokens that follow on a state; with `return_state`, the state after them, too."""
+        """Features of T tokens that follow on a state; with `return_state`, also the state after them."""
         x = self._embedded(x, "B", "T")
         if state is None and not return_state:
             return self.norm(self.layers(x))
@@ -65,13 +65,14 @@ class MambaBackbone(nn.Module):
         return (self.norm(x), after) if return_state else self.norm(x)
 
     def step(self, x: Float[Tensor, "B D"] | Int[Tensor, " B"], state: States) -> tuple[Float[Tensor, "B D"], States]:
-        """Features of one token, by the recurrence."""
+        """Features of one token, by the recurrence, and the state after it."""
         x, after = self.layers.step(self._embedded(x, "B"), state)
         return self.norm(x), after
 
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> States:
+        """The states of all mixers before the first token."""
         return self.layers.initial_state(batch, device, dtype)
 
     def _embedded(self, x: Tensor, *axes: str) -> Tensor:
@@ -83,7 +84,7 @@ class MambaBackbone(nn.Module):
 
 
 class MambaLM(nn.Module):
-    """A backbone with a vocabulary, and its embedding once more as the head that predicts the next token.
+    """A language model: a backbone with a vocabulary, whose embedding is also the head that predicts the next token.
 
     raises   ValueError for a config without a vocabulary
     """
@@ -98,14 +99,14 @@ class MambaLM(nn.Module):
     def forward(
         self, tokens: Int[Tensor, "B T"], state: States | None = None, return_state: bool = False
     ) -> Float[Tensor, "B T V"] | tuple[Float[Tensor, "B T V"], States]:
-        """Logits of the token after each of T tokens that follow on a state; the state after them, if asked for."""
+        """Logits of the next token at each of T tokens that follow on a state; with `return_state`, the new one too."""
         if state is None and not return_state:
             return self._head(self.backbone(tokens))
         out, after = self.backbone(tokens, state, return_state=True)
         return (self._head(out), after) if return_state else self._head(out)
 
     def step(self, tokens: Int[Tensor, " B"], state: States) -> tuple[Float[Tensor, "B V"], States]:
-        """Logits of the token after one token, by the recurrence."""
+        """Logits of the next token at one token, by the recurrence, and the state after it."""
         out, after = self.backbone.step(tokens, state)
         return self._head(out), after
 
@@ -117,9 +118,10 @@ class MambaLM(nn.Module):
         temperature: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Int[Tensor, "B S"]:
-        """The tokens and `new_tokens` more, each the likeliest at temperature 0, else drawn from the tempered softmax.
+        """Append `new_tokens` tokens, each the likeliest at temperature 0, else drawn from the tempered softmax.
 
-        raises   ValueError for a negative number or temperature
+        returns  all tokens (B, S), those given first
+        raises   ValueError, quoting it, for a negative number or temperature
         """
         check_count("new_tokens", new_tokens, 0)
         check_number("temperature", temperature, 0)
@@ -138,6 +140,7 @@ class MambaLM(nn.Module):
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> States:
+        """The backbone's states before the first token."""
         return self.backbone.initial_state(batch, device, dtype)
 
     def _head(self, features: Tensor) -> Tensor:
@@ -145,11 +148,11 @@ class MambaLM(nn.Module):
 
 
 class MambaClassifier(nn.Module):
-    """Classes of a sequence, or of each token: a backbone and a linear head.
+    """A classifier of sequences, or of each token: a backbone and a linear head.
 
     inputs   features per token, projected to D; None for tokens of the config's vocabulary
-    pooling  "mean" over all tokens, or the "last" one, which has seen all of them, or "none": an answer per token
-    mixers   of the backbone, in place of the config's blocks
+    pooling  "mean" of all tokens, or the "last" one, which has seen all of them, or "none": an answer per token
+    mixers   of the backbone, instead of the config's blocks
     raises   ValueError, quoting what was given, for a size below 1, and where inputs and vocabulary, or input and
              `inputs`, do not fit
     """
@@ -176,6 +179,7 @@ class MambaClassifier(nn.Module):
         self.head = fresh(nn.Linear, config.dim, classes, generator=generator)
 
     def forward(self, x: Float[Tensor, "B T F"] | Int[Tensor, "B T"]) -> Float[Tensor, "B *T classes"]:
+        """Scores of the classes: of a sequence, or, with pooling "none", of each token."""
         features = self.backbone(self._projected(x, "B", "T"))
         if self.pooling == "mean":
             features = features.mean(1)
@@ -184,13 +188,14 @@ class MambaClassifier(nn.Module):
     def step(
         self, x: Float[Tensor, "B F"] | Int[Tensor, " B"], state: tuple
     ) -> tuple[Float[Tensor, "B classes"], tuple]:
-        """The answer at one token, before any pooling, and the state after it; the one given is left as it is."""
+        """Scores at one token, before any pooling, and the state after it; the state given does not change."""
         features, state = self.backbone.step(self._projected(x, "B"), state)
         return self.head(features), state
 
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> tuple:
+        """The backbone's states before the first token."""
         return self.backbone.initial_state(batch, device, dtype)
 
     def _projected(self, x: Tensor, *axes: str) -> Tensor:

@@ -25,7 +25,7 @@ class MambaConfig:
     """Sizes and initial step sizes of a Mamba.
 
     dim, layers         D, and the number of blocks
-    states, expand      N, and the channels of a block over D
+    states, expand      N, and the channels of a block relative to D
     kernel              taps K of the causal convolution
     rank                of the projection to step sizes; "auto" is D / 16, rounded up
     vocabulary          number of different tokens; None where the input is (B, T, D) numbers
@@ -62,22 +62,24 @@ class MambaConfig:
 
     @property
     def channels(self) -> int:
+        """Channels E inside a block."""
         return self.expand * self.dim
 
     @property
     def step_rank(self) -> int:
+        """Rank of the projection to step sizes."""
         return math.ceil(self.dim / 16) if self.rank == "auto" else self.rank
 
 
 class MambaState(NamedTuple):
-    """What a block carries from token to token: the convolution's last K - 1 inputs and the scan's state."""
+    """State of a Mamba block between tokens: the convolution's last K - 1 inputs and the scan's state."""
 
     convolution: Float[Tensor, "B K-1 E"]
     scan: Float[Tensor, "B E N"]
 
 
 class MambaBlock(nn.Module):
-    """The mixer of tokens, without norm and residual; its parameters are named as in transformers' MambaMixer.
+    """Mamba's mixer of tokens, without norm and residual; parameters are named as in transformers' MambaMixer.
 
     raises   ValueError, quoting its shape, for an input or a state of another; TypeError for what is no MambaState
     source   Gu and Dao (2023), section 3.4; initial A (S4D-Real) and step sizes, section 3.6
@@ -103,7 +105,7 @@ class MambaBlock(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T D"], state: MambaState | None = None, return_state: bool = False
     ) -> Float[Tensor, "B T D"] | tuple[Float[Tensor, "B T D"], MambaState]:
-        """Mix T tokens that follow on a state; with `return_state`, return the state after them, too."""
+        """Mix T tokens that follow on a state; with `return_state`, also return the state after them."""
         check_shape("input", x, "B", "T", self.config.dim)
         if state is not None:
             self._check_state(state, len(x))
@@ -125,7 +127,7 @@ class MambaBlock(nn.Module):
         return (out, MambaState(window[:, length:].clone(), last)) if return_state else out
 
     def step(self, x: Float[Tensor, "B D"], state: MambaState) -> tuple[Float[Tensor, "B D"], MambaState]:
-        """Mix one token, by the recurrence; the state given is left as it is."""
+        """Mix one token, by the recurrence; the state given does not change."""
         check_shape("input", x, "B", self.config.dim)
         self._check_state(state, len(x))
         x, gate = self.in_proj(x).chunk(2, dim=-1)
@@ -160,7 +162,7 @@ class MambaBlock(nn.Module):
 
 
 def fresh(kind: type[nn.Module], *sizes: int, generator: torch.Generator | None, **options) -> nn.Module:
-    """A linear layer or convolution with torch's own initial distribution, drawn from the generator alone."""
+    """Make a linear layer or convolution with torch's own initial distribution, drawn from the generator alone."""
     layer = nn.utils.skip_init(kind, *sizes, **options)
     bound = layer.weight[0].numel() ** -0.5
     for weight in layer.parameters():

@@ -22,7 +22,7 @@ FIELDS = {
 
 
 def state_dict_from_transformers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of transformers' MambaForCausalLM by our names; the tensors are the same ones.
+    """Rename the weights of transformers' MambaForCausalLM to our names; the tensors are the same ones.
 
     raises   ValueError for a head that is not the embedding: ours is always tied to it
     """
@@ -34,7 +34,7 @@ def state_dict_from_transformers(weights: dict[str, Tensor]) -> dict[str, Tensor
 
 
 def state_dict_to_transformers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of our MambaLM by transformers' names, the tied head among them; the tensors are the same ones."""
+    """Rename the weights of our MambaLM to transformers' names, the tied head among them; the tensors stay the same."""
     renamed = {_renamed(name, PREFIXES): weight for name, weight in weights.items()}
     return renamed | {HEAD: renamed[EMBEDDING]}
 

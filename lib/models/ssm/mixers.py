@@ -24,6 +24,7 @@ class Attention(nn.Module):
     """
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Mix T tokens, each with those before it."""
         check_shape("input", x, "B", "T", "D")
         heads = max(1, x.shape[2] // HEAD) if x.shape[2] % HEAD == 0 else 1
         heads_first = x.unflatten(2, (heads, -1)).transpose(1, 2)
@@ -47,6 +48,7 @@ class Scan(nn.Module):
         self.register_buffer("bias", torch.full((dim,), bias))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Scan T tokens from a state of zeros."""
         check_shape("input", x, "B", "T", len(self.A))
         u, B, C = (part.transpose(1, 2) for part in (x, x[..., : self.states], x[..., -self.states :]))
         out = scan.selective_scan_fn(
@@ -56,7 +58,7 @@ class Scan(nn.Module):
 
 
 def family(dim: int, states: int, device: str, *, generator: torch.Generator) -> dict[str, nn.Module]:
-    """Attention, S4D and the scan by every backend that serves the device, by the names of tables and figures."""
+    """Mixers to compare, keyed by figure label: attention, S4D, and the scan by every backend that serves a device."""
     served = [
         name for name, kernel in scan.KERNELS.items() if not kernel.unavailable(torch.device(device), torch.float32)
     ]
@@ -66,13 +68,13 @@ def family(dim: int, states: int, device: str, *, generator: torch.Generator) ->
 
 
 def scan_and_block(dim: int, states: int, *, generator: torch.Generator) -> dict[str, nn.Module]:
-    """The scan alone, and a whole Mamba block of that width, whose scan has twice as many channels."""
+    """A scan of D channels, and a Mamba block of width D with a scan of 2 D channels, keyed "scan" and "block"."""
     config = MambaConfig(dim=dim, layers=1, states=states)
     return {"scan": Scan(dim, states), "block": MambaBlock(config, generator=generator)}
 
 
 def uncounted(model: nn.Module, x: Tensor) -> int:
-    """Operations of a forward pass that a counter of matrix products does not see: those of all its scans."""
+    """Operations of all scans in a forward pass, which a counter of matrix products does not see."""
     counts = []
 
     def count(mixer: nn.Module, inputs: tuple[Tensor, ...], _) -> None:

@@ -48,12 +48,12 @@ def hippo_legs(states: int) -> tuple[Float[Tensor, "N N"], Float[Tensor, " N"]]:
 
 
 def zero_order_hold(a: Inexact[Tensor, "D M"], dt: Float[Tensor, "D 1"]) -> tuple[Tensor, Tensor]:
-    """A_bar and B_bar, (D, M) each, for an input that is constant over each step of length dt."""
+    """Discretise by zero-order hold, for an input that is constant during a step dt: A_bar and B_bar, (D, M) each."""
     return torch.exp(dt * a), torch.expm1(dt * a) / a
 
 
 def bilinear(a: Inexact[Tensor, "D M"], dt: Float[Tensor, "D 1"]) -> tuple[Tensor, Tensor]:
-    """A_bar and B_bar, (D, M) each, by the trapezoidal rule with step dt."""
+    """Discretise by the trapezoidal rule with step dt: A_bar and B_bar, (D, M) each."""
     half = dt * a / 2
     return (1 + half) / (1 - half), dt / (1 - half)
 
@@ -104,12 +104,12 @@ class S4D(nn.Module):
         self.skip = nn.Parameter(torch.randn(dim, generator=generator))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """The convolution view, from a state of zeros: O(T log T) operations, all tokens at once."""
+        """Filter T tokens by the convolution view, from a state of zeros: O(T log T) operations, all tokens at once."""
         self._check(x, "B", "T")
         return causal_convolution(x, self.kernel(x.shape[1])) + self.skip * x
 
     def kernel(self, length: int) -> Float[Tensor, "D T"]:
-        """The response at lags 0 .. T-1 to a unit impulse, the skip left out.
+        """The layer's impulse response at lags 0 .. T-1, without the skip.
 
         length   T >= 1; memory grows as D (T + M sqrt(T)), not as D M T
         raises   ValueError, quoting the length
@@ -122,7 +122,10 @@ class S4D(nn.Module):
     def recurrent(
         self, x: Float[Tensor, "B T D"], state: Inexact[Tensor, "B D M"] | None = None
     ) -> tuple[Float[Tensor, "B T D"], Inexact[Tensor, "B D M"]]:
-        """The recurrent view, token after token, and the state after the last one: an earlier call's carries on."""
+        """Filter T tokens by the recurrent view, one after another, from a state of zeros or that of an earlier call.
+
+        returns  the outputs, and the state after the last token
+        """
         self._check(x, "B", "T", state=state)
         modes = self.modes()
         state = self.initial_state(len(x)) if state is None else state
@@ -135,7 +138,7 @@ class S4D(nn.Module):
     def step(
         self, x: Float[Tensor, "B D"], state: Inexact[Tensor, "B D M"]
     ) -> tuple[Float[Tensor, "B D"], Inexact[Tensor, "B D M"]]:
-        """One token of the recurrent view: its output and the new state."""
+        """Filter one token by the recurrent view; returns its output and the new state."""
         check_tensor("state", state)
         self._check(x, "B", state=state)
         return self._advance(self.modes(), x, state)
@@ -143,7 +146,7 @@ class S4D(nn.Module):
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Inexact[Tensor, "B D M"]:
-        """Zeros, complex unless init is "real": with N real numbers per channel either way."""
+        """The state before the first token: zeros, N real numbers per channel; complex unless init is "real"."""
         dtype = torch.promote_types(dtype or self.skip.dtype, torch.float32)
         dtype = dtype if self.a_imag is None else dtype.to_complex()
         return torch.zeros(batch, *self.log_a_real.shape, dtype=dtype, device=device or self.skip.device)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.models.checks import check_shape
+from lib.models.ssm.fft_convolution import Window
 from lib.models.ssm.mamba_block import fresh
 from lib.models.ssm.s4d import S4D
 
@@ -28,21 +29,22 @@ class S4DBlock(nn.Module):
         self.out_proj = fresh(nn.Linear, dim, 2 * dim, generator=generator)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Mix T tokens, by the convolution."""
         check_shape("input", x, "B", "T", self.out_proj.in_features)
         return self._gated(self.s4d(x))
 
     def step(
-        self, x: Float[Tensor, "B D"], state: Inexact[Tensor, "B D M"]
-    ) -> tuple[Float[Tensor, "B D"], Inexact[Tensor, "B D M"]]:
-        """Mix one token, by the recurrence; the state given is left as it is."""
+        self, x: Float[Tensor, "B D"], state: Inexact[Tensor, "B D M"] | Window
+    ) -> tuple[Float[Tensor, "B D"], Inexact[Tensor, "B D M"] | Window]:
+        """Mix one token, by the recurrence; the state given does not change."""
         check_shape("input", x, "B", self.out_proj.in_features)
         y, state = self.s4d.step(x, state)
         return self._gated(y), state
 
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
-    ) -> Inexact[Tensor, "B D M"]:
-        """Zeros, on the weights' device and in their precision where left out; at least in single precision."""
+    ) -> Inexact[Tensor, "B D M"] | Window:
+        """The state before the first token, of the S4D or of the convolution that it was deployed as: zeros."""
         return self.s4d.initial_state(batch, device, dtype)
 
     def _gated(self, y: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:

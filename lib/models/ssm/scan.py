@@ -25,7 +25,7 @@ KERNELS = Modules("BACKENDS", "unavailable", "about", "forward", "backward")  # 
 
 @dataclass(frozen=True)
 class Choice:
-    """The backend that serves an input, and a word on each of the others."""
+    """The backend that serves an input, and why each of the others does not; print it."""
 
     backend: str
     reasons: dict[str, str]
@@ -58,11 +58,11 @@ def selective_scan_fn(
     delta_softplus     the step size is softplus(delta + delta_bias), else delta + delta_bias
     return_last_state  return the state after the last token, too
     initial_state      (B, D, N), zeros where left out; an earlier call's last state carries on from there
-    backend            one of `backends()`: "auto", "cpp", "triton", "torch" or "ref"; `explain_backend` tells what auto
+    backend            one of `backends()`: "auto", "cpp", "triton", "torch" or "ref"; `explain_backend` says what auto
                        takes
     returns            (B, D, T) in u's dtype; the last state (B, D, N) in float32, in float64 for float64 inputs
     raises             ValueError, quoting what was given, for shapes, dtypes or devices that do not fit together;
-                       TypeError for what is no tensor; RuntimeError where a backend asked for by name cannot serve them
+                       TypeError for what is no tensor; RuntimeError where a backend given by name cannot serve them
     source             Gu and Dao (2023), algorithm 2
     """
     check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
@@ -92,7 +92,10 @@ def selective_scan_ref(
     return_last_state: bool = False,
     initial_state: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """The same by its definition, token after token: slow, obvious, in any dtype, the oracle of every backend."""
+    """Scan by the definition, token after token; arguments as `selective_scan_fn`'s.
+
+    Slow, obvious, in any dtype: the oracle of every backend.
+    """
     check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
     batch, channels, length = u.shape
     B, C = (x.expand(batch, length, -1, -1) if x.ndim == 2 else _by_token(x, channels) for x in (B, C))
@@ -120,7 +123,7 @@ def selective_scan_step(
 ) -> tuple[Tensor, Tensor]:
     """One token of the scan, as generation needs it; operands in the order of mamba_ssm's `selective_state_update`.
 
-    state        (B, D, N): a scan's last state, or what the step before returned; it is left as it is
+    state        (B, D, N): a scan's last state, or what the step before returned; it does not change
     u, delta, z  (B, D)
     B, C         (B, N), or (B, G, N) with G groups of D / G channels
     returns      the output (B, D) in u's dtype, and the new state (B, D, N)
@@ -142,7 +145,7 @@ def explain_backend(
 ) -> Choice:
     """Which backend serves inputs of this device and dtype, and why the others do not: print it.
 
-    raises  ValueError for a backend that does not exist; RuntimeError where the one asked for cannot serve
+    raises  ValueError for a backend that does not exist; RuntimeError where the one given by name cannot serve
     """
     device = torch.device(device)
     chosen, kernel = _choose(device, dtype, backend)

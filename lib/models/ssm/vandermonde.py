@@ -8,9 +8,10 @@ from torch import Tensor
 def impulse_response(
     decay: Inexact[Tensor, "D M"], weight: Inexact[Tensor, "D M"], length: int, dtype: torch.dtype
 ) -> Float[Tensor, "D T"]:
-    """The real part of the sum over m of weight_m decay_m^k at lags k = 0 .. T-1, in the dtype asked for.
+    """Impulse response of D sums of M damped modes: the real part of the sum of weight_m decay_m^k at lags 0 .. T-1.
 
     length   T >= 1; memory grows as D (T + M sqrt(T)), not as D M T
+    dtype    of what is returned
     """
     decay, weight = (x.to(torch.promote_types(x.dtype, torch.float64)) for x in (decay, weight))
     # decay^(q width + s) = decay^(q width) decay^s: two matrices of about sqrt(T) columns and their product, per
@@ -24,7 +25,7 @@ def impulse_response(
 
 
 def powers(base: Inexact[Tensor, "D M"], count: int) -> Inexact[Tensor, "D M K"]:
-    """Powers 0 .. count-1 by doubling: no logarithm, which a real base below zero would not have."""
+    """Powers 0 .. count-1 of each number, by doubling: a real base below zero has no logarithm."""
     found, square = torch.ones_like(base)[..., None], base[..., None]
     while found.shape[-1] < count:
         found, square = torch.cat([found, square * found], dim=-1), square * square

@@ -8,7 +8,7 @@ from lib.tasks.data.sequences import Task, endless
 
 
 def clocks(generator: torch.Generator, length: int = 128) -> Task:
-    """Which of 4 slow and which of 4 fast frequencies? Random amplitudes and phases, and noise.
+    """Synthetic oscillators: which of 4 slow and which of 4 fast frequencies; random amplitudes and phases, and noise.
 
     The slow waves have 1 to 3.4 periods in the whole sequence; their random amplitude leaves no clue to a slope.
     """

@@ -9,7 +9,7 @@ from lib.tasks.data.sequences import IGNORE, Task, endless
 
 
 def copying(generator: torch.Generator, noise: int = 60, items: int = 4, vocabulary: int = 10) -> Task:
-    """Repeat the items, in order: they stand anywhere among noise (0); after it, a cue (1) asks for each."""
+    """Selective copying: items stand anywhere among noise (0), and are repeated in order, at a cue (1) for each."""
     check_count("items", items, 1, noise)
     check_count("vocabulary", vocabulary, 3)
 

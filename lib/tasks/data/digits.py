@@ -8,7 +8,7 @@ from lib.tasks.data.sequences import Task, of_collection
 
 
 def digits(generator: torch.Generator, side: int = 16) -> Task:
-    """Which digit? scikit-learn's 1,797 images of 8 x 8 pixels, enlarged to side x side; a quarter is the test."""
+    """Digits: 1,797 images of 8 x 8 pixels from scikit-learn, enlarged to side x side; a quarter is the test."""
     check_count("side", side)
     from sklearn.datasets import load_digits
 

@@ -43,30 +43,30 @@ class Images:
         return len(self.images)
 
     def first(self, count: int) -> "Images":
-        """As many of them, or all if there are fewer."""
+        """The first images, all of them where there are fewer."""
         return self.part(0, count)
 
     def part(self, start: int, stop: int) -> "Images":
-        """Those from one number on, up to another."""
+        """The images from number `start` on, up to `stop`."""
         return Images(self.images[start:stop], self.classes[start:stop], self.names, self.templates)
 
 
 def named(dataset: str, count: int, seed: int) -> Images:
-    """Up to so many images: "scenes", drawn by the seed, or test images of "cifar10" from the hub or of a folder."""
+    """Images to judge by, at most `count`: "scenes", drawn by the seed, or test images of "cifar10" or of a folder."""
     if dataset == "scenes":
         return rendered(count, torch.Generator().manual_seed(seed))
     return cifar10("test", CIFAR10 if dataset == "cifar10" else dataset).first(count)
 
 
 def to_learn(dataset: str, count: int, seed: int) -> Images:
-    """So many others of the same kind, or all that there are: those of "cifar10" from its training images."""
+    """Images to learn from, at most `count`, none of them of `named`: other scenes, training images of "cifar10"."""
     if dataset == "scenes":
         return rendered(count, torch.Generator().manual_seed(seed + 1))
     return cifar10("train", CIFAR10 if dataset == "cifar10" else dataset).first(count)
 
 
 def rendered(count: int, generator: torch.Generator, side: int = 64, colours: Colours = COLOURS) -> Images:
-    """Scenes of `lib.tasks.data.scenes`, drawn anew.
+    """Draw images of new scenes, see `lib.tasks.data.scenes`.
 
     raises   ValueError, quoting it, for a count below 1
     """
@@ -77,7 +77,7 @@ def rendered(count: int, generator: torch.Generator, side: int = 64, colours: Co
 
 
 def cifar10(split: Literal["train", "test"], source: str = CIFAR10) -> Images:
-    """CIFAR-10 as it is.
+    """All images of a split of CIFAR-10.
 
     source   a name of the hub, or a folder of parquet files in the hub's layout
     raises   FileNotFoundError: one line that names the source, and what works without a network

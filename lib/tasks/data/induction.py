@@ -9,7 +9,7 @@ from lib.tasks.data.sequences import IGNORE, Task, endless
 
 
 def induction(generator: torch.Generator, length: int = 64, vocabulary: int = 10) -> Task:
-    """A cue (0) stands once among random tokens, and at the end: repeat what followed it."""
+    """Induction: a cue (0) stands once among random tokens, and at the end; the answer is what followed it."""
     check_count("length", length, 3)
     check_count("vocabulary", vocabulary, 2)
 

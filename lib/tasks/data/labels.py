@@ -1,6 +1,6 @@
 """New label sets for our small CLIPs: objects in colours that they have not seen, and which way up an image is.
 
-Both ask for words that the models have not read; the second asks for what they were trained to overlook, too.
+Both need words that the models have not read; the second also needs what they were trained to overlook.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ WORDS = {"scenes": tuple(COLOURS), "cifar10": WAYS}  # that are new
 
 
 def by_colour(count: int, generator: torch.Generator) -> Images:
-    """Scenes of objects in new colours: 32 classes, none of which a checkpoint of ours has seen."""
+    """Draw scenes of objects in new colours: 32 classes, none of which a checkpoint of ours has seen."""
     return rendered(count, generator, colours=COLOURS)
 
 
 def by_way(data: Images, generator: torch.Generator) -> Images:
-    """The images, half of them by chance turned by 180 degrees, with twice as many classes, which tell so."""
+    """Turn each image by 180 degrees with probability one half; classes double, and say which way up it is."""
     turned = torch.rand(len(data), generator=generator) < 0.5
     pictures = torch.where(turned.view(-1, 1, 1, 1), data.images.flip(-2, -1), data.images)
     names = tuple(f"{way} {name}" for way in WAYS for name in data.names)
@@ -37,9 +37,9 @@ def by_way(data: Images, generator: torch.Generator) -> Images:
 
 
 def learn_words(clip: Clip, words: Sequence[str], generator: torch.Generator) -> None:
-    """Give tokenizer and text tower words that they lack, in place: a random vector each, as long as the others'.
+    """Add words that a tokenizer and text tower lack, in place: a random vector each, of the others' deviation.
 
-    raises   ValueError for none
+    raises   ValueError, quoting them, for no words
     """
     if isinstance(words, str) or not words:
         raise ValueError(f"words = {words!r}: a tuple of at least one is needed")

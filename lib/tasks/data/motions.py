@@ -6,9 +6,10 @@ from lib.tasks.data.sequences import Task, of_collection
 
 
 def motions(generator: torch.Generator) -> Task:
-    """Standing, walking, running or badminton? 80 recordings of a wrist, 10 s each; half of them the test.
+    """BasicMotions: standing, walking, running or badminton, in 80 recordings of a wrist, 10 s each; half are the test.
 
-    A token is three axes of an accelerometer and three of a gyroscope, ten times a second, over their deviations.
+    A token is three axes of an accelerometer and three of a gyroscope, ten times a second, each divided by its standard
+    deviation.
     """
     from sktime.datasets import load_basic_motions
 

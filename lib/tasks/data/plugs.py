@@ -11,9 +11,10 @@ from lib.tasks.data.sequences import Task, of_collection
 
 
 def plugs(generator: torch.Generator, length: int = 256) -> Task:
-    """Which of 11 appliances? 1,069 currents, half of them the test: every second of the last 2 * length samples.
+    """PLAID: which of 11 appliances draws a current; every second of the last 2 * length samples of 1,069 recordings.
 
-    Five of the collection's 1,074 are there twice, once in each half of its own split; their copies are left out.
+    Half of them are the test. Five of the collection's 1,074 are in it twice, once in each half of its own split; their
+    copies are left out.
     """
     check_count("length", length)
     from sktime.datasets import load_plaid

@@ -58,7 +58,7 @@ SHAPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def captions(colours: Iterable[str]) -> tuple[str, ...]:
-    """One per class, in the order of their numbers."""
+    """Captions of the classes, one each, in the order of their numbers."""
     return tuple(f"{colour} {shape}" for colour in colours for shape in SHAPES)
 
 
@@ -67,7 +67,7 @@ CAPTIONS = captions(COLOURS)
 
 @dataclass(frozen=True)
 class Scenes:
-    """Images with what is on them.
+    """Rendered images and what is on them.
 
     images     (B, 3, side, side), from 0 to 1
     classes    numbers in `captions` of the colours

@@ -20,7 +20,7 @@ TASKS = Functions("SEQUENCES")  # name -> (generator, sizes) -> Task
 
 @dataclass(frozen=True)
 class Task:
-    """What a model is trained on and judged by.
+    """A task of sequences: what a model is trained on and judged by.
 
     kind        "smooth", "fast" or "recall"
     length      T
@@ -43,7 +43,7 @@ class Task:
     endless: bool
 
     def loss(self, logits: Tensor, answers: Tensor) -> Tensor:
-        """Mean cross-entropy [nats] over all answers asked for."""
+        """Cross-entropy [nats], averaged over all answers that there are."""
         return F.cross_entropy(logits.flatten(0, -2), answers.flatten(), ignore_index=IGNORE)
 
     @torch.no_grad()
@@ -51,13 +51,13 @@ class Task:
         """Share of the answers, the test's or those of other data, that a model gets right; its mode is restored."""
         training, device = model.training, next(model.parameters()).device
         model.eval()
-        right = asked = 0
+        right = answered = 0
         for x, answers in zip(*(part.split(size) for part in data or self.test), strict=True):
             found, known = model(x.to(device)).argmax(-1).cpu(), answers != IGNORE
             right += (found == answers)[known].sum().item()
-            asked += known.sum().item()
+            answered += known.sum().item()
         model.train(training)
-        return right / asked
+        return right / answered
 
 
 def endless(
@@ -70,13 +70,13 @@ def endless(
     inputs: int | None = None,
     vocabulary: int | None = None,
 ) -> Task:
-    """A task without end; 1,024 of its sequences are the test."""
+    """Make a task whose batches are always new; 1,024 of its sequences are the test."""
     pooling = "mean" if vocabulary is None else "none"
     return Task(name, kind, length, inputs, vocabulary, classes, pooling, draw, draw(1024, generator), endless=True)
 
 
 def of_collection(name: str, kind: str, x: Tensor, answers: Tensor, share: float, generator: torch.Generator) -> Task:
-    """A task of so many sequences; a random share of them is the test."""
+    """Make a task of a collection of sequences; a random share of them is the test."""
     order = torch.randperm(len(x), generator=generator)
     test, train = order.split([round(share * len(x)), len(x) - round(share * len(x))])
 

@@ -37,7 +37,7 @@ class Characters:
         return torch.tensor([self.alphabet.index(character) for character in text])
 
     def guessing(self) -> float:
-        """Nats per held-out character of who knows only how often each one stands in `train`.
+        """Cross-entropy [nats per held-out character] of guessing by each character's frequency in `train`.
 
         Every count is one higher than counted, so that a character that `train` lacks costs much, not everything.
         """
@@ -45,7 +45,7 @@ class Characters:
         return -(counts / counts.sum())[self.held_out].log().mean().item()
 
     def batch(self, size: int, length: int, generator: torch.Generator, *, held_out: bool = False) -> Tensor:
-        """Windows (size, length + 1) at random places: inputs and, one further, targets.
+        """Draw windows (size, length + 1) of the text at random: inputs and, one further, targets.
 
         raises   ValueError for a size or length below 1, and where the text is shorter than one window
         """

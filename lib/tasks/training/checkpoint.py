@@ -1,4 +1,4 @@
-"""A training that was interrupted goes on: model, optimiser, random numbers and losses in one .safetensors file."""
+"""Checkpoints of a training: model, optimiser, random numbers and losses in one .safetensors file."""
 
 import tempfile
 from pathlib import Path
@@ -17,7 +17,7 @@ def keep(
     generator: torch.Generator | None,
     losses: list[float],
 ) -> None:
-    """Write the state of a training to a file, atomically."""
+    """Write the state of a training after some of its `steps` to a file, atomically."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for which, optimiser in enumerate(optimisers):
         for number, state in optimiser.state_dict()["state"].items():
@@ -39,7 +39,7 @@ def resume(
     optimisers: list[torch.optim.Optimizer],
     generator: torch.Generator | None,
 ) -> list[float]:
-    """Put the state of a training back, and return its losses; none where there is no file.
+    """Load the state of a training into its model, optimisers and generator; returns its losses, none without a file.
 
     raises   ValueError, naming the file, where it is broken, of another model or of another number of steps
     """

@@ -34,7 +34,7 @@ SPECIAL = ("<pad>", "<unknown>", "<start>", "<end>")  # an end of number 2 means
 
 @dataclass(frozen=True)
 class Plan:
-    """One training; the seed decides weights, batches and, of scenes, the images.
+    """One training of a small CLIP; the seed decides weights, batches and, of scenes, the images.
 
     task     "scenes" or "cifar10"
     source   of CIFAR-10: a name of the hub, or a folder
@@ -51,12 +51,12 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """Of its checkpoint."""
+        """Name of the plan's checkpoint."""
         return f"clip-{self.task}-{self.seed}"
 
 
 def tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
-    """One token per word of the texts, in small letters; CLIP's start and end around each text."""
+    """Make a tokenizer of one token per word of the texts, in small letters, with CLIP's start and end of a text."""
     split = pre_tokenizers.BertPreTokenizer()
     words = {word for text in texts for word, _ in split.pre_tokenize_str(text.lower())}
     numbers = {word: number for number, word in enumerate([*SPECIAL, *sorted(words)])}
@@ -69,7 +69,7 @@ def tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
 
 
 def build(plan: Plan, data: images.Images) -> Clip:
-    """An untrained one: six layers of 96 channels see 64 patches, two layers of 48 channels read."""
+    """Make an untrained small CLIP: six layers of 96 channels see 64 patches, two layers of 48 channels read."""
     words = tokenizer([template.format(name) for name in data.names for template in data.templates])
     side, patch = SIDES[plan.task]
     config = CLIPConfig(
@@ -100,14 +100,14 @@ def check_task(task: str) -> None:
 
 
 def training_images(plan: Plan) -> images.Images:
-    """Those that the seed learns from: of scenes its own."""
+    """Training images of a plan; scenes are drawn by its seed."""
     if plan.task == "cifar10":
         return images.cifar10("train", plan.source)
     return images.rendered(TRAINING, torch.Generator().manual_seed(plan.seed + 1))
 
 
 def held_out(task: str, source: str = images.CIFAR10) -> images.Images:
-    """Those that every seed is judged by."""
+    """Test images of a task, the same for every seed."""
     check_task(task)
     if task == "cifar10":
         return images.cifar10("test", source)
@@ -135,7 +135,7 @@ def losses(
     batch: int,
     precision: torch.dtype | None = None,
 ) -> Iterator[Tensor]:
-    """Those of one batch after another, forever: mirrored and moved images, one way of saying each class.
+    """Losses of one batch after another, forever: mirrored and moved images, one way of saying each class.
 
     precision   what matrix products are computed in, where it is not the weights' own
     raises      ValueError, quoting it, for a batch below 1, and for no images
@@ -155,7 +155,7 @@ def losses(
 
 
 def moved(clip: Clip, pictures: UInt8[Tensor, "B 3 H W"], generator: torch.Generator) -> Float[Tensor, "B 3 side side"]:
-    """Images as the model takes them, each mirrored by chance, all moved by a few pixels."""
+    """Prepare images as the model takes them, each mirrored by chance, all moved by a few pixels."""
     mean, std = (torch.tensor(x).view(3, 1, 1) for x in (clip.processor.image_mean, clip.processor.image_std))
     pixels = (pictures / 255 - mean) / std
     mirrored = torch.rand(len(pixels), 1, 1, 1, generator=generator) < 0.5
@@ -170,7 +170,7 @@ def moved(clip: Clip, pictures: UInt8[Tensor, "B 3 H W"], generator: torch.Gener
 
 
 def made(plan: Plan) -> dict[str, Any]:
-    """Train, and judge the model as it is kept: among the project's checkpoints, unless it was a trial."""
+    """Train a plan's model and judge it; with the task's own number of steps it becomes a checkpoint of the project."""
     whole = plan.steps == STEPS[plan.task]
     if whole:
         in_repository(CHECKPOINTS)  # refused before hours of training, not after them

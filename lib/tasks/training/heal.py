@@ -1,4 +1,7 @@
-"""A student learns to answer as its teacher does. Source: Hinton et al. (2015), arXiv 1503.02531."""
+"""Distillation fine-tuning, which we call healing: a student learns to answer as its teacher does.
+
+Source: Hinton et al. (2015), arXiv 1503.02531.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +30,7 @@ def heal(
     kept: Path | None = None,
     progress: bool = True,
 ) -> list[float]:
-    """Train the student on a task's inputs; the teacher, in evaluation mode meanwhile, stays as it is.
+    """Train a student to answer as its teacher does on a task's inputs; the teacher does not change.
 
     draw         a task's: (size, generator) -> inputs, answers
     generator    what batches are drawn with
@@ -66,6 +69,6 @@ def heal(
 
 
 def divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-    """Mean over all answers of KL(wanted || logits) [nats], both tempered, times the squared temperature."""
+    """KL(wanted || logits) [nats] of tempered answers, averaged over all of them, times the squared temperature."""
     log_chances, log_wanted = (F.log_softmax(x.flatten(0, -2) / temperature, -1) for x in (logits, wanted))
     return F.kl_div(log_chances, log_wanted, reduction="batchmean", log_target=True) * temperature**2

@@ -31,16 +31,16 @@ def train(
     generator: torch.Generator | None = None,
     progress: bool = True,
 ) -> list[float]:
-    """Take AdamW steps with a warm-up over the first tenth, a cosine to zero, and gradients clipped to norm one.
+    """Take AdamW steps with a warm-up in the first tenth, a cosine to zero, and gradients clipped to norm one.
 
-    Weights that ask for no gradient stay as they are. Matrices can take Muon's steps instead, which learn faster where
+    Weights that require no gradient do not change. Matrices can take Muon's steps instead, which learn faster where
     layers are wide.
 
-    batch_losses  yields each step's loss, a scalar with a graph, when asked: a generator over batches
+    batch_losses  yields each step's loss, a scalar with a graph, one at a time: a generator of batches
     rate          highest learning rate
     shares        of the rate, for parameters whose own name, without their module's, is a key; one for all others
     matrices      of the rate, for Muon's steps: one for those whose full name has a key in it; the rest take AdamW's
-    judge         how good the model is, asked after `every` steps: training stops early once it is `enough`
+    judge         how good the model is, called after `every` steps: training stops early once it is `enough`
     accumulate    losses whose mean is one step's, so that a batch may be larger than memory
     half          whether losses come out of float16, whose small gradients need to be scaled up
     kept          a .safetensors file, renewed after `every` steps: where it is, training goes on from there. Delete it
@@ -58,7 +58,7 @@ def train(
     check_count("every", every)
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     if not learning:
-        raise ValueError(f"{type(model).__name__}: no weight asks for a gradient, so that nothing can learn")
+        raise ValueError(f"{type(model).__name__}: no weight requires a gradient, so that nothing can learn")
     scaler = torch.amp.GradScaler(learning[0].device.type, enabled=half)
     optimisers = _optimisers(model, rate, shares, matrices)
     losses = [] if kept is None else checkpoint.resume(kept, steps, model, optimisers, generator)
@@ -114,6 +114,6 @@ def _optimisers(
 
 
 def _of_highest(step: int, steps: int) -> float:
-    """A share: a line up to it over the first tenth, half a cosine down to zero after that."""
+    """Share of the highest rate: a line up to one in the first tenth, half a cosine down to zero after that."""
     up = max(1, steps // 10)
     return (step + 1) / up if step < up else (1 + math.cos(math.pi * (step - up) / (steps - up))) / 2

@@ -28,9 +28,9 @@ def sweep(
     workers: int | None = None,
     progress: bool = True,
 ) -> dict[Run, Json]:
-    """Do all runs, `workers` at once (one per core), and return what came out in the order given.
+    """Do all runs, `workers` at once (one per core), and return their results in the order given.
 
-    runs     frozen dataclasses of plain values, with a `task`, and with `steps` that tell which takes longest
+    runs     frozen dataclasses of plain values, with a `task`, and with `steps`: those of most steps start first
     work     a function of a module, from a run to what JSON can hold
     folder   a result is written there as soon as it is known, and not computed again while run and code are the same:
              call again after an interruption

@@ -73,6 +73,7 @@ def test_what_is_deployed_answers_alike(method):
 def test_an_original_is_deployed_with_its_kernels_cached():
     model, x = classifier(), normal(2, 40, 3)
     with torch.inference_mode():
+        assert_close(streamed(deployed(model, 40), x), model(x))
         assert_close(deployed(model, 40)(x), model(x))
     with pytest.raises(ValueError, match="length = 0: an integer of at least 1 is needed"):
         deployed(model, 0)

@@ -96,7 +96,7 @@ def test_frozen_weights_stay_and_do_not_count_as_gradients(generator):
 
 def test_a_model_of_which_nothing_learns_is_refused():
     model = nn.Linear(1, 1).requires_grad_(False)
-    with pytest.raises(ValueError, match="Linear: no weight asks for a gradient"):
+    with pytest.raises(ValueError, match="Linear: no weight requires a gradient"):
         train(model, iter([]), 5, progress=False)
 
 
