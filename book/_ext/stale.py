@@ -2,8 +2,8 @@
 
 Jupyter Book's own cache knows a notebook's cells only. A change in the library
 or in a record would leave the old outputs standing. Here each digest of `lib/`,
-`data/` and the texts has a cache folder of its own, and a new digest sends every notebook
-through the build again. A new look sends every page.
+`data/` and the texts has a cache folder of its own, and a new digest sends
+every notebook through the build again. A new look sends every page.
 """
 
 import hashlib
