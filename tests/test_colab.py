@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sysconfig
 import venv
 from pathlib import Path
@@ -11,6 +10,7 @@ import nbformat
 import pytest
 import yaml
 from chapters import tagged
+from worktree import copied, shell
 
 from lib.paths import BOOK, PRESETS, ROOT
 
@@ -18,24 +18,9 @@ URL = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
 LACKING = "tabulate"  # small, needed by a chapter, and not among what Colab brings
 
 
-def shell(*command, **options):
-    run = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
-    assert run.returncode == 0, run.stderr
-    return run.stdout
-
-
 @pytest.fixture
 def repository(tmp_path):
-    """The working tree as a repository of its own, uncommitted changes included."""
-    clone = tmp_path / "repository"
-    for name in shell("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines():
-        if (ROOT / name).is_file():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, clone / name)
-    shell("git", "init", "-q", "-b", "main", cwd=clone)
-    shell("git", "add", "-A", cwd=clone)
-    shell("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "all", cwd=clone)
-    return clone
+    return copied(tmp_path / "repository")
 
 
 @pytest.fixture

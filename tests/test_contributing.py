@@ -1,12 +1,12 @@
 """The recipes of CONTRIBUTING.md, followed in a copy of the repository: what they name suffices, and nothing else."""
 
 import re
-import shutil
 import subprocess
 import sys
 
 import pytest
 import yaml
+from worktree import copied, shell
 
 from lib import names
 from lib.paths import BOOK, ROOT, RUNS
@@ -28,24 +28,9 @@ WRITTEN = {
 }
 
 
-def shell(*command, cwd):
-    run = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    return run.stdout
-
-
 @pytest.fixture
 def copy(tmp_path):
-    """The working tree, uncommitted changes included, as a repository of its own."""
-    place = tmp_path / "copy"
-    for name in shell("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines():
-        if (ROOT / name).is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, place / name, follow_symlinks=False)
-    shell("git", "init", "-q", cwd=place)
-    shell("git", "add", "-A", cwd=place)
-    shell("git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "all", cwd=place)
-    return place
+    return copied(tmp_path / "copy")
 
 
 def changed(copy):
