@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SNAKE  := .venv-workflow/bin/snakemake
 PRESET ?= cpu
+# A process per core, one thread each: several processes of several threads would wait for each other.
+SPREAD := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup vendor book pdf test test-fast check bench record slurm lint clean
@@ -39,10 +41,10 @@ pdf: $(READY)  ## the report as PDF, printed by Chromium
 	@$(BIN)/python book/_ext/pdf.py
 
 test: $(READY)  ## all tests but those in a browser
-	$(BIN)/python -m pytest $(TESTFLAGS)
+	$(SPREAD) $(TESTFLAGS)
 
 test-fast: $(READY)  ## tests that take no time (under a minute), without chapters, builds and trainings
-	$(BIN)/python -m pytest -m "not slow and not gpu and not browser" $(TESTFLAGS)
+	$(SPREAD) -m "not slow and not gpu and not browser" $(TESTFLAGS)
 
 check: pdf book  ## what was built, in a real browser: links, console, network, accessibility, PDF
 	@command -v npm >/dev/null || { echo "npm is needed for axe-core and html-validate: install Node.js 20 or newer"; exit 1; }

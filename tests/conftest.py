@@ -12,10 +12,14 @@ MARKED = ("browser", "gpu")  # folders whose tests all have the mark of that nam
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what a folder says, and keep a file's tests in one process: they share what is made once for them."""
     here = Path(__file__).parent
     for item in items:
-        for name in {*MARKED} & {*item.path.relative_to(here).parts}:
+        file = item.path.relative_to(here)
+        for name in {*MARKED} & {*file.parts}:
             item.add_marker(name)
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(file.as_posix()))
 
 
 @pytest.fixture
