@@ -113,6 +113,7 @@ def unpacked(right: str, count: int) -> np.ndarray:
 
 
 def main() -> None:
+    """Run this experiment from the command line, see `lib.experiments.command.main`."""
     command.main(__doc__, CHAPTER, Settings, run, frame)
 
 

@@ -139,6 +139,7 @@ def _with_tokens(rows: pd.DataFrame, one: Record) -> pd.DataFrame:
 
 
 def main() -> None:
+    """Run this experiment from the command line, see `lib.experiments.command.main`."""
     command.main(__doc__, CHAPTER, Settings, run, frame)
 
 

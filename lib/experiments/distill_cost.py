@@ -229,6 +229,7 @@ def errors(found: Iterable[Record]) -> pd.DataFrame:
 
 
 def main() -> None:
+    """Run this experiment from the command line, see `lib.experiments.command.main`."""
     command.main(__doc__, CHAPTER, Settings, run, frame)
 
 

@@ -180,6 +180,7 @@ def accuracies(found: Iterable[Record]) -> pd.DataFrame:
 
 
 def main() -> None:
+    """Run this experiment from the command line, see `lib.experiments.command.main`."""
     command.main(__doc__, CHAPTER, Settings, run, frame)
 
 

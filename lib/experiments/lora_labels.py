@@ -50,6 +50,7 @@ def run(settings: Settings, folder: Path = SWEEPS) -> Record:
 
 
 def main() -> None:
+    """Run this experiment from the command line, see `lib.experiments.command.main`."""
     command.main(__doc__, CHAPTER, Settings, run, outcomes)
 
 

@@ -109,6 +109,7 @@ def frame(found: Iterable[Record]) -> pd.DataFrame:
 
 
 def main() -> None:
+    """Run this experiment from the command line, see `lib.experiments.command.main`."""
     command.main(__doc__, CHAPTER, Settings, run, frame)
 
 

@@ -228,6 +228,7 @@ def _heading(threads: float, keep: bool, after: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run this experiment from the command line: print the table of peers, and keep the record with `--record`."""
     about = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     about.add_argument("--record", action="store_true", help="write data/runs/<machine>/scan.json")
     about.add_argument("--rounds", type=int, default=9, help="timed turns (default: 9)")

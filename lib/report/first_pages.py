@@ -61,6 +61,7 @@ def draw(found: Sequence[Headline], path: Path) -> None:
 
 
 def main() -> None:
+    """Write the headlines into README and intro, and draw their picture; without records nothing is written."""
     evidence = Evidence()
     try:
         found = headlines(evidence)

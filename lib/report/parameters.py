@@ -63,6 +63,7 @@ class Parameters(BaseModel):
 
     @property
     def torch_dtype(self) -> torch.dtype:
+        """The dtype of torch that the parameter `dtype` names."""
         return getattr(torch, self.dtype)
 
     @property
@@ -165,6 +166,7 @@ class Lora(Clips):
 
     @property
     def goals(self) -> tuple[str, ...]:
+        """What is trained: the goal that was chosen, or both for "all"."""
         return ("labels", "tokens") if self.goal == "all" else (self.goal,)
 
 
