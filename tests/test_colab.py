@@ -14,6 +14,8 @@ from worktree import copied, shell
 
 from lib.paths import BOOK, PRESETS, ROOT
 
+pytestmark = pytest.mark.slow
+
 URL = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
 LACKING = "tabulate"  # small, needed by a chapter, and not among what Colab brings
 

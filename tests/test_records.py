@@ -29,6 +29,7 @@ def test_what_is_written_is_read_back(tmp_path):
     assert records.read(path) == record
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("told", "place"), [("", str(RUNS)), ("/elsewhere", "/elsewhere")])
 def test_a_run_can_be_told_to_leave_its_record_elsewhere(told, place):
     code = "from lib import records; print(records.write.__defaults__[0])"

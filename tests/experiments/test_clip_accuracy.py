@@ -21,7 +21,7 @@ from lib.report.claims.ledger import NOT_TESTABLE
 from lib.report.figures import clip as figures
 from lib.report.tables import clip as tables
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from lib.report.frames import clip as frames
 from lib.report.tables import clip as tables
 from lib.report.tables import profile_table
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from lib.report.figures import distill as drawn
 from lib.report.tables import distill as tabled
 from lib.tasks.training import sweep
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(
     "digits", 0, states=8, orders=(2,), methods=("modal", "truncated_svd"), steps=2, healing=1, width=8, layers=2
 )

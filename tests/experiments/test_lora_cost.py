@@ -16,7 +16,7 @@ from lib.paths import PRESETS
 from lib.profilers.profile import Profile
 from lib.report.chapters import lora as chapter
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from rehearsal import evidence
 from lib.experiments import lora_cases, lora_tokens
 from lib.report.tables import lora as tables
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="session")

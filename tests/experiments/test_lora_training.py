@@ -16,6 +16,8 @@ from lib.models.lora.layers import adapters
 from lib.paths import CHECKPOINTS
 from lib.tasks import zero_shot
 
+pytestmark = pytest.mark.slow
+
 PROJECTIONS = {"visual_projection", "text_projection"}
 INSIDE = {"q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"}
 

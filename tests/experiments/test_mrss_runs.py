@@ -11,6 +11,8 @@ from lib.models.ssm.mamba import MambaConfig
 from lib.tasks.data.sequences import TASKS, Task
 from lib.tasks.training.sweep import sweep
 
+pytestmark = pytest.mark.slow
+
 SMALL = family(MambaConfig(dim=40, layers=2, states=4), 8)
 
 

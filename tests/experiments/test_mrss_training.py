@@ -16,7 +16,7 @@ from lib.report.chapters import mrss as chapter
 from lib.report.claims.ledger import NOT_TESTABLE
 
 TASK = "induction"  # the one of which the text says most
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ SMALL = Settings(
     seed=0, rounds=3, forward=(1, 16, 8, 4), training=(1, 8, 8, 4), memory=(1, 16, 8, 4), isolated=False
 )  # fmt: skip
 TOYS = {"superposition": {"fixed": 1e-16, "selective": 0.25}}
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,11 @@ import pytest
 from lib.kernels import build
 from lib.paths import ROOT
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler on PATH: install g++ or clang"
-)
+COMPILER = any(map(shutil.which, ("c++", "g++", "clang++")))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not COMPILER, reason="no C++ compiler on PATH: install g++ or clang"),
+]
 
 SCAN = """
 import sys, warnings, torch

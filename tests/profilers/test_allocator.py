@@ -7,6 +7,8 @@ import pytest
 
 from lib.profilers import allocator
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_record_says_which_allocator_ran():
     assert allocator.describe() in ("glibc, freed memory kept", "system default")

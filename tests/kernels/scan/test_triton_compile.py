@@ -2,11 +2,14 @@
 
 from unittest.mock import patch
 
+import pytest
 import torch
 from scans import OPTIONAL, Problem
 
 from lib.kernels.scan import triton as fused
 from lib.models.ssm.scan import selective_scan_fn
+
+pytestmark = pytest.mark.slow
 
 PROBLEMS = [
     (Problem(length=64, channels=32, states=16, layout="BDT"), torch.float32),

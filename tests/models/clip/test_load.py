@@ -89,6 +89,7 @@ def test_shipped_sizes_are_those_of_the_name(name):
     assert vision.image_size == 224
 
 
+@pytest.mark.slow
 def test_random_weights_come_from_the_seed_and_leave_the_global_one_alone():
     before = torch.random.get_rng_state()
     one = clip.random_init("openai/clip-vit-base-patch32")

@@ -27,7 +27,8 @@ from scans import (
 
 from lib.models.ssm.scan import selective_scan_fn, selective_scan_ref
 
-LENGTHS = [Problem(length=length, states=4) for length in (1, 2, 17, 128, 256, 512, 1024, 2048, 4096)]
+LENGTHS = [Problem(length=length, states=4) for length in (1, 2, 17, 128, 256, 512)]
+LONG = [pytest.param(Problem(length=length, states=4), marks=pytest.mark.slow) for length in (1024, 2048, 4096)]
 SIZES = [Problem(channels=channels, states=states) for channels in (1, 3, 16, 257) for states in (1, 8, 16, 64)]
 OPTIONS = [
     *(Problem(without=(name,)) for name in OPTIONAL),
@@ -42,7 +43,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("backend", FAST)
-@pytest.mark.parametrize("problem", [*LENGTHS, *SIZES, *OPTIONS], ids=str)
+@pytest.mark.parametrize("problem", [*LENGTHS, *LONG, *SIZES, *OPTIONS], ids=str)
 def test_a_backend_equals_the_definition(problem, backend):
     assert_equal(run(backend, problem.inputs(), problem.softplus), *definition(problem))
 

@@ -62,6 +62,7 @@ def trial(monkeypatch, tmp_path):
     return clips.Plan("scenes", 0, 3), tmp_path
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_what_was_judged(trial):
     plan, folder = trial
     found = clips.made(plan)
@@ -104,6 +105,7 @@ def test_checkpoints_of_the_project_are_small_and_good():
         assert about["accuracy"] > {"scenes": 0.9, "cifar10": 0.65}[about["task"]]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_as_good_as_it_says():
     model = clip.load("clip-scenes-0")
     data = clips.held_out("scenes").first(400)

@@ -39,6 +39,7 @@ def healed(seed=0, steps=60, **options):
     return model, distill(model, 4, length=20, heal=training)[0], losses
 
 
+@pytest.mark.slow
 def test_the_student_comes_nearer_and_the_teacher_stays():
     untouched = copy.deepcopy(teacher()).state_dict()
     model, student, losses = healed()

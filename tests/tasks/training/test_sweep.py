@@ -7,6 +7,8 @@ import torch
 
 from lib.tasks.training import sweep
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Run:

@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 
+import pytest
 from reductions import REDUCTIONS
 
 from lib.models.clip.reduction import kind
 from lib.paths import ROOT
+
+pytestmark = pytest.mark.slow
 
 COMPILED = """
 import sys
