@@ -12,6 +12,8 @@ import yaml
 
 from lib.paths import BOOK, ROOT
 
+pytestmark = pytest.mark.slow
+
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 
 

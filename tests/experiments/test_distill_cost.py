@@ -18,6 +18,8 @@ from lib.report.claims.ledger import NOT_TESTABLE
 from lib.report.figures import distill as drawn
 from lib.report.tables import distill as tabled
 
+pytestmark = pytest.mark.slow
+
 SIZES = dict(dim=16, states=32, length=32, longest=512, order=4, runs=2, warmup=0)
 PLAN = Plan("digits", seed=0, states=32, steps=1, width=16, layers=1)
 

@@ -217,6 +217,7 @@ def test_gradients_of_the_chunked_version_are_those_of_the_definition():
         assert (one - other).abs().max() <= 1e-10 * other.abs().max()
 
 
+@pytest.mark.slow
 def test_without_a_compiler_torch_takes_over_with_one_warning(tmp_path):
     code = """
 import torch, warnings

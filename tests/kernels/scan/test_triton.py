@@ -14,6 +14,8 @@ from torch import Tensor
 from lib.kernels.scan import triton as fused
 from lib.models.ssm.scan import selective_scan_fn, selective_scan_ref
 
+pytestmark = pytest.mark.slow
+
 ROUNDING = {torch.float32: 0.0, torch.bfloat16: 2**-7, torch.float16: 2**-11}  # the interpreter cuts bfloat16 off
 
 

@@ -183,6 +183,7 @@ def test_any_bank_gives_a_stable_system_that_is_nearer_than_nothing(kernel, orde
     assert_sound(result, bank.shape[1], single)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     init=st.sampled_from(INITS),

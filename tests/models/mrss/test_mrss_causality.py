@@ -24,6 +24,7 @@ def test_a_change_alters_nothing_before_it(kind, length, factor, dim, seed, part
     assert_close(module(later)[:, :at], module(x)[:, :at])
 
 
+@pytest.mark.slow
 @many
 @given(**sizes)
 @torch.no_grad()

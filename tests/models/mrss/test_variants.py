@@ -79,6 +79,7 @@ def test_without_a_slow_token_the_low_rate_is_its_convolution():
         assert torch.equal(module(x), before)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
     variant=st.sampled_from(mrss.variants()),

@@ -30,6 +30,7 @@ def test_in_single_precision_both_views_are_one_system_up_to_rounding(init, rule
         assert_rounded(model(x), wanted.out, wanted.out_noise, transform(model, x))
 
 
+@pytest.mark.slow
 @every_system
 def test_the_views_do_not_drift_apart_where_decay_is_slowest(init, rule, generator):
     model = without_skip(system(init, rule, states=64, dtype=torch.float32, dt_min=1e-3, dt_max=1e-3))

@@ -108,6 +108,7 @@ def test_claims_without_their_record_are_not_testable(tmp_path):
     assert lost == {"B3", "B4", "B12", "B13"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("full", "cost_only", "count"), [(["t4"], [], None), ([], ["t4"], None), (["t4"], ["a100"], 10)]
 )

@@ -112,6 +112,7 @@ def test_a_variant_that_was_not_trained_is_missing(made, tmp_path):
         lora.numbers(found, FACTORS)
 
 
+@pytest.mark.slow
 def test_machines_are_compared_and_the_text_is_of_one(tmp_path):
     alone = read(evidence(tmp_path / "one", toys=TOYS))
     runs = machines(tmp_path / "many", count=10)

@@ -139,6 +139,7 @@ def test_without_a_record_the_numbers_are_missing(tmp_path, lacking):
         mrss.numbers(evidence(tmp_path, without=[lacking]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"cost_only": ()}, {"full": ()}, {"count": 10}])
 def test_other_machines_change_no_sentence_and_stand_in_the_comparison(tmp_path, options):
     alone = mrss_book.texts(Evidence())

@@ -103,11 +103,13 @@ def test_an_error_of_a_judge_is_no_verdict():
     assert (found.verdict, found.evidence) == (NOT_TESTABLE, "No case of the gate is recorded.")
 
 
+@pytest.mark.slow
 def test_with_our_records_and_toys_every_claim_is_decided_but_one_on_lost_files():
     found = judging.judged(Evidence(toys.every(42)))
     assert [(one.id, one.evidence) for one in found if one.verdict == NOT_TESTABLE and one.id != "R1"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", ["failed", "left out"])
 def test_a_record_whose_cases_failed_or_are_left_out_decides_nothing(tmp_path, spoil):
     shutil.copytree(REFERENCE, tmp_path / REFERENCE.name)
