@@ -5,6 +5,8 @@ import pytest
 from lib.experiments import lora_live
 from lib.report.tables import lora as tables
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def live():

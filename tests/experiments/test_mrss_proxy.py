@@ -14,7 +14,7 @@ from lib.records import RecordError
 from lib.report.chapters import mrss as chapter
 from lib.report.claims.ledger import NOT_TESTABLE
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="session")

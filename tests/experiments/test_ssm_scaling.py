@@ -20,7 +20,7 @@ from lib.report.figures import ssm as figures
 from lib.report.tables import ssm as tables
 
 TOYS = {"superposition": {"fixed": 1e-16, "selective": 0.25}}
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="session")

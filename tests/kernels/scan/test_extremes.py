@@ -43,7 +43,7 @@ def assert_equal(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
         )
 
 
-@pytest.fixture(params=[*FAST, "triton"])
+@pytest.fixture(params=[*FAST, pytest.param("triton", marks=pytest.mark.slow)])
 def scan(request):
     """`run` of one backend; of triton, in its interpreter."""
     if request.param == "triton":

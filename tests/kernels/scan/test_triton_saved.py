@@ -20,6 +20,7 @@ def kept(problem: Problem, chunk: int) -> tuple[Tensor | None, Tensor, Tensor, b
     return nothing, saved, given["initial_state"], out.stride() == given["u"].stride()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["BDT", "BTD"])
 def test_a_state_per_chunk_is_kept_for_a_backward_pass_only(interpreter, layout):
     problem = Problem(channels=3, length=5, states=4, layout=layout)

@@ -48,6 +48,7 @@ def test_kernels_that_do_not_run_are_a_reason_not_a_crash(gpu, monkeypatch):
     assert fused.unavailable(torch.device("cuda"), torch.float32) == fault
 
 
+@pytest.mark.slow
 def test_kernels_that_run_have_no_fault(interpreter):
     assert interpreter.submit(fused._fault, torch.device("cpu")).result() is None
 

@@ -19,6 +19,7 @@ def test_nothing_reaches_back_in_time(backend, name):
     assert not torch.equal(after[..., 45:], before[..., 45:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", FAST)
 def test_long_and_stiff_sequences_stay_finite(backend):
     inputs = Problem(batch=1, channels=4, length=65536, states=4, step=8.0, without=("initial_state",)).inputs()
