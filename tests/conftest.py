@@ -11,6 +11,7 @@ install_import_hook("lib", "shapes.CHECKED")
 MARKED = ("browser", "gpu")  # folders whose tests all have the mark of that name
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what a folder says, and keep a file's tests in one process: they share what is made once for them."""
     here = Path(__file__).parent

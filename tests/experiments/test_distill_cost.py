@@ -24,7 +24,7 @@ SIZES = dict(dim=16, states=32, length=32, longest=512, order=4, runs=2, warmup=
 PLAN = Plan("digits", seed=0, states=32, steps=1, width=16, layers=1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """An original of one small block in place of the committed one, and a run at smoke size."""
     with pytest.MonkeyPatch.context() as patch:
@@ -34,7 +34,7 @@ def small(tmp_path_factory):
         yield distill_cost.run(Settings(**SIZES)), distill_cost.spectra(Settings(**SIZES))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def found(small, tmp_path_factory):
     return evidence(tmp_path_factory.mktemp("runs"), small[0])
 

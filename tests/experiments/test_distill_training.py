@@ -98,7 +98,7 @@ def trial(tmp_path_factory):
         patch.setattr(distill_models, "SWEEPS", tmp_path_factory.mktemp("sweeps"))
         patch.setattr(sweep, "sweep", lambda runs, work, folder: {one: work(one) for one in runs})
         sizes = dict(teacher_states=32, orders=(2, 4), width=8, layers=1)
-        yield [distill_training.run(Settings(task=task, seeds=2, steps=2, healing=1, **sizes)) for task in TASKS]
+        return [distill_training.run(Settings(task=task, seeds=2, steps=2, healing=1, **sizes)) for task in TASKS]
 
 
 @pytest.fixture(scope="session")
