@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 SNAKE  := .venv-workflow/bin/snakemake
 PRESET ?= cpu
 # A process per core, one thread each: several processes of several threads would wait for each other.
-SPREAD := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+SPREAD := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup vendor book pdf test test-fast check bench record slurm lint clean

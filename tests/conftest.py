@@ -11,16 +11,16 @@ install_import_hook("lib", "shapes.CHECKED")
 MARKED = ("browser", "gpu")  # folders whose tests all have the mark of that name
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what a folder says, and keep a file's tests in one process: they share what is made once for them."""
-    here = Path(__file__).parent
-    for item in items:
-        file = item.path.relative_to(here)
-        for name in {*MARKED} & {*file.parts}:
-            item.add_marker(name)
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(file.as_posix()))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    for name in {*MARKED} & {*item.path.relative_to(Path(__file__).parent).parts}:
+        item.add_marker(name)
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist all run in one process
+def pytest_xdist_make_scheduler(config, log):
+    from spread import Together
+
+    return Together(config, log)
 
 
 @pytest.fixture

@@ -27,10 +27,12 @@ ASKED = {
     "ssm_background": {"state": 8, "backend": "torch"},
 }
 
-# What looks at a chapter that has run stays in the process in which it ran.
-every_chapter = pytest.mark.parametrize(
-    "path", [pytest.param(path, marks=pytest.mark.xdist_group(path.stem), id=path.stem) for path in NOTEBOOKS]
-)
+every_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def chapter(name):
+    """A test of one chapter, named after it as the others are: what looks at one run stays in its process."""
+    return pytest.mark.parametrize("path", [BOOK / f"{name}.ipynb"], ids=[name])
 
 
 def read(path):
@@ -144,23 +146,23 @@ def test_a_chapter_compares_the_recorded_machines_once(path, executed):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group(MRSS.stem)
-def test_the_chapter_on_multi_resolution_takes_what_its_readers_change(executed):
-    done = executed(MRSS)
+@chapter("mrss")
+def test_the_chapter_on_multi_resolution_takes_what_its_readers_change(path, executed):
+    done = executed(path)
     assert "low, r = 3" in json.dumps([cell.get("outputs") for cell in done.cells])
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group(MRSS.stem)
-def test_a_trial_of_trainings_is_shown(executed):
-    (table,) = [line for line in json.dumps(executed(MRSS).cells).split("**Table ") if line.startswith("8.")]
+@chapter("mrss")
+def test_a_trial_of_trainings_is_shown(path, executed):
+    (table,) = [line for line in json.dumps(executed(path).cells).split("**Table ") if line.startswith("8.")]
     assert {f"{form}, r = 3" for form in names.FORMS} <= set(re.findall(r"\w+, r = 3", table))
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("ssm_background")
-def test_the_chapter_on_state_space_models_takes_what_its_readers_change(executed):
-    done = executed(MRSS.with_stem("ssm_background"))
+@chapter("ssm_background")
+def test_the_chapter_on_state_space_models_takes_what_its_readers_change(path, executed):
+    done = executed(path)
     assert "asked for by name" in json.dumps([cell.get("outputs") for cell in done.cells])
 
 
