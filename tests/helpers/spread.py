@@ -1,0 +1,23 @@
+"""Which tests stay in one process, where several run them: those that share what is made once for them."""
+
+from xdist.scheduler import LoadScopeScheduling
+
+from lib.names import CHAPTERS
+
+
+def group(nodeid: str) -> str:
+    """A chapter that is executed, by the last words of a test's name; a file of tests in all other cases."""
+    file, _, test = nodeid.partition("::")
+    _, _, parameters = test.rstrip("]").partition("[")
+    return parameters if file.endswith("test_notebooks.py") and parameters in CHAPTERS else file
+
+
+class Together(LoadScopeScheduling):
+    """Gives a group of tests as a whole to the next process that is free, in the order in which they stand."""
+
+    def __init__(self, config, log):
+        config.option.loadscopereorder = False  # by number of tests, what takes longest would come last
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
