@@ -1,17 +1,12 @@
 """The built book in Chromium, with the network cut off. Build it first: `make check` does."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pdf
 import pytest
+from built import HTML
 from playwright.sync_api import Page, sync_playwright
 
-from lib.paths import ROOT
-
-HTML = ROOT / "_build" / "html"
-PAGES = sorted(path.relative_to(HTML).as_posix() for path in (HTML / "book").glob("*.html"))
-TOOLS = Path(__file__).parent / "node_modules"
 FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 

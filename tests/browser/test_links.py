@@ -4,7 +4,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
-from conftest import HTML, PAGES
+from built import HTML, PAGES
 
 from lib.paths import ROOT
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import pytest
-from conftest import HTML, PAGES, TOOLS
+from built import HTML, PAGES, TOOLS
 
 CONFIG = {"extends": ["html-validate:standard"]}
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import HTML, PAGES, TOOLS
+from built import HTML, PAGES, TOOLS
 
 AXE = (TOOLS / "axe-core" / "axe.min.js").read_text()
 

@@ -5,7 +5,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import HTML
+from built import HTML
 
 PAGE = "book/mrss.html"
 PICTURE = ".jupyter-widgets img:visible"
