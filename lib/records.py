@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import torch
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -71,17 +71,6 @@ class Case(BaseModel):
     def of(cls, variant: str, result: Profile, **parameters: Scalar) -> Self:
         """A case from what the profilers returned."""
         return cls(variant=variant, parameters=parameters, **vars(result))
-
-    @classmethod
-    def trained(cls, variant: str, results: Mapping[int, Any], **parameters: Scalar) -> Self:
-        """A case from what trainings returned, by seed: each has an accuracy, losses, and seconds that it took."""
-        return cls(
-            variant=variant,
-            parameters=parameters,
-            seconds=[one.seconds for one in results.values()],
-            accuracies={seed: one.accuracy for seed, one in results.items()},
-            losses={seed: one.losses for seed, one in results.items()},
-        )
 
 
 class Record(BaseModel):

@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from lib import records
-from lib.experiments.mrss_runs import Result
 from lib.paths import ROOT, RUNS
 from lib.profilers.profile import Profile
 from lib.records import Case, RecordError
@@ -54,9 +53,8 @@ def test_a_record_tells_where_it_comes_from(path):
 
 
 def test_what_trainings_left_is_read_back_by_seed(tmp_path):
-    results = {0: Result(0.5, [2.0, 1.0], steps=40, seconds=3), 3: Result(0.75, [2.5], steps=20, seconds=2)}
-    case = Case.trained("low", results, steps=40)
-    assert (case.seconds, case.accuracies, case.losses[3]) == ([3, 2], {0: 0.5, 3: 0.75}, [2.5])
+    losses = {0: [2.0, 1.0], 3: [2.5]}
+    case = Case(variant="low", parameters={"steps": 40}, seconds=[3, 2], accuracies={0: 0.5, 3: 0.75}, losses=losses)
     record = records.new("trained", [case], seed=0, parameters={})
     assert records.read(records.write(record, tmp_path)).cases == [case]
 

@@ -9,7 +9,7 @@ from lib.experiments import clip_accuracy, clip_cost, clip_training
 from lib.experiments.clip_variants import NORM, ORIGINAL, RANDOM, SUMMARY, UNREDUCED
 from lib.names import SMALL_CLIPS
 from lib.report import accuracy, frames
-from lib.report.frames import clip, original
+from lib.report.frames import clip
 from lib.report.views.base import Base, known
 
 CLAIMED = (0.7, 0.5)  # shares of patches that claims name
@@ -19,11 +19,6 @@ KINDS = ("variant", "keep")
 
 class Views(Base):
     """Frames of the records on CLIP's visual tokens, and toys, by name."""
-
-    @property
-    def original_clip(self) -> pd.DataFrame:
-        """The original report's table on pruned tokens."""
-        return original.clip()
 
     @property
     def patches(self) -> Mapping[int, int]:

@@ -1,4 +1,4 @@
-"""Evidence on multi-resolution scanning: the original report's table, its proxy, the real scan, and trainings."""
+"""Evidence on multi-resolution scanning: the original report's proxy, the real scan, and trainings."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -9,7 +9,6 @@ import pandas as pd
 from lib.experiments import mrss_proxy, mrss_scan, mrss_training
 from lib.experiments.mrss_scan import label
 from lib.report import accuracy, frames
-from lib.report.frames import original
 from lib.report.views.base import Base, known, named
 
 WITHIN = ("machine", "dim", "length")  # what a model and its baseline have in common
@@ -62,11 +61,6 @@ class Views(Base):
     def weights_without_gradient(self) -> Sequence[str]:
         """Names of parameters that no gradient reaches in the original report's form on the real scan; a toy."""
         return self.toy("weights_without_gradient")
-
-    @cached_property
-    def original_mrss(self) -> pd.DataFrame:
-        """The original report's table, with ratios to its baseline."""
-        return original.mrss()
 
     @cached_property
     def proxy(self) -> pd.DataFrame:
