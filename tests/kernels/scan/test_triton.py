@@ -114,6 +114,7 @@ def test_outputs_and_gradients_are_those_of_the_recurrence(interpreter, case):
     assert_accurate(interpreter.submit(compare, case).result())
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_outputs_and_gradients_are_those_of_the_recurrence_on_a_gpu(case):
