@@ -1,13 +1,15 @@
 """Models and profilers behind the report's chapters. Nothing is re-exported: import the module you need.
 
     paths         where things are in this repository
+    names         tables of chapters, methods, backends and tasks, which every layer reads
     requirements  what an interpreter lacks to run a chapter
-    models        torch modules and pure functions
     kernels       the selective scan's backends: C++, torch, Triton; the recurrence of modes: C++, torch
-    tasks         seeded data, and the loop that trains on it
+    models        torch modules and pure functions, a room per subject
     profilers     latency, memory, FLOPs of any callable
+    tasks         seeded data, and the loop that trains on it
     provenance    on which machine, with which versions, at which commit
     records       one measured run, written to and read from data/runs
+    experiments   one file per record: what is measured, and how it is read again
     report        records made into tables, figures, verdicts and prose
 
 Symbols, as in the papers; a test holds the page `book/notation.md` to this list.

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from layers import ALLOWED, circles, complaints, crowded, imported, loads, oversized
 
@@ -51,6 +53,11 @@ def test_experiments_write_records_and_reports_read_both():
 def test_every_layer_may_read_the_names():
     others = ALLOWED.keys() - {"names", "paths", "requirements", "__init__"}
     assert [layer for layer in others if "names" not in ALLOWED[layer]] == []
+
+
+def test_the_library_lists_its_layers():
+    listed = re.findall(r"^    ([a-z]{4,}) ", (LIB / "__init__.py").read_text(), re.MULTILINE)
+    assert {*listed} == ALLOWED.keys() - {"__init__"}
 
 
 def test_an_unknown_layer_is_found(tmp_path):
