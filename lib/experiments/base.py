@@ -21,11 +21,15 @@ import pandas as pd
 import torch
 
 from lib import records
+from lib.models.checks import check_count
 from lib.profilers.profile import Profile
 from lib.records import Case, Record, RecordError, Scalar
 
 Parts = Mapping[str, Sequence[str]]
 Words = Mapping[str, Mapping[str, str]]  # column -> word in a record -> word of today
+
+
+FROM_ZERO = {"seed", "warmup", "steps"}  # no steps: the task's own number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,7 @@ class Settings:
     dtype    name of a torch dtype
     runs     timed rounds
     warmup   untimed rounds before them
+    raises   ValueError, naming it, for a whole number that is too small: 0 is enough for those of FROM_ZERO, else 1
     """
 
     seed: int = 42
@@ -44,6 +49,12 @@ class Settings:
     dtype: str = "float32"
     runs: int = 10
     warmup: int = 2
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                check_count(one.name, value, 0 if one.name in FROM_ZERO else 1)
 
     @classmethod
     def of(cls, source: object, **more: Any) -> Self:

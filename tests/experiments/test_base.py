@@ -86,3 +86,9 @@ def test_a_record_of_one_part_needs_not_name_it(made):
 def test_what_would_not_be_found_is_not_written(part, said):
     with pytest.raises(ValueError, match=said):
         base.Cases(PARTS).add(part, "v", measured={"seconds": [1.0]})
+
+
+@pytest.mark.parametrize(("name", "value"), [("runs", 0), ("warmup", -1), ("seed", -1)])
+def test_a_number_that_is_too_small_is_refused_by_its_name(name, value):
+    with pytest.raises(ValueError, match=f"{name} = {value}: "):
+        base.Settings(**{name: value})
