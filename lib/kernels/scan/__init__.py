@@ -8,11 +8,16 @@ A backend is a row of `lib.names.BACKENDS`, which stand in the order of their sp
         what it is, in a few words, for `explain_backend`
     forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep) -> out, last_state, saved
         keep    whether a backward pass will follow
-        saved   whatever `backward` needs beside the inputs: states at a few time steps, or None
+        saved   what `backward` needs beside the inputs, one contiguous tensor in A's dtype; None unless keep
     backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
         -> gradients of u, delta, A, B, C, D, z, delta_bias, initial_state; None for an input that is None
+    saved_shape(u, A, B, C) -> tuple[int, ...]
+        the shape of `saved`, from these tensors' sizes and device alone: they may hold no data and lie on a device
+        that is not there, and sizes may be symbols (`torch.SymInt`), so `-(-T // 32)`, `torch.sym_min`; no `math.ceil`
 
 u, delta, z are (B, D, T) of any strides. B and C are (B, G, N, T), or (D, N) where they do not vary. A (D, N), D (D),
 delta_bias (D), initial_state (B, D, N), static B and C, last_state and grad_last are in the state's dtype: float64
 for float64 inputs, else float32. D, z, delta_bias, initial_state and grad_last may be None.
+out and the gradients are in the dtype of u and of their inputs. In memory, out lies as `layout.like(u)`, the gradients
+of u, delta, z, B and C as `layout.like` of these, all else is contiguous: `op.py` tells torch's compilers so.
 """

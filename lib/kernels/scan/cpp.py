@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lib.kernels.build import library, unusable
+from lib.kernels.scan.layout import like
 
 MOST_PARTS = 16  # partial sums of the gradients of B and C: their number bounds the memory
 MOST_BLOCKS = 8  # of channels a task: more of them share the rows of B and C, fewer keep all threads busy
@@ -53,16 +54,13 @@ def about() -> str:
 def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep):
     """Scan in C++; arguments and results as in the contract."""
     problem = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
-    batch, channels, length = u.shape
-    states, lib = A.shape[1], _load()
-    out, last = _like(u), A.new_empty(batch, channels, states)
+    out, last = _like(u), A.new_empty(u.shape[0], *A.shape)
     saved = None
     if keep:
-        blocks = problem.groups * math.ceil(channels // problem.groups / lib.lanes())
-        saved = A.new_empty(batch, math.ceil(length / lib.tile()), blocks, states, lib.lanes())
+        saved = A.new_empty(saved_shape(u, A, B, C))
         problem.saved = saved.data_ptr()
     problem.out, problem.last = _view(out), last.data_ptr()
-    _run(lib.forward, problem, backward=False)
+    _run(_load().forward, problem, backward=False)
     return out.to(u.dtype), last, saved
 
 
@@ -72,7 +70,7 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
     batch, channels, states = u.shape[0], *A.shape
     grad_out, grad_last = _readable(grad_out), None if grad_last is None else grad_last.contiguous()
     grad_u, grad_delta, grad_z = (None if x is None else _like(x) for x in (u, delta, z))
-    grad_A, grad_initial = A.new_empty(2, batch, channels, states)
+    grad_A, grad_initial = (A.new_empty(batch, channels, states) for _ in range(2))
     grad_D, grad_bias = A.new_zeros(2, batch, channels)
     partial_B, partial_C = (_partial(x, A, problem) for x in (B, C))
     problem.saved, problem.grad_out, problem.grad_last = saved.data_ptr(), _view(grad_out), _pointer(grad_last)
@@ -94,13 +92,20 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
     )
 
 
+def saved_shape(u, A, B, C):
+    """Shape of the states that tiles start from, (B, tiles, blocks, N, lanes): it is the compiled library's."""
+    lib, (channels, states), groups = _load(), A.shape, _groups(B, C)
+    blocks = groups * -(-(channels // groups) // lib.lanes())
+    return u.shape[0], -(-u.shape[2] // lib.tile()), blocks, states, lib.lanes()
+
+
 def _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus) -> Problem:
     u, delta, z, B, C = (None if x is None else _readable(x) for x in (u, delta, z, B, C))
     A, D, delta_bias, initial_state = (None if x is None else x.contiguous() for x in (A, D, delta_bias, initial_state))
     B, C = (x.contiguous() if x.ndim == 2 else x for x in (B, C))
     batch, channels, length = u.shape
     groups_B, groups_C = (x.shape[1] if x.ndim == 4 else 0 for x in (B, C))
-    groups = math.lcm(groups_B or 1, groups_C or 1)
+    groups = _groups(B, C)
     blocks = math.ceil(channels // groups / _load().lanes())
     together = max(1, min(MOST_BLOCKS, batch * groups * blocks // FEW_TASKS), math.ceil(blocks / MOST_PARTS))
     problem = Problem(
@@ -112,6 +117,10 @@ def _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
     problem.initial = _pointer(initial_state)
     problem.alive = (u, delta, z, B, C, A, D, delta_bias, initial_state)  # it points into them
     return problem
+
+
+def _groups(B: Tensor, C: Tensor) -> int:
+    return math.lcm(*(x.shape[1] for x in (B, C) if x.ndim == 4))
 
 
 def _run(function, problem: Problem, backward: bool) -> None:
@@ -133,7 +142,11 @@ def _partial(matrix: Tensor, A: Tensor, problem: Problem) -> Tensor:
 
 def _total(partial: Tensor, matrix: Tensor) -> Tensor:
     total = partial.sum(0)
-    return (total if matrix.ndim == 2 else total.transpose(2, 3)).to(matrix.dtype)
+    if matrix.ndim == 2:
+        return total.to(matrix.dtype)
+    total, gradient = total.mT, like(matrix)
+    same = total.dtype == gradient.dtype and total.stride() == gradient.stride()
+    return total if same else gradient.copy_(total)
 
 
 def _readable(x: Tensor) -> Tensor:
@@ -142,12 +155,7 @@ def _readable(x: Tensor) -> Tensor:
 
 
 def _like(x: Tensor) -> Tensor:
-    """An empty tensor for the kernel to write: x's shape, and the order of its axes."""
-    batch, channels, length = x.shape
-    dtype = torch.bfloat16 if x.dtype == torch.bfloat16 else torch.float32
-    if x.stride(1) <= x.stride(2):
-        return x.new_empty(batch, length, channels, dtype=dtype).transpose(1, 2)
-    return x.new_empty(batch, channels, length, dtype=dtype)
+    return like(x, torch.bfloat16 if x.dtype == torch.bfloat16 else torch.float32)
 
 
 def _view(x: Tensor | None) -> View:

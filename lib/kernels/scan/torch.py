@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lib.kernels.scan.layout import like
+
 ELEMENTS = 2**19  # numbers in one of a chunk's buffers: about what a processor's cache holds
 FEWEST, MOST = 16, 256  # steps of a chunk
 
@@ -33,8 +35,8 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
     size, groups = _steps(u, A), _groups(B, C)
     A, D, delta_bias, initial_state = (_constant(x, groups) for x in (A, D, delta_bias, initial_state))
     state = A.new_zeros(len(u), *A.shape) if initial_state is None else initial_state.clone()
-    out = torch.empty_like(u)
-    saved = A.new_empty(math.ceil(u.shape[2] / size), *state.shape) if keep else None
+    out = like(u)
+    saved = A.new_empty(-(-u.shape[2] // size), *state.shape) if keep else None
     decays, states = A.new_empty(2, size, *state.shape)
     for number, start in enumerate(range(0, u.shape[2], size)):
         if keep:
@@ -50,15 +52,15 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
             y.mul_(F.silu(_tokens(z, now, A)))
         _put_tokens(out, now, y)
         state.copy_(h[-1])
-    return out, _channels(state).mT, saved
+    return out, _channels(state).mT.contiguous(), saved
 
 
 def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus):
     """Gradients of the scan, chunk by chunk from the last one; arguments and results as in the contract."""
     size, groups = _steps(u, A), _groups(B, C)
     A, D, delta_bias, grad_last = (_constant(x, groups) for x in (A, D, delta_bias, grad_last))
-    grad_u, grad_delta, grad_z = (None if x is None else torch.empty_like(x) for x in (u, delta, z))
-    grad_B, grad_C = torch.zeros_like(B), torch.zeros_like(C)
+    grad_u, grad_delta, grad_z = (None if x is None else like(x) for x in (u, delta, z))
+    grad_B, grad_C = (x.new_zeros(x.shape) if x.ndim == 2 else like(x) for x in (B, C))
     grad_A, grad_D, grad_bias = torch.zeros_like(A), 0, 0
     carry = A.new_zeros(len(u), *A.shape) if grad_last is None else grad_last
     decays, states, adjoint = A.new_empty(3, size, *carry.shape)
@@ -103,18 +105,25 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
     return (
         grad_u,
         grad_delta,
-        _channels(grad_A).mT,
+        _channels(grad_A).mT.contiguous(),
         grad_B,
         grad_C,
         None if D is None else grad_D.flatten(),
         grad_z,
         None if delta_bias is None else grad_bias.flatten(),
-        None if initial_state is None else _channels(carry).mT,
+        None if initial_state is None else _channels(carry).mT.contiguous(),
     )
 
 
+def saved_shape(u, A, B, C):
+    """Shape of the states that chunks start from, (chunks, B, G, N, D / G)."""
+    chunks, groups = -(-u.shape[2] // _steps(u, A)), _groups(B, C)
+    return chunks, u.shape[0], groups, A.shape[1], A.shape[0] // groups
+
+
 def _steps(u: Tensor, A: Tensor) -> int:
-    return min(u.shape[2], max(FEWEST, min(MOST, ELEMENTS // (len(u) * A.numel()))))
+    fitting = ELEMENTS // (u.shape[0] * A.numel())
+    return torch.sym_min(u.shape[2], torch.sym_max(FEWEST, torch.sym_min(MOST, fitting)))
 
 
 def _groups(B: Tensor, C: Tensor) -> int:
