@@ -2,6 +2,7 @@
 
     paths         where things are in this repository
     names         tables of chapters, methods, backends and tasks, which every layer reads
+    colab         where a notebook was opened from
     requirements  what an interpreter lacks to run a chapter
     kernels       the selective scan's backends: C++, torch, Triton; the recurrence of modes: C++, torch
     models        torch modules and pure functions, a room per subject

@@ -10,7 +10,8 @@ MEASURES = {"profilers", "provenance", "records"}
 ALLOWED = {
     "names": set(),
     "paths": set(),
-    "requirements": {"paths"},
+    "colab": {"paths"},
+    "requirements": {"paths", "colab"},
     "kernels": LOW | {"kernels"},
     "models": LOW | {"kernels", "models"},
     "profilers": LOW | {"profilers"},
