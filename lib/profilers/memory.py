@@ -1,11 +1,11 @@
 """Memory: peak bytes that a call adds to what was alive before it.
 
-On CUDA the allocator keeps the peak. On a CPU every tensor that torch hands out is followed until its
-storage dies: the same call gives the same number on every machine. Scratch space inside one operator
-is not seen there. Resident set size is not used: it depends on the allocator's mood.
+On CUDA the allocator keeps the peak. A second call counts: what the first one leaves behind, such as workspaces of
+libraries, would otherwise be added to whichever case comes first. On a CPU every tensor that torch hands out is
+followed until its storage dies: the same call gives the same number on every machine. Scratch space inside one
+operator is not seen there. Resident set size is not used: it depends on the allocator's mood.
 """
 
-import gc
 import weakref
 from collections.abc import Callable
 
@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
+
+from lib.profilers.failures import release
 
 
 def peak_bytes(call: Callable[[], object], *, device: str | torch.device = "cpu", inference: bool = True) -> int:
@@ -35,10 +37,11 @@ def peak_bytes(call: Callable[[], object], *, device: str | torch.device = "cpu"
 
 
 def available_bytes(device: str | torch.device = "cpu") -> int:
-    """Bytes that can still be allocated on a device without swapping."""
+    """Bytes that can still be allocated on a device without swapping; blocks that torch's allocator caches count."""
     device = torch.device(device)
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
     return psutil.virtual_memory().available
 
 
@@ -77,9 +80,9 @@ class LiveBytes(TorchDispatchMode):
 
 
 def _cuda_peak(call: Callable[[], object], device: torch.device) -> int:
-    gc.collect()  # a model of an earlier case may wait in a reference cycle
+    call()
     torch.cuda.synchronize(device)
-    torch.cuda.empty_cache()
+    release(device)  # a model of an earlier case may wait in a reference cycle
     torch.cuda.reset_peak_memory_stats(device)
     start = torch.cuda.memory_allocated(device)
     call()

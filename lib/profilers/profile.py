@@ -2,22 +2,29 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
+from lib.profilers.failures import attempt
 from lib.profilers.flops import flops
-from lib.profilers.latency import Name, latency
+from lib.profilers.latency import Name, timings
 from lib.profilers.memory import available_bytes, peak_bytes
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Cost of one callable: raw seconds, bytes above the start, operations; or why there is none."""
+    """Cost of one callable: raw seconds, bytes above the start, operations; or why there is none.
+
+    seconds, host_seconds, clock   see `lib.profilers.latency.Timing`
+    """
 
     seconds: list[float] = field(default_factory=list)
     peak_bytes: int | None = None
     flops: int | None = None
     error: str | None = None
+    host_seconds: list[float] = field(default_factory=list)
+    clock: str | None = None
 
 
 def profile(
@@ -36,33 +43,26 @@ def profile(
              being tried, since a CPU's operating system would end the whole process
     returns  one profile per name; `error` holds the first line of what a failing callable raised
     """
-    counted: dict[Name, Profile] = {}
-    for name, call in callables.items():
-        try:
-            _refuse(device, (needs or {}).get(name, 0))
-            counted[name] = Profile(
-                peak_bytes=peak_bytes(call, device=device, inference=inference),
-                flops=flops(call, inference=inference),
-            )
-        except Exception as error:
-            counted[name] = Profile(error=describe(error))
 
-    alive = {name: callables[name] for name, result in counted.items() if result.error is None}
-    seconds = latency(alive, runs=runs, warmup=warmup, device=device, inference=inference, progress=progress)
-    return {
-        name: Profile(seconds.get(name, []), result.peak_bytes, result.flops, result.error)
-        for name, result in counted.items()
-    }
+    def count(name: Name) -> tuple[int, int]:
+        _refuse(device, (needs or {}).get(name, 0))
+        peak = peak_bytes(callables[name], device=device, inference=inference)
+        return peak, flops(callables[name], inference=inference)
+
+    counted = {name: attempt(partial(count, name), device) for name in callables}
+    alive = {name: callables[name] for name, (_, error) in counted.items() if error is None}
+    options = dict(runs=runs, warmup=warmup, device=device, inference=inference, progress=progress)
+    timed = timings(alive, **options, failing=True)
+    results = {}
+    for name, (costs, error) in counted.items():
+        if error is None and timed[name].error is None:
+            results[name] = Profile(timed[name].seconds, *costs, None, timed[name].host_seconds, timed[name].clock)
+        else:
+            results[name] = Profile(error=error or timed[name].error)
+    return results
 
 
 def _refuse(device: str | torch.device, needed: int) -> None:
     free = available_bytes(device)
     if needed > free:
         raise MemoryError(f"needs {needed:,} bytes on {device}, {free:,} are free")
-
-
-def describe(error: Exception) -> str:
-    """An error as one line for a record: out of memory under one name on every device, anything else by its type."""
-    first = (str(error).strip().splitlines() or [""])[0]
-    memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in first
-    return f"{'out of memory' if memory else type(error).__name__}: {first}"

@@ -71,3 +71,54 @@ def test_an_unknown_device_is_refused():
 
 def test_some_memory_is_free():
     assert available_bytes("cpu") > KIB
+
+
+class SimulatedAllocator:
+    """torch.cuda's allocator as far as it is read here: bytes allocated, their peak, and blocks kept when freed."""
+
+    def __init__(self, total: int):
+        self.total, self.allocated, self.peak, self.reserved = total, 0, 0, 0
+
+    def allocate(self, size: int) -> None:
+        self.allocated += size
+        self.peak = max(self.peak, self.allocated)
+        self.reserved = max(self.reserved, self.allocated)
+
+    def install(self, monkeypatch) -> "SimulatedAllocator":
+        for name, stand_in in {
+            "mem_get_info": lambda _: (self.total - self.reserved, self.total),
+            "memory_reserved": lambda _: self.reserved,
+            "memory_allocated": lambda _: self.allocated,
+            "max_memory_allocated": lambda _: self.peak,
+            "reset_peak_memory_stats": lambda _: setattr(self, "peak", self.allocated),
+            "synchronize": lambda _: None,
+            "empty_cache": lambda: setattr(self, "reserved", self.allocated),
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, stand_in)
+        return self
+
+
+@pytest.fixture
+def allocator(monkeypatch):
+    return SimulatedAllocator(total=1000).install(monkeypatch)
+
+
+def test_on_a_gpu_what_the_first_call_leaves_behind_is_nobodys(allocator):
+    workspace = iter([100])
+
+    def call():
+        allocator.allocate(next(workspace, 0))
+        allocator.allocate(30)
+        allocator.allocate(-20)
+        allocator.allocate(15)
+        allocator.allocate(-25)
+
+    allocator.allocate(7)  # the input
+    assert [peak_bytes(call, device="cuda") for _ in range(2)] == [30, 30]
+
+
+def test_on_a_gpu_memory_that_torch_keeps_in_its_cache_is_free(allocator):
+    allocator.allocate(600)
+    allocator.allocate(-500)
+    assert torch.cuda.mem_get_info("cuda")[0] == 400
+    assert available_bytes("cuda") == 900
