@@ -4,7 +4,7 @@
     y[t] = (C[t] h[t] + D u[t]) silu(z[t])
 
 in every channel, with N states each: A by zero-order hold, B by Euler's rule.
-Backends live in `lib.kernels`, behind one contract. Symbols: `lib/__init__.py`.
+Backends live in `lib.kernels.scan`, behind one contract. Symbols: `lib/__init__.py`.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lib import names
-from lib.kernels.scan.function import SelectiveScan
+from lib.kernels.scan import op
 from lib.models.checks import check_choice
 from lib.models.ssm.scan_inputs import check_scan
 from lib.models.tables import Modules
@@ -66,16 +66,15 @@ def selective_scan_fn(
     source             Gu and Dao (2023), algorithm 2
     """
     check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
-    name, kernel = _choose(u.device, u.dtype, backend)
-    if name == "ref":
+    check_choice("backend", backend, backends())
+    if backend == "ref":
         out, last = selective_scan_ref(u, delta, A, B, C, D, z, delta_bias, delta_softplus, True, initial_state)
         return (out, last) if return_last_state else out
     dtype = _state_dtype(u)
     B, C = (x.to(dtype) if x.ndim == 2 else x.unsqueeze(1) if x.ndim == 3 else x for x in (B, C))
     A, D, delta_bias, initial_state = (x if x is None else x.to(dtype) for x in (A, D, delta_bias, initial_state))
     inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state)
-    keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
-    out, last = SelectiveScan.apply(kernel, delta_softplus, keep, *inputs)
+    out, last = op.scan(*inputs, delta_softplus=delta_softplus, backend=backend)
     return (out, last) if return_last_state else out
 
 
@@ -159,14 +158,7 @@ def explain_backend(
 def _choose(device: torch.device, dtype: torch.dtype, backend: str) -> tuple[str, ModuleType | None]:
     """Name and module of the backend that serves; "ref" has none."""
     check_choice("backend", backend, backends())
-    if backend == "auto":
-        return next((name, kernel) for name, kernel in KERNELS.items() if kernel.unavailable(device, dtype) is None)
-    if backend == "ref":
-        return backend, None
-    kernel = KERNELS[backend]
-    if reason := kernel.unavailable(device, dtype):
-        raise RuntimeError(f"backend = {backend!r} cannot serve {dtype} on {device}: {reason}")
-    return backend, kernel
+    return (backend, None) if backend == "ref" else op.choose(device, dtype, backend)
 
 
 def flops(batch: int, length: int, channels: int, states: int) -> int:
