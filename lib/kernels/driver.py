@@ -1,0 +1,111 @@
+"""Load compiled modules and launch their kernels, through CUDA's driver."""
+
+import ctypes
+import functools
+import threading
+
+import torch
+
+from lib.kernels import nvrtc
+from lib.kernels.build import BuildError
+
+_loading = threading.Lock()
+
+
+class Module:
+    """A compiled source with one set of options, on each device where it is used.
+
+    source    a file below lib/kernels
+    options   of the compiler
+    """
+
+    def __init__(self, source: str, options: tuple[str, ...]):
+        self.source, self.options = source, options
+        self._functions: dict[tuple[str, int], ctypes.c_void_p] = {}
+        self._loaded: dict[int, ctypes.c_void_p] = {}
+
+    def launch(
+        self, name: str, grid: tuple[int, int, int], threads: int, argument: ctypes.Structure, device: torch.device
+    ) -> None:
+        """Start a kernel on the device's current stream; its one argument is copied at once.
+
+        raises  BuildError where the module cannot be compiled or loaded; RuntimeError, naming the kernel and what the
+                driver says, where it does not start
+        """
+        index = torch.cuda.current_device() if device.index is None else device.index
+        if torch.cuda.current_device() != index:
+            with torch.cuda.device(index):
+                return self.launch(name, grid, threads, argument, torch.device("cuda", index))
+        _have_context(index)
+        kernel = self._functions.get((name, index)) or self._function(name, index)
+        given = (ctypes.c_void_p * 1)(ctypes.addressof(argument))
+        code = _cuda().cuLaunchKernel(kernel, *grid, threads, 1, 1, 0, _stream(index), given, None)
+        if code:
+            raise RuntimeError(f"{self.source}: kernel {name} with grid {grid} did not start: {_said(code)}")
+
+    def _function(self, name: str, index: int) -> ctypes.c_void_p:
+        with _loading:
+            if index not in self._loaded:
+                image = nvrtc.compiled(self.source, self.options, torch.cuda.get_device_capability(index))
+                module = ctypes.c_void_p()
+                if code := _cuda().cuModuleLoadData(ctypes.byref(module), image):
+                    raise BuildError(f"{self.source}: the driver does not load it: {_said(code)}")
+                self._loaded[index] = module
+            kernel = ctypes.c_void_p()
+            if code := _cuda().cuModuleGetFunction(ctypes.byref(kernel), self._loaded[index], name.encode()):
+                raise BuildError(f"{self.source} has no kernel {name}: {_said(code)}")
+            self._functions[name, index] = kernel
+            return kernel
+
+
+def unavailable(device: torch.device) -> str | None:
+    """Why kernels compiled here cannot run on a device, or None."""
+    if device.type != "cuda":
+        return f"runs on CUDA GPUs, not on {device.type}"
+    if torch.version.hip is not None:
+        return "runs on NVIDIA's GPUs, not on AMD's"
+    if not torch.cuda.is_available():
+        return "torch finds no CUDA GPU"
+    major, minor = torch.cuda.get_device_capability(device)
+    if (major, minor) < nvrtc.OLDEST:
+        return f"compute capability {major}.{minor}: {nvrtc.OLDEST[0]}.{nvrtc.OLDEST[1]} or newer is needed"
+    return nvrtc.unavailable()
+
+
+@functools.cache
+def multiprocessors(device: torch.device) -> int:
+    """Streaming multiprocessors of a device; one of what is no GPU."""
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
+
+
+def _have_context(index: int) -> None:
+    """Make the context that torch uses current where this thread has none yet: autograd's threads may not."""
+    context, device = ctypes.c_void_p(), ctypes.c_int()
+    _cuda().cuCtxGetCurrent(ctypes.byref(context))
+    if context.value:
+        return
+    for code in (
+        _cuda().cuDeviceGet(ctypes.byref(device), index),
+        _cuda().cuDevicePrimaryCtxRetain(ctypes.byref(context), device),
+        _cuda().cuCtxSetCurrent(context),
+    ):
+        if code:
+            raise RuntimeError(f"no context on cuda:{index}: {_said(code)}")
+
+
+def _stream(index: int) -> ctypes.c_void_p:
+    return ctypes.c_void_p(torch.cuda.current_stream(index).cuda_stream)
+
+
+def _said(code: int) -> str:
+    text = ctypes.c_char_p()
+    _cuda().cuGetErrorString(code, ctypes.byref(text))
+    return f"error {code}, {text.value.decode() if text.value else 'unknown'}"
+
+
+@functools.cache
+def _cuda() -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL("nvcuda.dll" if hasattr(ctypes, "WinDLL") else "libcuda.so.1")
+    except OSError as error:
+        raise BuildError(f"CUDA's driver is not found: {error}") from None

@@ -1,0 +1,187 @@
+"""The CUDA backend: device code compiled at run time for the GPU at hand. Contract: `lib.kernels.scan`.
+
+Speed comes from keeping states in registers from the first token to the last, from step sizes made once a token and
+channel, and from time split into segments where sequences are few. Sums have an order of their own: no atomics, the
+same result every time. The gradients' memory is bounded by walking backward in slices of time.
+"""
+
+import functools
+import warnings
+
+import torch
+from torch import Tensor
+
+from lib.kernels import driver
+from lib.kernels.scan import torch as chunked
+from lib.kernels.scan.cuda.plan import TYPES, Plan, plan
+from lib.kernels.scan.cuda.problem import Problem
+from lib.kernels.scan.cuda.threads import CHECKPOINT, MOST_SEQUENCES, MOST_STATES, THREADS
+from lib.kernels.scan.layout import like
+
+
+def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why the CUDA backend cannot serve inputs of that device and dtype, or None."""
+    if dtype == torch.float64:
+        return "computes in float32: float64 is for torch and ref"
+    return driver.unavailable(device) or _fault(device)
+
+
+def about() -> str:
+    """What the CUDA backend is, in a few words."""
+    return "CUDA, compiled for this GPU on first use"
+
+
+def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep):
+    """Scan on a GPU; arguments and results as in the contract."""
+    if _elsewhere(u, A):
+        return chunked.forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep)
+    wanted = u.dtype
+    u, delta, z, B, C = _alike(u, delta, z, B, C)
+    A, D, delta_bias, initial_state = (None if x is None else x.contiguous() for x in (A, D, delta_bias, initial_state))
+    out, last = like(u), A.new_empty(len(u), *A.shape)
+    saved = A.new_empty(saved_shape(u, A, B, C)) if keep else None
+    steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, keep, out=out)
+    problem = _problem(steps, u, delta, A, B, C, D, z, delta_bias)
+    problem.point(out=out, initial=initial_state, last=last, saved=saved)
+    _segments(steps, problem, A, "segment_ends", u)
+    _launch(steps, "outputs", problem, steps.segments, u)
+    return out.to(wanted), last, saved
+
+
+def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus):
+    """Gradients of the scan on a GPU; arguments and results as in the contract."""
+    if _elsewhere(u, A):
+        return chunked.backward(
+            grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus
+        )
+    given = (u, delta, z, B, C)
+    u, delta, z, B, C, grad_out = _alike(u, delta, z, B, C, grad_out)
+    A, D, delta_bias, grad_last = (None if x is None else x.contiguous() for x in (A, D, delta_bias, grad_last))
+    grad_u, grad_delta, grad_z = (None if x is None else like(x) for x in (u, delta, z))
+    grad_B, grad_C = (torch.empty_like(x) if x.ndim == 2 else like(x) for x in (B, C))
+    grad_A, grad_D, grad_bias = (None if x is None else torch.empty_like(x) for x in (A, D, delta_bias))
+    grad_initial = A.new_empty(len(u), *A.shape)
+    written = {"grad_u": grad_u, "grad_delta": grad_delta, "grad_z": grad_z, "grad_B": grad_B, "grad_C": grad_C}
+    steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, True, grad_out=grad_out, **written)
+    problem = _problem(steps, u, delta, A, B, C, D, z, delta_bias)
+    problem.point(grad_out=grad_out, saved=saved, grad_A=grad_A, grad_D=grad_D, grad_bias=grad_bias)
+    problem.point(grad_u=grad_u, grad_delta=grad_delta, grad_z=grad_z)
+    for name, x in (("B", grad_B), ("C", grad_C)):
+        problem.point(**{f"grad_fixed_{name}" if x.ndim == 2 else f"grad_{name}": x})
+    _slices(steps, problem, A, B, C, grad_last, grad_initial, u)
+    grad_u, grad_delta, grad_z, grad_B, grad_C = (
+        x if x is None else x.to(like_.dtype)
+        for x, like_ in zip((grad_u, grad_delta, grad_z, grad_B, grad_C), given, strict=True)
+    )
+    grad_initial = None if initial_state is None else grad_initial
+    return grad_u, grad_delta, grad_A, grad_B, grad_C, grad_D, grad_z, grad_bias, grad_initial
+
+
+def saved_shape(u: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[int, ...]:
+    """States (tokens / CHECKPOINT, B, D, N): before each CHECKPOINT-th token."""
+    if _elsewhere(u, A, quiet=True):
+        return chunked.saved_shape(u, A, B, C)
+    return -(-u.shape[2] // CHECKPOINT), u.shape[0], *A.shape
+
+
+def _slices(steps: Plan, problem: Problem, A, B, C, grad_last, grad_initial, u) -> None:
+    """Launch all kernels of a backward pass, slice after slice."""
+    batch, channels, _ = u.shape
+    longest = max(stop - start for start, stop in steps.slices)
+    state = batch * A.numel()
+    sizes = {
+        "dense": -(-longest // steps.threads.tile_back) * state,
+        "part_rows": steps.blocks * batch * longest * A.shape[1] * sum(x.ndim == 4 for x in (B, C)),
+        "part_A": steps.segments * state,
+        "part_D": steps.segments * batch * channels,
+        "part_bias": steps.segments * batch * channels,
+        **{f"part_{name}": steps.segments * state for name, x in (("B", B), ("C", C)) if x.ndim == 2},
+        **({"ends": steps.segments * state, "steps": steps.segments * batch * channels} if steps.segments > 1 else {}),
+        **({"one": state, "other": state} if len(steps.slices) > 1 else {}),
+    }
+    parts = dict(
+        zip(sizes, A.new_empty(sum(map(_padded, sizes.values()))).split([*map(_padded, sizes.values())]), strict=True)
+    )
+    carried = [parts.pop("one", None), parts.pop("other", None)]
+    problem.point(**parts)
+    carry = grad_last
+    for number, (start, stop) in enumerate(steps.slices):
+        finish = number + 1 == len(steps.slices)
+        before = grad_initial if finish else carried[number % 2]
+        problem.size(first=start, stop=stop, add=number > 0, finish=finish)
+        problem.point(carry=carry, carried=before)
+        _launch(steps, "tile_states", problem, (stop - 1) // CHECKPOINT - start // CHECKPOINT + 1, u)
+        if steps.segments > 1:
+            _launch(steps, "segment_starts", problem, steps.segments - 1, u)
+        _launch(steps, "gradients", problem, steps.segments, u)
+        rows = batch * (stop - start) * A.shape[1] * sum(x.shape[1] for x in (B, C) if x.ndim == 4)
+        sums = rows + (A.numel() + channels if finish else 0)
+        if sums:
+            steps.module.launch("totals", (-(-sums // THREADS), 1, 1), THREADS, problem, u.device)
+        carry = before
+
+
+def _segments(steps: Plan, problem: Problem, A: Tensor, kernel: str, u: Tensor) -> None:
+    """Find what each segment but the last ends with."""
+    if steps.segments == 1:
+        return
+    ends = steps.segments * len(u) * A.numel()
+    scratch = A.new_empty(ends + steps.segments * u.shape[0] * u.shape[1])
+    problem.ends, problem.steps = scratch.data_ptr(), scratch.data_ptr() + 4 * ends
+    _launch(steps, kernel, problem, steps.segments - 1, u)
+
+
+def _launch(steps: Plan, kernel: str, problem: Problem, depth: int, u: Tensor) -> None:
+    steps.module.launch(kernel, (steps.blocks, len(u), depth), THREADS, problem, u.device)
+
+
+def _problem(steps: Plan, u, delta, A, B, C, D, z, bias) -> Problem:
+    problem = steps.problem.copy()
+    problem.point(u=u, delta=delta, A=A, D=D, z=z, bias=bias)
+    for name, x in (("B", B), ("C", C)):
+        problem.point(**{f"fixed_{name}" if x.ndim == 2 else name: x})
+    return problem
+
+
+def _alike(*tensors: Tensor | None) -> list[Tensor | None]:
+    """Those of one dtype as they are; else all in float32, which holds every other one. Static B and C stay."""
+    kinds = {x.dtype for x in tensors if x is not None and x.ndim > 2}
+    if len(kinds) == 1 and kinds <= TYPES.keys():
+        return list(tensors)
+    return [x if x is None or x.ndim == 2 else x.float() for x in tensors]
+
+
+def _elsewhere(u: Tensor, A: Tensor, quiet: bool = False) -> bool:
+    """Whether the torch backend has to serve: said once aloud."""
+    if A.shape[1] <= MOST_STATES and u.shape[0] <= MOST_SEQUENCES:
+        return False
+    if not quiet:
+        _say(
+            f"N = {A.shape[1]}, B = {u.shape[0]}: the CUDA scan serves N up to {MOST_STATES} and B up to "
+            f"{MOST_SEQUENCES}; the scan runs in torch"
+        )
+    return True
+
+
+@functools.cache
+def _say(text: str) -> None:
+    warnings.warn(text, stacklevel=6)
+
+
+def _padded(count: int) -> int:
+    """A length after which the next part starts at 16 bytes."""
+    return -(-count // 4) * 4
+
+
+@functools.cache
+def _fault(device: torch.device) -> str | None:
+    """What goes wrong in a scan of one token on this GPU, if anything: `auto` then takes the next backend, aloud."""
+    one = torch.ones(1, 1, 1, device=device)
+    try:
+        out, *_ = forward(one, one, one[0], one[None], one[None], None, None, None, None, False, False)
+        reason = None if out.item() == 1 else f"its kernels compute {out.item()} on {device} for a sum of one"
+    except Exception as error:  # whatever it is: a driver too old, a cache that cannot be read
+        reason = f"its kernels do not run on {device}: {str(error).splitlines()[0]}"
+    if reason:
+        warnings.warn(f"the scan runs in torch, which is many times slower: {reason}", stacklevel=4)
+    return reason
