@@ -15,6 +15,7 @@ import torch
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lib.paths import RUNS, WRITTEN, in_repository
+from lib.profilers import clocks
 from lib.profilers.profile import Profile
 from lib.provenance import Environment, commit, environment
 
@@ -31,6 +32,8 @@ class RecordError(ValueError):
 class Case(BaseModel):
     """One variant at one setting. `seconds` are raw, one per timed run, or one per training.
 
+    host_seconds  until each call returned, where `seconds` are a GPU's own
+    clock       of `seconds`, one of `lib.profilers.clocks`; None of trainings, and of files that are older than it
     accuracies  seed -> share in 0..1
     losses      [nats] seed -> means over every twentieth of the steps planned; fewer where training ended early
     relative_errors   seed -> norm of what an approximation loses, over that of what it stands for
@@ -53,6 +56,8 @@ class Case(BaseModel):
     cosines: dict[int, float] = {}
     right: dict[int, str] = {}
     error: str | None = None
+    host_seconds: list[float] = []
+    clock: Literal[clocks.NAMES] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -65,6 +70,8 @@ class Case(BaseModel):
         )
         if bool(measured) == (self.error is not None):
             raise ValueError("a case holds either measurements or an error")
+        if self.host_seconds and len(self.host_seconds) != len(self.seconds):
+            raise ValueError(f"host_seconds: {len(self.host_seconds)} of {len(self.seconds)} timed runs")
         return self
 
     @classmethod

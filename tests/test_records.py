@@ -7,6 +7,7 @@ import pytest
 
 from lib import records
 from lib.paths import ROOT, RUNS
+from lib.profilers import clocks
 from lib.profilers.profile import Profile
 from lib.records import Case, RecordError
 
@@ -110,6 +111,29 @@ def test_a_case_says_something_or_why_not():
     for wrong in ({}, {"seconds": [1.0], "error": "also failed"}):
         with pytest.raises(ValueError, match="either measurements or an error"):
             Case(variant="baseline", parameters={}, **wrong)
+
+
+def test_a_gpus_clock_and_what_the_host_took_are_read_back(tmp_path):
+    result = Profile([0.1, 0.2], 8, 16, host_seconds=[0.3, 0.4], clock=clocks.EVENTS)
+    record = records.new("timed", [Case.of("fast", result)], seed=0, parameters={})
+    (case,) = records.read(records.write(record, tmp_path)).cases
+    assert (case.seconds, case.host_seconds, case.clock) == ([0.1, 0.2], [0.3, 0.4], clocks.EVENTS)
+
+
+def test_a_file_from_before_there_were_clocks_is_read(path):
+    held = json.loads(path.read_text())
+    for case in held["cases"]:
+        del case["clock"], case["host_seconds"]
+    path.write_text(json.dumps(held))
+    assert records.read(path).cases[0].clock is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [({"clock": "sundial"}, "device events"), ({"host_seconds": [1.0]}, "host_seconds: 1 of 2")]
+)
+def test_an_unknown_clock_and_rounds_that_do_not_match_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        Case(variant="fast", parameters={}, seconds=[1.0, 2.0], **wrong)
 
 
 def test_an_experiments_name_is_a_file_name():

@@ -22,6 +22,7 @@ import torch
 
 from lib import records
 from lib.models.checks import check_count
+from lib.profilers import clocks
 from lib.profilers.profile import Profile
 from lib.records import Case, Record, RecordError, Scalar
 
@@ -129,8 +130,9 @@ def record(name: str, cases: Iterable[Case], settings: Settings, **more: Scalar)
 def frame(found: Iterable[Record], parts: Parts, words: Words | None = None) -> pd.DataFrame:
     """One row per case: machine, experiment, variant, part, its parameters, and what was measured.
 
-    `runs` holds raw seconds; `seconds` their median, with quartiles _low and _high; `memory_bytes` the peak and the
-    input; `flops`; `error`.
+    `runs` holds raw seconds; `seconds` their median, with quartiles _low and _high; `clock` by which they are, one of
+    `lib.profilers.clocks`; `host_seconds` the median of what the host took beside a GPU; `memory_bytes` the peak and
+    the input; `flops`; `error`.
 
     words    old words of recorded files, by column, and what they are today
     raises   RecordError, naming record, part and parameter, for what is not declared
@@ -144,6 +146,8 @@ def frame(found: Iterable[Record], parts: Parts, words: Words | None = None) -> 
                     **_case(one, title, case, parts, words),
                     "runs": np.array(case.seconds),
                     **quartiles("seconds", case.seconds),
+                    "clock": _clock(one, case),
+                    "host_seconds": np.median(case.host_seconds) if case.host_seconds else np.nan,
                     "memory_bytes": np.nan
                     if case.peak_bytes is None
                     else case.peak_bytes + (case.parameters.get("input_bytes") or 0),
@@ -185,6 +189,13 @@ def quartiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, floa
 def _scalar(value: Any) -> Scalar:
     """A record's parameters are scalars: several values become words."""
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _clock(one: Record, case: Case) -> str | None:
+    """By which clock a case's seconds are; files that are older than the field were timed by the host's."""
+    if not case.seconds:
+        return None
+    return case.clock or (clocks.WALL if one.environment.gpu is None else clocks.SYNCHRONISED)
 
 
 def _case(one: Record, title: str, case: Case, parts: Parts, words: Words | None) -> dict[str, Any]:

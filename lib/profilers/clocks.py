@@ -17,7 +17,8 @@ Call = Callable[[], object]
 WALL = "wall"
 SYNCHRONISED = "wall, synchronised"
 EVENTS = "device events"
-WAITED = "device events, waits for the host among them"
+WAITED = "device events, with waits"
+NAMES = (WALL, SYNCHRONISED, EVENTS, WAITED)
 
 MARGIN = 1.5  # of the sleep over the host's time for the call before: what usually changes between two calls
 SHORTEST = 2e-4  # s, of a sleep: the sleep and both events are launched, too

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lib.experiments import base
+from lib.profilers import clocks
 from lib.profilers.profile import Profile
 from lib.records import Case, RecordError
 
@@ -54,6 +55,19 @@ def test_a_frame_has_a_row_per_case_with_medians_and_memory_with_the_input(made)
     assert (first.seconds_low, first.seconds_high) == (1.5, 2.5)
     assert failed.error == "out of memory: much"
     assert np.isnan([failed.seconds, failed.memory_bytes, failed.flops]).all()
+
+
+def test_a_frame_says_by_which_clock_and_what_the_host_took(made):
+    on_gpu = made.environment.model_copy(update={"gpu": "a GPU"})
+    timed = [
+        Case(variant="old", parameters={}, seconds=[2.0, 3.0]),
+        Case(variant="new", parameters={}, seconds=[2.0, 3.0], host_seconds=[1.0, 2.0], clock=clocks.EVENTS),
+    ]
+    ours, theirs = (made.model_copy(update={"cases": timed, "environment": one}) for one in (made.environment, on_gpu))
+    rows = base.frame([ours, theirs], {"cost": ()})
+    assert list(rows["clock"]) == [clocks.WALL, clocks.EVENTS, clocks.SYNCHRONISED, clocks.EVENTS]
+    assert list(rows["host_seconds"].fillna(0)) == [0, 1.5] * 2
+    assert list(base.frame([made], PARTS)["clock"].isna()) == [False, True, True]  # one failed, one is no timing
 
 
 def test_trainings_have_a_row_per_seed(made):

@@ -20,11 +20,16 @@ def table(columns: dict[str, pd.Series | list], caption: str) -> Markdown:
 
 
 def profile_table(frame: pd.DataFrame, caption: str) -> Markdown:
-    """Variant, latency with quartiles, ratios to the baseline, memory and operations of one machine's cases."""
+    """Variant, latency with quartiles, ratios to the baseline, memory and operations of one machine's cases.
+
+    What the host took beside a GPU stands next to it.
+    """
+    host = {"host [ms]": [or_error(row.host_seconds * 1e3, row, "{:,.1f}") for row in frame.itertuples()]}
     return table(
         {
             "variant": list(frame["variant"]),
             "latency [ms]": [or_error(row.seconds * 1e3, row, "{:,.1f}") for row in frame.itertuples()],
+            **(host if frame["host_seconds"].notna().any() else {}),
             "quartiles [ms]": [_range(row.seconds_low, row.seconds_high, 1e3) for row in frame.itertuples()],
             "latency ratio": [or_error(row.latency_ratio, row, "{:.2f}") for row in frame.itertuples()],
             "memory [MiB]": [or_error(row.memory_bytes / 2**20, row, "{:,.1f}") for row in frame.itertuples()],
@@ -49,9 +54,9 @@ def compare(
 
 
 def across_machines(frame: pd.DataFrame, caption: str) -> Markdown:
-    """Latency ratios on every recorded machine, with quartiles: a row per machine, a column per quantity.
+    """Latency ratios on every recorded machine, with quartiles: a row per machine, a column per quantity and the clock.
 
-    frame   columns machine, what, ratio, low, high; the reference machine first
+    frame   columns machine, what, ratio, low, high, clock; the reference machine first
     """
     machines, names = list(frame["machine"].unique()), list(frame["what"].unique())
     cells = {
@@ -59,7 +64,8 @@ def across_machines(frame: pd.DataFrame, caption: str) -> Markdown:
         for row in frame.itertuples()
     }
     columns = {name: [cells.get((machine, name), "–") for machine in machines] for name in names}
-    return table({"machine": machines, **columns}, caption)
+    by = ["; ".join(frame["clock"][frame["machine"] == machine].dropna().unique()) for machine in machines]
+    return table({"machine": machines, **columns, "clock": by}, caption)
 
 
 def provenance(record, machine: str) -> str:

@@ -14,7 +14,7 @@ from lib.records import Record
 from lib.report import tables
 from lib.report.frames import Missing
 
-COMPARED = ("what", "ratio", "low", "high")  # columns of a comparison, beside the machine
+COMPARED = ("what", "ratio", "low", "high", "clock")  # columns of a comparison, beside the machine
 
 
 class Base:
@@ -115,7 +115,7 @@ def named(experiment: ModuleType, tasks: Iterable[str] = ()) -> list[str]:
 
 
 def comparison(rows: pd.DataFrame, what: str, variant: str | None = None, **where: object) -> pd.DataFrame:
-    """Rows of a comparison between machines: machine, what, ratio, low, high.
+    """Rows of a comparison between machines: machine, what, ratio, low, high, and the clock that it is by.
 
     rows      with latency ratios; may be empty
     what      words for what is compared
@@ -137,6 +137,7 @@ def comparison(rows: pd.DataFrame, what: str, variant: str | None = None, **wher
             "ratio": rows["latency_ratio"],
             "low": rows["latency_ratio_low"],
             "high": rows["latency_ratio_high"],
+            "clock": rows.get("clock"),
         }
     )
 

@@ -58,6 +58,30 @@ def test_a_source_is_named_once(record):
     assert tables.sources([record, record]) == tables.provenance(record, records.machine_title(record))
 
 
+def compared(*rows):
+    return pd.DataFrame(rows, columns=["machine", "what", "ratio", "low", "high", "clock"])
+
+
 def test_ratios_far_below_one_keep_two_figures():
-    rows = pd.DataFrame({"machine": ["M"], "what": ["a / b"], "ratio": [0.0157], "low": [0.001], "high": [1.5]})
+    rows = compared(("M", "a / b", 0.0157, 0.001, 1.5, "wall"))
     assert lines(tables.across_machines(rows, "Table 1. All"))[2].count("0.016 (0.001 – 1.50)") == 1
+
+
+def test_each_machine_is_compared_by_a_clock_that_is_named():
+    rows = compared(
+        ("M", "a", 1, 1, 1, "wall"),
+        ("M", "b", 1, 1, 1, "wall"),
+        ("G", "a", 1, 1, 1, "device events"),
+        ("G", "b", 1, 1, 1, "wall, synchronised"),
+    )
+    header, _, first, second = lines(tables.across_machines(rows, "Table 1. All"))
+    clocks = [line.strip("|").split("|")[-1].strip() for line in (header, first, second)]
+    assert clocks == ["clock", "wall", "device events; wall, synchronised"]
+
+
+def test_what_the_host_took_stands_beside_a_gpus_own_time(factors):
+    assert "host" not in lines(tables.profile_table(factors, "caption"))[0]
+    timed = factors.assign(host_seconds=factors["seconds"] / 4)
+    header, _, base, *_ = lines(tables.profile_table(timed, "caption"))
+    column = [cell.strip() for cell in header.strip("|").split("|")].index("host [ms]")
+    assert base.strip("|").split("|")[column].strip() == "500.0"
