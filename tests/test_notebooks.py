@@ -21,6 +21,7 @@ from lib.report.parameters import MODELS
 
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
 MRSS = BOOK / "mrss.ipynb"
+BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 # What readers change, over the smoke preset; a trial of trainings leaves records alone.
 ASKED = {
     "mrss": {"r": 3, "retrain": True, "task": "motions", "seeds": 2, "steps": 2},
@@ -74,8 +75,9 @@ def test_a_badge_opens_the_chapter_in_colab(path):
     address = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"].removeprefix(
         "https://github.com/"
     )
-    badge = f"https://colab.research.google.com/github/{address}/blob/main/book/{path.name})"
-    assert badge in (ROOT / "README.md").read_text()
+    opens = f"](https://colab.research.google.com/github/{address}/blob/main/book/{path.name})"
+    assert opens in (ROOT / "README.md").read_text()
+    assert read(path).cells[0].source.endswith(f"[![Open in Colab]({BADGE}){opens}")
 
 
 def test_set_up_cells_are_identical_and_short():
