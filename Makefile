@@ -5,11 +5,13 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SNAKE  := .venv-workflow/bin/snakemake
 PRESET ?= cpu
+# On a GPU any Python will do that has what is needed: the one that is named, else .venv's, else python3.
+MEASURE = $(if $(filter file,$(origin PYTHON)),$(or $(wildcard $(BIN)/python),$(PYTHON)),$(PYTHON))
 # A process per core, one thread each: several processes of several threads would wait for each other.
 SPREAD := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup vendor book pdf test test-fast check bench record slurm lint clean
+.PHONY: help setup vendor book pdf test test-fast check bench gpu record slurm lint clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +56,9 @@ check: pdf book  ## what was built, in a real browser: links, console, network, 
 bench: $(READY)  ## the selective scan against its peers, interleaved (2 minutes); RECORD=1 keeps the result
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python -m lib.experiments.ssm_scan $(if $(RECORD),--record) $(BENCHFLAGS)
+
+gpu:  ## what everything costs on a GPU, in under 10 minutes, resumable; sets up nothing: PYTHON=... names one with torch
+	@$(MEASURE) -m lib.experiments gpu $(GPUFLAGS)
 
 record: $(READY) $(SNAKE)  ## all records, job by job, resumable: PRESET=cpu (hours) or smoke (minutes, replaces none)
 	$(SNAKE) -s workflow/Snakefile --cores all --resources machine=1 --rerun-incomplete --config preset=$(PRESET) python=$(BIN)/python $(SNAKEFLAGS)

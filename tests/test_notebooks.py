@@ -86,7 +86,10 @@ def test_set_up_cells_are_identical_and_short():
     assert len([line for line in sources.pop().splitlines() if line]) < 15
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*/*.yml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+OF_CHAPTERS = sorted(path for path in PRESETS.glob("*/*.yml") if path.parent.name in MODELS)
+
+
+@pytest.mark.parametrize("preset", OF_CHAPTERS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_preset_sets_parameters_of_its_chapter(preset):
     assert set(yaml.safe_load(preset.read_text())) <= set(MODELS[preset.parent.name].model_fields)
 

@@ -11,10 +11,10 @@ An experiment is one module per record (or per family of records, one a task):
     main()    python -m lib.experiments.<module> --help
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -87,7 +87,10 @@ class Cases(list[Case]):
     """Cases of declared parts; one that readers would not find is refused when it is written.
 
     parts   the experiment's PARTS
+    seen    what is told of every case, of any experiment, as soon as it is there: a run may be cut off
     """
+
+    seen: ClassVar[Callable[[Case], object] | None] = None
 
     def __init__(self, parts: Parts):
         super().__init__()
@@ -118,6 +121,8 @@ class Cases(list[Case]):
             raise ValueError(f"part {part!r}: {', '.join(lacking)} not given")
         held = dict(measured or {}) if result is None else vars(result)
         self.append(Case(variant=variant, parameters={"part": part, **at}, **held))
+        if Cases.seen is not None:
+            Cases.seen(self[-1])
 
 
 def record(name: str, cases: Iterable[Case], settings: Settings, **more: Scalar) -> Record:

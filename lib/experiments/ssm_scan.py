@@ -10,10 +10,11 @@ favours the peers.
 import argparse
 import ctypes
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing import get_context
+from typing import Any, Self
 
 import pandas as pd
 import torch
@@ -30,6 +31,7 @@ from lib.records import Record
 
 NAME = "scan"
 CHAPTER = "ssm_background"
+PRESETS = "scan"  # a folder of data/presets: these sizes are no parameters of the chapter
 FORWARD, TRAINING, MEMORY, FLOOR = "forward", "training", "memory", "floor"
 SIZES = ("batch", "length", "dim", "states")
 SERIES = ("threads", "keep_freed", "after")
@@ -58,6 +60,12 @@ class Settings:
     training: tuple[int, int, int, int] = (2, 512, 256, 16)
     memory: tuple[int, int, int, int] = (2, 2048, 256, 16)
     isolated: bool = True
+
+    @classmethod
+    def of(cls, source: Mapping[str, Any]) -> Self:
+        """Take the fields that a mapping has; lists become tuples."""
+        held = {one.name: source[one.name] for one in fields(cls) if one.name in source}
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in held.items()})
 
 
 def run(settings: Settings) -> Record:

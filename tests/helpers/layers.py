@@ -18,7 +18,7 @@ ALLOWED = {
     "tasks": LOW | {"kernels", "models", "profilers", "tasks"},
     "provenance": LOW | {"profilers"},
     "records": LOW | {"profilers", "provenance"},
-    "experiments": LOW | MEASURES | {"kernels", "models", "tasks", "experiments"},
+    "experiments": LOW | MEASURES | {"requirements", "kernels", "models", "tasks", "experiments"},
     "report": LOW | MEASURES | {"experiments", "report"},
     "__init__": set(),
 }

@@ -1,0 +1,55 @@
+"""The jobs of `python -m lib.experiments gpu`, one a record: a new experiment of cost is a row here.
+
+Nothing is imported but names, so that the table can be shown by a Python that lacks everything else.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """An experiment, run once with the settings of a preset.
+
+    name      of its record
+    module    of the experiment
+    seconds   on a T4 with the preset "gpu", set-up included: an estimate on paper, see `data/presets/README.md`
+    more      settings beside the preset's
+    trains    whether it trains, which takes minutes
+    """
+
+    name: str
+    module: str
+    seconds: int
+    more: dict[str, Any] = field(default_factory=dict)
+    trains: bool = False
+
+
+def _table(*jobs: Job) -> dict[str, Job]:
+    return {job.name: job for job in jobs}
+
+
+_HERE = "lib.experiments"
+JOBS = _table(
+    Job("scan", f"{_HERE}.ssm_scan", 30),
+    Job("ssm_scaling", f"{_HERE}.ssm_scaling", 30),
+    Job("mrss_proxy", f"{_HERE}.mrss_proxy", 30),
+    Job("mrss_scan", f"{_HERE}.mrss_scan", 30),
+    Job("distillation", f"{_HERE}.distill_cost", 30),
+    Job("clip_cost", f"{_HERE}.clip_cost", 30),
+    Job("lora_cost", f"{_HERE}.lora_cost", 30),
+)
+
+
+def chosen(table: Mapping[str, Job], names: Iterable[str] | None, trainings: bool = False) -> list[Job]:
+    """Jobs by name, in the order of the table; without names all of them, trainings where they are asked for.
+
+    raises   ValueError, naming it, for a name that is not in the table
+    """
+    if names is None:
+        return [job for job in table.values() if trainings or not job.trains]
+    names = list(names)
+    if unknown := [name for name in names if name not in table]:
+        raise ValueError(f"--jobs {','.join(names)}: {unknown[0]!r} is none of {', '.join(table)}")
+    return [job for job in table.values() if job.name in names]

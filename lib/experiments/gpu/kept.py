@@ -1,0 +1,158 @@
+"""What stays of the jobs in one folder: finished records, what is known of each job, and an archive of it all.
+
+    <out>/<machine>/<record>.json, machine.json    as in data/runs, nothing else
+    <out>/rest/<machine>/jobs/<job>.json           state and seconds, and of which code and settings they are
+    <out>/rest/<machine>/partial/<record>.json     cases of a job that was cut off
+    <out>/rest/<machine>/logs/<job>.txt            what a job printed
+    <out>/<machine>.tar.gz                         all of these
+
+Every file is written beside its place first: whoever reads finds the old one or the new one.
+"""
+
+import json
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from lib.paths import LIB
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # Windows: two at once are not told from one another
+    flock = None
+
+SOURCES = (".py", ".cpp", ".cu", ".h", ".json")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is known of a job.
+
+    stamp    of the code and the settings that it is of
+    state    "done", or how it ended otherwise
+    seconds  that it took
+    """
+
+    stamp: str
+    state: str
+    seconds: float
+
+    @property
+    def done(self) -> bool:
+        """Whether its record is whole."""
+        return self.state == DONE
+
+
+DONE = "done"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of one machine are.
+
+    out      the folder that was asked for
+    machine  as `lib.provenance.Environment.machine`
+    """
+
+    out: Path
+    machine: str
+
+    @property
+    def rest(self) -> Path:
+        """Folder of all that is no record."""
+        return self.out / "rest" / self.machine
+
+    def record(self, job: str) -> Path:
+        """Where a finished record is."""
+        return self.out / self.machine / f"{job}.json"
+
+    def partial(self, job: str) -> Path:
+        """Where a record is of what a job had finished when it was cut off."""
+        return self.rest / "partial" / f"{job}.json"
+
+    def cases(self, job: str) -> Path:
+        """Cases of a job that runs, one a line."""
+        return self.rest / "partial" / f"{job}.cases"
+
+    def log(self, job: str) -> Path:
+        """What a job prints."""
+        return self.rest / "logs" / f"{job}.txt"
+
+    @property
+    def archive(self) -> Path:
+        """All of it in one file."""
+        return self.out / f"{self.machine}.tar.gz"
+
+    def known(self, job: str) -> Kept | None:
+        """What is known of a job, or None; a file that cannot be read is as good as none."""
+        try:
+            return Kept(**json.loads(self._state(job).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep(self, job: str, kept: Kept) -> None:
+        """Write down how a job ended."""
+        with _whole(self._state(job)) as part:
+            part.write_text(json.dumps(asdict(kept)))
+
+    def finished(self, job: str, stamp: str) -> Kept | None:
+        """What is known of a job whose record is there, of this code and these settings; else None."""
+        kept = self.known(job)
+        return kept if kept and kept.done and kept.stamp == stamp and self.record(job).is_file() else None
+
+    def pack(self) -> Path:
+        """Write the archive anew."""
+        with _whole(self.archive) as part, tarfile.open(part, "w:gz") as archive:
+            for folder in (self.out / self.machine, self.rest):
+                for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                    if not path.name.startswith("."):
+                        archive.add(path, path.relative_to(self.out))
+        return self.archive
+
+    def _state(self, job: str) -> Path:
+        return self.rest / "jobs" / f"{job}.json"
+
+
+def stamp(settings: Any, versions: Any) -> str:
+    """A digest of all of lib, of a job's settings and of the packages that compute: what a finished job is of."""
+    content = sha256(json.dumps([settings, versions], sort_keys=True, default=str).encode())
+    for path in sorted(path for path in LIB.rglob("*") if path.suffix in SOURCES):
+        content.update(path.relative_to(LIB).as_posix().encode() + path.read_bytes())
+    return content.hexdigest()[:24]
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Make the folder, see that it can be written, and keep others out of it for as long as this lasts.
+
+    raises   OSError, for a folder that cannot be made or written; BlockingIOError, where another process is at it
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / ".lock").open("a") as file:
+        if flock is not None:
+            try:
+                flock(file, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                raise BlockingIOError(f"--out {out}: another process is at work there; name another folder") from None
+        yield
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A file to write beside a path, which takes its place if all goes well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

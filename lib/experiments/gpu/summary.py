@@ -1,0 +1,50 @@
+"""The table at the end: how each job ended, what did not fit, and how variants stand to the first of their kind."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lib.experiments.gpu.kept import Kept, Place
+
+SETTING = ("part", "batch", "length", "dim", "side", "states", "tokens", "threads", "keep_freed", "after")
+MEMORY = "out of memory"
+
+
+def table(kept: Mapping[str, Kept], place: Place) -> str:
+    """One line per job: state, seconds, cases, those without numbers; and under it a line per part with ratios."""
+    lines = [f"{'job':16}{'seconds':>8}{'cases':>7}{'failed':>8}{'no memory':>11}  state"]
+    for name, one in kept.items():
+        cases = _cases(place.record(name) if one.done else place.partial(name))
+        errors = [case["error"] for case in cases if case.get("error")]
+        full = sum(error.startswith(MEMORY) for error in errors)
+        lines.append(f"{name:16}{one.seconds:8.0f}{len(cases):7}{len(errors) - full:8}{full:11}  {one.state}")
+        lines += [f"    {line}" for line in ratios(cases)]
+    lines.append(f"{'in all':16}{sum(one.seconds for one in kept.values()):8.0f}")
+    return "\n".join(lines)
+
+
+def ratios(cases: list[dict[str, Any]]) -> Iterator[str]:
+    """A line per part: at its last setting, which variant is fastest, and its median relative to the first one's."""
+    last: dict[str, list[dict[str, Any]]] = {}
+    settings: dict[str, tuple] = {}
+    for case in cases:
+        at = case["parameters"]
+        part, setting = at.get("part", ""), tuple(at.get(name) for name in SETTING)
+        if settings.get(part) != setting:
+            settings[part], last[part] = setting, []
+        last[part].append(case)
+    for part, found in last.items():
+        timed = {case["variant"]: median(case["seconds"]) for case in found if case.get("seconds")}
+        (first, reference), *others = timed.items() or [("", 0.0)]
+        if others and reference > 0:
+            name, least = min(others, key=lambda item: item[1])
+            yield f"{part}: {name} {least / reference:.2f} × {first} ({1e3 * reference:.3g} ms)"
+
+
+def _cases(path: Path) -> list[dict[str, Any]]:
+    try:
+        return json.loads(path.read_text())["cases"]
+    except (OSError, ValueError, KeyError):
+        return []
