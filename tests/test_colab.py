@@ -11,17 +11,17 @@ from lib import colab
 from lib.colab import Opened, follow, opened
 from lib.paths import REPOSITORY
 
-FORK = Opened("https://github.com/a-student/ece1512-fork", "main")
-FORKED = of_github("a-student/ece1512-fork")
+FORK = Opened("https://github.com/a-student/my-fork", "main")
+FORKED = of_github("a-student/my-fork")
 
 
 @pytest.mark.parametrize(
     ("path", "source"),
     [
         (FORKED, FORK),
-        ("fileId=https://github.com/a-student/ece1512-fork/blob/main/book/mrss.ipynb", FORK),
-        ("fileId=https%3A//github.com/a-student/ece1512-fork/blob/main/book/mrss.ipynb", FORK),
-        (of_github("a-student/ece1512-fork", "mine/v1.2"), Opened(FORK.address, "mine/v1.2")),
+        ("fileId=https://github.com/a-student/my-fork/blob/main/book/mrss.ipynb", FORK),
+        ("fileId=https%3A//github.com/a-student/my-fork/blob/main/book/mrss.ipynb", FORK),
+        (of_github("a-student/my-fork", "mine/v1.2"), Opened(FORK.address, "mine/v1.2")),
         (of_github(REPOSITORY.removeprefix("https://github.com/")), Opened(REPOSITORY, "main")),
     ],
 )
