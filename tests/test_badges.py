@@ -3,12 +3,13 @@
 import badges
 import nbformat
 import pytest
+import yaml
 from docutils import nodes
 from docutils.frontend import get_default_settings
 from docutils.utils import new_document
 from myst_parser.docutils_ import Parser
 
-from lib.paths import BOOK
+from lib.paths import BOOK, ROOT
 
 PICTURE = "https://colab.research.google.com/assets/colab-badge.svg"
 BADGE = f"[![Open in Colab]({PICTURE})](https://colab.research.google.com/github/a/b)"
@@ -47,3 +48,8 @@ def test_words_beside_a_badge_stay():
 )
 def test_other_pictures_and_links_stay(text, kind):
     assert list(page(text).findall(kind))
+
+
+def test_the_book_is_built_with_it():
+    extensions = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["local_extensions"]
+    assert extensions["badges"] == "book/_ext"
