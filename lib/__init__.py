@@ -4,7 +4,7 @@
     names         tables of chapters, methods, backends and tasks, which every layer reads
     colab         where a notebook was opened from
     requirements  what an interpreter lacks to run a chapter
-    kernels       the selective scan's backends: C++, torch, Triton; the recurrence of modes: C++, torch
+    kernels       the selective scan's backends: C++, CUDA, torch; the recurrence of modes: C++, torch
     models        torch modules and pure functions, a room per subject
     profilers     latency, memory, FLOPs of any callable
     tasks         seeded data, and the loop that trains on it

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from importlib.util import find_spec
 
 import pytest
 
@@ -36,8 +35,8 @@ def differences(said: str, found: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("code", "said"), BLOCKS, ids=[code.strip().splitlines()[-1][:50] for code, _ in BLOCKS])
 def test_a_block_runs_and_prints_what_is_written(code, said, tmp_path, monkeypatch, capsys):
-    if "triton's kernels" in said and not (find_spec("triton") and shutil.which("c++")):
-        pytest.skip("without triton or a C++ compiler other backends are listed: the text is of a machine with both")
+    if "compiled for this CPU" in said and not shutil.which("c++"):
+        pytest.skip("without a C++ compiler other backends are listed: the text is of a machine that has one")
     monkeypatch.chdir(tmp_path)  # a block may write files
     (tmp_path / "data").symlink_to(ROOT / "data")
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})

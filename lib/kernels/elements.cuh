@@ -61,7 +61,8 @@ DEVICE unsigned pair(float low, float high) { return to_halves(low, high); }
 #endif
 
 // V neighbours in memory, loaded and stored at once.
-template <int V> struct alignas(sizeof(element) * V) Packed {
+template <int V>
+struct alignas(sizeof(element) * V) Packed {
 #if ELEMENT == 0
   float x[V];
   DEVICE void clear() {
@@ -87,7 +88,8 @@ template <int V> struct alignas(sizeof(element) * V) Packed {
 #endif
 };
 #if ELEMENT != 0
-template <> struct Packed<1> {
+template <>
+struct Packed<1> {
   unsigned short x;
   DEVICE void clear() { x = 0; }
   DEVICE void set(const float *v) { x = (unsigned short)pair(v[0], 0.f); }
@@ -114,7 +116,8 @@ DEVICE float softplus(float x) {
 }
 
 // K numbers from shared memory, in as few instructions as their alignment allows.
-template <int K> DEVICE void fetch(float *v, const float *p) {
+template <int K>
+DEVICE void fetch(float *v, const float *p) {
   if constexpr (K % 4 == 0) {
 #pragma unroll
     for (int i = 0; i < K; i += 4) {

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from lib.kernels import build, driver
+from lib.kernels.scan import cuda
+from lib.kernels.scan.cuda import plans
 
 HERE = Path(__file__).parents[1] / "kernels" / "emulation"
 NEEDED = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ on PATH: the emulation is compiled with it")
@@ -34,6 +36,8 @@ def emulated(order: int = 0, processors: int = 1):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driver.Module, "launch", launch)
         patch.setattr(driver, "multiprocessors", lambda device: processors)
+        patch.setattr(cuda, "unavailable", lambda device, dtype: None)
+        patch.setattr(plans, "_plans", {})  # they depend on the number of multiprocessors
         yield
 
 

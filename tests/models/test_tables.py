@@ -95,14 +95,14 @@ def test_a_backend_is_one_file_and_one_row(tmp_path, generator):
     rows = torch.randn(2, 3, 9, generator=generator)
     expected = selective_scan_fn(u, delta, A, rows, rows, backend="torch")
     with dummy("BACKENDS", kernels, tmp_path, BACKEND):
-        assert backends() == ("auto", "cpp", "triton", "torch", "dummy", "ref")
+        assert backends() == ("auto", "cpp", "cuda", "torch", "dummy", "ref")
         assert torch.equal(selective_scan_fn(u, delta, A, rows, rows, backend="dummy"), expected)
         assert replace(SMALL, backend="dummy").backend == "dummy"
         assert explain_backend().reasons["dummy"] == "torch once more"
         assert explain_backend("cpu", backend="dummy").reasons == {"dummy": "asked for by name; torch once more"}
         with pytest.raises(RuntimeError, match=r"'dummy' cannot serve torch\.float32 on meta: a dummy runs on a CPU"):
             explain_backend("meta", backend="dummy")
-    with refused("backend = 'dummy': one of auto, cpp, triton, torch, ref is needed"):
+    with refused("backend = 'dummy': one of auto, cpp, cuda, torch, ref is needed"):
         replace(SMALL, backend="dummy")
 
 

@@ -117,7 +117,7 @@ SSM = {
         ("length", 128, "`length` is 128; allowed is the longest sequence in tokens, a whole number, at least 256"),
         ("dim", 30, "`dim` is 30; allowed is a number of channels, a multiple of 4, at least 4"),
         ("state", 7, "`state` is 7; allowed is states per channel, an even number, at least 2"),
-        ("backend", "cuda", "`backend` is 'cuda'; allowed is 'auto', 'cpp', 'triton', 'torch' or 'ref'"),
+        ("backend", "triton", "`backend` is 'triton'; allowed is 'auto', 'cpp', 'cuda', 'torch' or 'ref'"),
         ("steps", 0, "`steps` is 0; allowed is a number of training steps, a whole number, at least 1"),
     ],
 )

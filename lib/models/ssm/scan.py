@@ -58,7 +58,7 @@ def selective_scan_fn(
     delta_softplus     the step size is softplus(delta + delta_bias), else delta + delta_bias
     return_last_state  return the state after the last token, too
     initial_state      (B, D, N), zeros where left out; an earlier call's last state carries on from there
-    backend            one of `backends()`: "auto", "cpp", "triton", "torch" or "ref"; `explain_backend` says what auto
+    backend            one of `backends()`: "auto", "cpp", "cuda", "torch" or "ref"; `explain_backend` says what auto
                        takes
     returns            (B, D, T) in u's dtype; the last state (B, D, N) in float32, in float64 for float64 inputs
     raises             ValueError, quoting what was given, for shapes, dtypes or devices that do not fit together;

@@ -3,10 +3,12 @@
 All inputs are positive but A: sums hardly cancel, and each element is compared by itself, however small.
 """
 
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
 import torch
+from emulation import NEEDED, emulated
 from scans import FAST
 from torch import Tensor
 
@@ -43,13 +45,11 @@ def assert_equal(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
         )
 
 
-@pytest.fixture(params=[*FAST, pytest.param("triton", marks=pytest.mark.slow)])
+@pytest.fixture(params=[*FAST, pytest.param("cuda", marks=[pytest.mark.slow, NEEDED])])
 def scan(request):
-    """`run` of one backend; of triton, in its interpreter."""
-    if request.param == "triton":
-        pool = request.getfixturevalue("interpreter")
-        return lambda *given: pool.submit(run, "triton", *given).result()
-    return partial(run, request.param)
+    """`run` of one backend; of cuda, on an emulated GPU."""
+    with emulated() if request.param == "cuda" else nullcontext():
+        yield partial(run, request.param)
 
 
 STEPS = [(name, value) for name in ("delta", "delta_bias") for value in (1e30, -1e30, 1e4, -1e4)]

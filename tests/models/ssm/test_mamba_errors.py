@@ -24,7 +24,7 @@ def test_a_size_below_one_is_refused_by_name(name):
         ({"time_step_min": 0.0}, "time_step_min = 0.0: more than 0"),
         ({"time_step_floor": -1.0}, "time_step_floor = -1.0: more than 0"),
         ({"time_step_max": 1e-4}, "time_step_max = 0.0001: at least 0.001 is needed, which is time_step_min"),
-        ({"backend": "cuda"}, "backend = 'cuda': one of auto, cpp, triton, torch, ref"),
+        ({"backend": "triton"}, "backend = 'triton': one of auto, cpp, cuda, torch, ref"),
     ],
 )
 def test_an_impossible_config_is_refused(options, message):

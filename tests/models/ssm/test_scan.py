@@ -1,6 +1,6 @@
 """Every backend against the definition in float64, up to the rounding of what it adds.
 
-The Triton backend has a grid of its own, smaller, in tests/kernels/scan/test_triton.py: its interpreter is slow.
+The CUDA backend has a grid of its own, smaller, in tests/kernels/scan/test_cuda.py: its emulation is slow.
 """
 
 from dataclasses import replace

@@ -79,7 +79,7 @@ def test_every_number_follows_from_the_records(tmp_path):
 
 
 def test_a_gpu_has_no_kept_memory_and_no_floor_and_its_text_none_of_them(tmp_path):
-    found = ssm.numbers(evidence(tmp_path, mixing(), peers("triton", gpu=True), toys=TOYS, machine="tesla-t4"))
+    found = ssm.numbers(evidence(tmp_path, mixing(), peers("cuda", gpu=True), toys=TOYS, machine="tesla-t4"))
     assert (found.faster, found.kept, found.floor) == (4, None, None)
     text = prose.render("ssm_background/discussion", found).data
     assert "Tesla T4" in text
@@ -112,7 +112,7 @@ def test_ratios_are_compared_on_every_machine(tmp_path):
 
 
 def test_a_machine_takes_part_with_a_single_record_and_with_its_own_backend(tmp_path):
-    evidence(tmp_path, peers("triton", gpu=True), machine="tesla-t4")
+    evidence(tmp_path, peers("cuda", gpu=True), machine="tesla-t4")
     (tmp_path / "tesla-t4/ssm_scaling.json").unlink()
     found = ssm.across_machines(evidence(tmp_path, mixing(), peers()))
     other = found[found["machine"] == "Tesla T4"].set_index("what")["ratio"]

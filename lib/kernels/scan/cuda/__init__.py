@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lib.kernels import driver
 from lib.kernels.scan import torch as chunked
-from lib.kernels.scan.cuda.plan import TYPES, Plan, plan
+from lib.kernels.scan.cuda.plans import TYPES, Plan, plan
 from lib.kernels.scan.cuda.problem import Problem
 from lib.kernels.scan.cuda.threads import CHECKPOINT, MOST_SEQUENCES, MOST_STATES, THREADS
 from lib.kernels.scan.layout import like
@@ -43,7 +43,11 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
     steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, keep, out=out)
     problem = _problem(steps, u, delta, A, B, C, D, z, delta_bias)
     problem.point(out=out, initial=initial_state, last=last, saved=saved)
-    _segments(steps, problem, A, "segment_ends", u)
+    if steps.segments > 1:  # what each but the last ends with, before what follows from it
+        ends = A.new_empty(steps.segments, *last.shape)
+        sizes = A.new_empty(steps.segments, *last.shape[:2])
+        problem.point(ends=ends, steps=sizes)
+        _launch(steps, "segment_ends", problem, steps.segments - 1, u)
     _launch(steps, "outputs", problem, steps.segments, u)
     return out.to(wanted), last, saved
 
@@ -119,16 +123,6 @@ def _slices(steps: Plan, problem: Problem, A, B, C, grad_last, grad_initial, u) 
         if sums:
             steps.module.launch("totals", (-(-sums // THREADS), 1, 1), THREADS, problem, u.device)
         carry = before
-
-
-def _segments(steps: Plan, problem: Problem, A: Tensor, kernel: str, u: Tensor) -> None:
-    """Find what each segment but the last ends with."""
-    if steps.segments == 1:
-        return
-    ends = steps.segments * len(u) * A.numel()
-    scratch = A.new_empty(ends + steps.segments * u.shape[0] * u.shape[1])
-    problem.ends, problem.steps = scratch.data_ptr(), scratch.data_ptr() + 4 * ends
-    _launch(steps, kernel, problem, steps.segments - 1, u)
 
 
 def _launch(steps: Plan, kernel: str, problem: Problem, depth: int, u: Tensor) -> None:

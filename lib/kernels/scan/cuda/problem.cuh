@@ -30,29 +30,29 @@ struct Problem {
   float *last, *saved, *ends, *steps;  // ends, steps (segments, batch, D, N), (segments, batch, D)
   const element *grad_out;
   element *grad_u, *grad_delta, *grad_z, *grad_B, *grad_C;
-  float *dense;                               // (tiles, batch, D, N): states at the start of each tile of this slice
-  const float *carry;                         // gradient of the state after this slice, or null
-  float *carried;                             // gradient of the state before it
-  float *part_A, *part_D, *part_bias;         // (segments, batch, D, N), (segments, batch, D): sums over time
-  float *part_B, *part_C;                     // (segments, batch, D, N), where B and C are fixed
-  float *part_rows;                           // (blocks, batch, tokens, VARYING): sums over a block's channels
+  float *dense;                        // (tiles, batch, D, N): states at the start of each tile of this slice
+  const float *carry;                  // gradient of the state after this slice, or null
+  float *carried;                      // gradient of the state before it
+  float *part_A, *part_D, *part_bias;  // (segments, batch, D, N), (segments, batch, D): sums over time
+  float *part_B, *part_C;              // (segments, batch, D, N), where B and C are fixed
+  float *part_rows;                    // (blocks, batch, tokens, VARYING): sums over a block's channels
   float *grad_A, *grad_D, *grad_bias, *grad_fixed_B, *grad_fixed_C;
   wide stride_u[3], stride_delta[3], stride_z[3], stride_out[3], stride_B[4], stride_C[4];
   wide stride_grad_out[3], stride_grad_u[3], stride_grad_delta[3], stride_grad_z[3], stride_grad_B[4], stride_grad_C[4];
   int batch, channels, length;
-  int run, blocks_of_run;    // channels with one group of B and one of C, and blocks that cover them
-  int group_B, group_C;      // channels of a group
-  int blocks;                // of all channels
-  int first, stop;           // steps of this slice
-  int span, segments;        // steps of a segment, and how many make up the slice
-  int add, finish;           // whether sums of a later slice are added to; whether this slice is the last of them
+  int run, blocks_of_run;  // channels with one group of B and one of C, and blocks that cover them
+  int group_B, group_C;    // channels of a group
+  int blocks;              // of all channels
+  int first, stop;         // steps of this slice
+  int span, segments;      // steps of a segment, and how many make up the slice
+  int add, finish;         // whether sums of a later slice are added to; whether this slice is the last of them
 };
 
 struct Place {
-  int thread, lane, channel;   // in the block
+  int thread, lane, channel;  // in the block
   int sequence, segment;
-  int first, stop;             // channels
-  int from, to;                // steps
+  int first, stop;  // channels
+  int from, to;     // steps
 };
 
 DEVICE Place place(const Problem &p) {
@@ -105,6 +105,15 @@ DEVICE float step_size(float raw) {
   return raw;
 #endif
 }
+
+// e^(step A). Past the end, a state stays as it is, whatever A: 0 times infinity is not a number.
+DEVICE float decay(float step, float scaled_A, bool inside) { return inside ? exp2_(step * scaled_A) : 1.f; }
+
+// Whole tiles and the last one are compiled apart: only that one asks at each step whether it is inside.
+template <bool VALUE>
+struct Flag {
+  static constexpr bool value = VALUE;
+};
 
 // The state that reaches a segment, or its gradient, from what the segments before it, or after it, end with.
 DEVICE void arrive(float *h, const float *scaled_A, const Problem &p, const Place &w, bool backward) {

@@ -4,7 +4,8 @@
 
 // A tile of LENGTH steps of the block's channels, of u, delta, z, and what has their shape: each thread has GROUPS
 // times V neighbours along the contiguous axis.
-template <int LENGTH> struct Sequences {
+template <int LENGTH>
+struct Sequences {
   static constexpr int ALL = LENGTH * CHANNELS, EACH = ALL > THREADS ? ALL / THREADS : 1;
   static constexpr int V = VECTOR < EACH ? VECTOR : EACH, GROUPS = EACH / V;
   static constexpr int COLUMNS = TIME_FIRST ? LENGTH / V : CHANNELS / V, STEP = THREADS / COLUMNS;
@@ -95,7 +96,8 @@ template <int LENGTH> struct Sequences {
 };
 
 // The same for a tile of LENGTH rows of B or of C.
-template <int LENGTH, int IN_TIME, int WIDTH> struct Rows {
+template <int LENGTH, int IN_TIME, int WIDTH>
+struct Rows {
   static constexpr int EACH = (LENGTH * PADDED + THREADS - 1) / THREADS;
   static constexpr int V = EACH % WIDTH ? 1 : WIDTH, GROUPS = EACH / V;
   static constexpr int COLUMNS = IN_TIME ? LENGTH / V : PADDED / V;

@@ -9,7 +9,8 @@
 
 enum { OUTPUTS, ENDS, STATES_OF_TILES };
 
-template <int WANTED> DEVICE void walk(const Problem &p) {
+template <int WANTED>
+DEVICE void walk(const Problem &p) {
   constexpr bool FULL = WANTED == OUTPUTS;
   typedef Sequences<TILE> S;
   typedef Rows<TILE, TIME_FIRST_B, VECTOR_B> RowsB;
@@ -19,7 +20,8 @@ template <int WANTED> DEVICE void walk(const Problem &p) {
   SHARED(float, outs, FULL ? TILE * ROW_OUT : 4);
   SHARED(float, rows_B, FIXED_B ? 4 : TILE * ROW);
   SHARED(float, rows_C, FULL && !FIXED_C ? TILE * ROW : 4);
-  SHARED(float, shared_D, CHANNELS); SHARED(float, shared_bias, CHANNELS);
+  SHARED(float, shared_D, CHANNELS);
+  SHARED(float, shared_bias, CHANNELS);
 
   Place w = place(p);
   int kept_from = w.from;
@@ -88,34 +90,41 @@ template <int WANTED> DEVICE void walk(const Problem &p) {
     if (FULL && KEEP && start % CHECKPOINT == 0)
       store_states(h, p.saved, (wide)(start / CHECKPOINT) * p.batch + w.sequence, p, w);
 
+    const auto advance = [&](auto partly) {
 #pragma unroll 1
-    for (int t = 0; t < TILE; t += UNROLL) {
-      if (WANTED == STATES_OF_TILES && t % TILE_BACK == 0 && start + t >= kept_from && start + t < w.to)
-        store_states(h, p.dense, (wide)((start + t - kept_from) / TILE_BACK) * p.batch + w.sequence, p, w);
-      float y[UNROLL];
+      for (int t = 0; t < TILE; t += UNROLL) {
+        if (WANTED == STATES_OF_TILES && t % TILE_BACK == 0 && start + t >= kept_from && start + t < w.to)
+          store_states(h, p.dense, (wide)((start + t - kept_from) / TILE_BACK) * p.batch + w.sequence, p, w);
+        float y[UNROLL];
 #pragma unroll
-      for (int s = 0; s < UNROLL; s++) {
-        const float2 x = pairs[(t + s) * ROW_PAIRS + w.channel];
-        float b[SHARE], c[SHARE];
-        if (!FIXED_B) fetch<SHARE>(b, rows_B + (t + s) * ROW + w.lane * SHARE);
-        if (!FIXED_C && FULL) fetch<SHARE>(c, rows_C + (t + s) * ROW + w.lane * SHARE);
-        y[s] = 0.f;
+        for (int s = 0; s < UNROLL; s++) {
+          const float2 x = pairs[(t + s) * ROW_PAIRS + w.channel];
+          float b[SHARE], c[SHARE];
+          if (!FIXED_B) fetch<SHARE>(b, rows_B + (t + s) * ROW + w.lane * SHARE);
+          if (!FIXED_C && FULL) fetch<SHARE>(c, rows_C + (t + s) * ROW + w.lane * SHARE);
+          y[s] = 0.f;
 #pragma unroll
-        for (int i = 0; i < SHARE; i++) {
-          h[i] = fmaf(exp2_(x.x * a[i]), h[i], x.y * (FIXED_B ? fixed_b[i] : b[i]));
-          if (FULL) y[s] = i ? fmaf(h[i], FIXED_C ? fixed_c[i] : c[i], y[s]) : h[i] * (FIXED_C ? fixed_c[i] : c[i]);
+          for (int i = 0; i < SHARE; i++) {
+            h[i] = fmaf(decay(x.x, a[i], !partly.value || start + t + s < w.to), h[i],
+                        x.y * (FIXED_B ? fixed_b[i] : b[i]));
+            if (FULL) y[s] = i ? fmaf(h[i], FIXED_C ? fixed_c[i] : c[i], y[s]) : h[i] * (FIXED_C ? fixed_c[i] : c[i]);
+          }
+          if (WANTED == ENDS) sum += x.x;
         }
-        if (WANTED == ENDS) sum += x.x;
-      }
-      if constexpr (FULL) {
-        scatter<UNROLL, 1, LANES>(y, w.thread);
-        if (owner<UNROLL, 1, LANES>(w.thread)) {
-          const int at = t + spot<UNROLL, 1, LANES>(w.thread);
+        if constexpr (FULL) {
+          scatter<UNROLL, 1, LANES>(y, w.thread);
+          if (owner<UNROLL, 1, LANES>(w.thread)) {
+            const int at = t + spot<UNROLL, 1, LANES>(w.thread);
 #pragma unroll
-          for (int i = 0; i < held(UNROLL, LANES); i++) outs[(at + i) * ROW_OUT + w.channel] = y[i];
+            for (int i = 0; i < held(UNROLL, LANES); i++) outs[(at + i) * ROW_OUT + w.channel] = y[i];
+          }
         }
       }
-    }
+    };
+    if (start + TILE <= w.to)
+      advance(Flag<false>());
+    else
+      advance(Flag<true>());
     __syncthreads();
     if constexpr (FULL) {
 #pragma unroll

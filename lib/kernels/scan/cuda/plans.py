@@ -1,7 +1,6 @@
 """What a scan's launches have in common with all others of its sizes and layout, worked out once and kept."""
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,7 @@ from lib.kernels.scan.cuda.threads import CHECKPOINT, THREADS, Threads, segments
 
 TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 MOST_PLANS = 256
-_plans: OrderedDict[tuple, "Plan"] = OrderedDict()
+_plans: dict[tuple, "Plan"] = {}
 _modules: dict[tuple, Module] = {}
 
 

@@ -1,0 +1,77 @@
+"""The CUDA kernels as NVRTC compiles them, for every generation of GPUs that they serve: registers, spills, memory."""
+
+import re
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+import torch
+from emulation import emulated
+from scans import Problem, run
+
+from lib.kernels import nvrtc
+from lib.kernels.driver import Module
+from lib.kernels.scan.cuda import plans
+
+MISSING = nvrtc.unavailable()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(MISSING is not None, reason=f"{MISSING}: pip install nvidia-cuda-nvrtc"),
+]
+
+CAPABILITIES = (75, 80, 89, 90, 100, 120)
+SHARED_BYTES = 48 * 1024  # without asking for more, on every GPU
+REGISTERS = 65536  # of a multiprocessor
+THREADS = 128
+
+
+def modules(dtype: torch.dtype, states: int, processors: int = 132) -> list[Module]:
+    """What a training step in a Mamba block compiles, at N states."""
+    problem = Problem(batch=1, channels=32, length=4, states=states, without=("initial_state",))
+    with emulated(processors=processors), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Module, "launch", lambda *_: None)
+        run("cuda", problem.inputs(dtype), True)
+        return [one.module for one in plans._plans.values()]
+
+
+def resources(source: str, options: list[str]) -> dict[str, tuple[int, int, int]]:
+    """Registers, bytes spilled, bytes of shared memory of each kernel, from the compiler's log."""
+    _, log = nvrtc.build_with_log(nvrtc.sources(source), source, [*options, "--std=c++17", "--ptxas-options=-v"])
+    found = {}
+    for name, spills, used in re.findall(
+        r"entry function '(\w+)'.*?(\d+) bytes spill stores.*?: (Used .*?)$", log, flags=re.DOTALL | re.MULTILINE
+    ):
+        shared = re.search(r"(\d+) bytes smem", used)
+        registers = int(re.search(r"(\d+) registers", used)[1])
+        found[name] = registers, int(spills), int(shared[1]) if shared else 0
+    return found
+
+
+def kernels(capability: int, states: int, dtype: torch.dtype) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    for module in modules(dtype, states):
+        yield from resources(module.source, [f"--gpu-architecture=sm_{capability}", *module.options]).items()
+
+
+@pytest.mark.parametrize(
+    ("capability", "states", "dtype"),
+    [*product(CAPABILITIES, [16], [torch.float32, torch.bfloat16]), (75, 256, torch.float16), (90, 64, torch.float32)],
+)
+def test_kernels_fit_every_gpu_and_spill_little_and_nothing_forward(capability, states, dtype):
+    found = dict(kernels(capability, states, dtype))
+    assert found.keys() == {"outputs", "segment_ends", "tile_states", "segment_starts", "gradients", "totals"}
+    for name, (registers, spilled, shared) in found.items():
+        assert shared <= SHARED_BYTES, name
+        assert registers * THREADS * 2 <= REGISTERS, name
+        assert spilled <= (256 if name == "gradients" else 0), name
+
+
+def test_the_log_shows_what_a_kernel_spills():
+    text = """extern "C" __global__ void __launch_bounds__(1024, 2) full(float *x) {
+      float v[128];
+      for (int i = 0; i < 128; i++) v[i] = x[i * 1024 + threadIdx.x];
+      for (int k = 0; k < 100; k++)
+        for (int i = 0; i < 128; i++) v[i] = v[i] * v[(i + 1) % 128] + v[(i + 7) % 128];
+      for (int i = 0; i < 128; i++) x[i * 1024 + threadIdx.x] = v[i];
+    }"""
+    _, log = nvrtc.build_with_log({"full.cu": text}, "full.cu", ["--gpu-architecture=sm_90", "--ptxas-options=-v"])
+    assert int(re.search(r"(\d+) bytes spill stores", log)[1]) > 0
