@@ -11,6 +11,8 @@ from operator import ge, gt, le, lt
 import torch
 from torch import Tensor
 
+from lib.kernels.eager import eager
+
 Number = int | float  # a bound
 
 
@@ -150,26 +152,27 @@ def check_beside(name: str, x: Tensor, weights: Tensor) -> None:
 
 
 def check_finite(name: str, x: Tensor) -> None:
-    """Accept a tensor without infinities and without NaN.
+    """Accept a tensor without infinities and without NaN; a compiler or an export finds no values to look at.
 
     raises   ValueError, naming it, for any other
     """
-    if not x.isfinite().all():
+    if eager(x) and not x.isfinite().all():
         raise ValueError(f"{name}: all of its values must be finite")
 
 
 def check_tokens(tokens: Tensor, vocabulary: int, *axes: int | str) -> None:
-    """Accept tokens of these axes from 0 to vocabulary - 1; values are looked at on a CPU: elsewhere it costs a wait.
+    """Accept tokens of these axes from 0 to vocabulary - 1.
 
+    Values are looked at on a CPU: elsewhere it costs a wait, and a compiler or an export finds none.
     raises   TypeError for what is no tensor; ValueError, quoting values or shape, for others
     """
     check_tensor("tokens", tokens)
-    if tokens.device.type == "cpu" and tokens.numel():
+    said, wrong = "tokens", tokens.is_floating_point()
+    if tokens.device.type == "cpu" and eager(tokens) and tokens.numel():
         least, most = tokens.min().item(), tokens.max().item()
-        if tokens.is_floating_point() or least < 0 or most >= vocabulary:
-            raise ValueError(
-                f"tokens {least} to {most} of {tokens.dtype}: integers from 0 to {vocabulary - 1} are needed"
-            )
+        said, wrong = f"tokens {least} to {most}", wrong or least < 0 or most >= vocabulary
+    if wrong:
+        raise ValueError(f"{said} of {tokens.dtype}: integers from 0 to {vocabulary - 1} are needed")
     check_shape("tokens", tokens, *axes)
 
 

@@ -10,14 +10,16 @@ a way through torch's dispatcher costs some 10 microseconds each.
 """
 
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
+from torch.utils._python_dispatch import _disable_current_modes
 
 from lib import names
+from lib.kernels.eager import eager
 from lib.kernels.scan.layout import like
 
 INPUTS = (
@@ -29,7 +31,10 @@ SCHEMAS = {
     "selective_scan_saving": f"({INPUTS}) -> (Tensor out, Tensor last_state, Tensor saved)",
     "selective_scan_backward": f"(Tensor grad_out, Tensor? grad_last, Tensor saved, {INPUTS}) -> Tensor[]",
 }
-PLAIN = {Tensor, torch.nn.Parameter, type(None)}  # of these types themselves: a subclass may hold no data
+
+VMAP = "torch.vmap does not know the selective scan: put the examples into its batch axis B instead"
+
+_below = torch._C._AutoDispatchBelowAutograd
 
 _library = torch.library.Library("ssm", "FRAGMENT")
 for _name, _schema in SCHEMAS.items():
@@ -41,7 +46,7 @@ def scan(*inputs: Tensor | None, delta_softplus: bool, backend: str) -> tuple[Te
 
     raises   RuntimeError where a backend given by name cannot serve them
     """
-    if not _plain(*inputs):
+    if not eager(*inputs):
         return torch.ops.ssm.selective_scan.default(*inputs, delta_softplus, backend)
     name, kernel = choose(inputs[0].device, inputs[0].dtype, backend)
     if _differentiated(inputs):
@@ -56,7 +61,7 @@ def choose(device: torch.device, dtype: torch.dtype, backend: str = "auto") -> t
     """
     for name in names.BACKENDS if backend == "auto" else (backend,):
         kernel = _module(name)
-        if (why := kernel.unavailable(device, dtype)) is None:
+        if (why := _reason(kernel, device, dtype)) is None:
             return name, kernel
     raise RuntimeError(f"backend = {backend!r} cannot serve {dtype} on {device}: {why}")
 
@@ -65,58 +70,76 @@ class SelectiveScan(torch.autograd.Function):
     """Autograd's view of a backend: runs its forward, keeps inputs and checkpoints, and runs its backward."""
 
     @staticmethod
-    def forward(ctx, kernel: Any, backend: str, delta_softplus: bool, *inputs: Tensor | None):
+    def forward(ctx, kernel, backend, delta_softplus, *inputs):
         """Output and last state."""
         out, last_state, saved = kernel.forward(*inputs, delta_softplus, True)
-        ctx.backend, ctx.delta_softplus = backend, delta_softplus
+        ctx.kernel, ctx.options = kernel, (delta_softplus, backend)
         ctx.save_for_backward(saved, *inputs)
         ctx.set_materialize_grads(False)  # an unused last state costs nothing
         return out, last_state
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_out: Tensor | None, grad_last: Tensor | None):
+    def backward(ctx, grad_out, grad_last):
+        """Gradients of the inputs."""
+        if not eager(grad_out, grad_last):  # a compiler of backward passes comes here without one of forward passes
+            return None, *Recorded.backward(ctx, grad_out, grad_last, None)
+        saved, *inputs = ctx.saved_tensors
+        if grad_out is None:
+            grad_out = torch.zeros_like(inputs[0])
+        return None, None, None, *ctx.kernel.backward(grad_out, grad_last, saved, *inputs, ctx.options[0])
+
+
+class Recorded(torch.autograd.Function):
+    """The operator as autograd sees it: calls the other two."""
+
+    @staticmethod
+    def forward(ctx, delta_softplus, backend, *inputs):
+        """Output, last state, and what backward needs."""
+        ctx.options = delta_softplus, backend
+        with torch.enable_grad(), _below():  # for what torch.func differentiates outside of this
+            out, last_state, saved = torch.ops.ssm.selective_scan_saving.default(*inputs, *ctx.options)
+        ctx.save_for_backward(saved, *inputs)
+        ctx.mark_non_differentiable(saved)
+        ctx.set_materialize_grads(False)
+        return out, last_state, saved
+
+    @staticmethod
+    def backward(ctx, grad_out, grad_last, _):
         """Gradients of the inputs."""
         saved, *inputs = ctx.saved_tensors
         if grad_out is None:
             grad_out = torch.zeros_like(inputs[0])
-        # Chosen anew: a compiler of backward passes comes here after a forward pass that ran as it was.
-        kernel = _module(ctx.backend) if _plain(grad_out, *inputs) else Recorded(ctx.backend)
-        return None, None, None, *kernel.backward(grad_out, grad_last, saved, *inputs, ctx.delta_softplus)
+        found = iter(torch.ops.ssm.selective_scan_backward.default(grad_out, grad_last, saved, *inputs, *ctx.options))
+        return None, None, *(None if x is None else next(found) for x in inputs)
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """A backend by way of its operators, for whoever records or changes what is done to tensors; same contract."""
+class Once(torch.autograd.Function):
+    """The operator of the backward pass as autograd sees it: what it returns refuses to be differentiated."""
 
-    backend: str
+    @staticmethod
+    def forward(ctx, *arguments):
+        """Gradients."""
+        with torch.enable_grad(), _below():
+            return tuple(torch.ops.ssm.selective_scan_backward.default(*arguments))
 
-    def forward(self, *arguments) -> tuple[Tensor, Tensor, Tensor]:
-        """Output, last state, and what backward needs."""
-        *inputs, _keep = arguments
-        with torch._C._AutoDispatchBelowAutograd():
-            return torch.ops.ssm.selective_scan_saving.default(*inputs, self.backend)
-
-    def backward(self, *arguments) -> list[Tensor | None]:
-        """Gradients, None where an input is."""
-        found = iter(torch.ops.ssm.selective_scan_backward.default(*arguments, self.backend))
-        return [None if x is None else next(found) for x in arguments[3:-1]]
-
-
-def _plain(*tensors: Tensor | None) -> bool:
-    """Whether a backend may read these tensors: they hold data, and nobody records or changes what is done to them."""
-    if (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._are_functorch_transforms_active()
-    ):
-        return False
-    return PLAIN.issuperset(map(type, tensors))
+    @staticmethod
+    def backward(ctx, *grads):
+        """Refuse."""
+        raise RuntimeError("the selective scan can be differentiated once, not twice")
 
 
 def _differentiated(inputs: tuple | list) -> bool:
+    if forward_ad._current_level >= 0:  # a scan has no forward mode: autograd says so
+        return True
     return torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+
+
+def _reason(kernel: Any, device: torch.device, dtype: torch.dtype) -> str | None:
+    if eager():
+        return kernel.unavailable(device, dtype)
+    with _disable_current_modes():  # a backend may try itself out, on tensors that hold data
+        return kernel.unavailable(device, dtype)
 
 
 def _module(name: str) -> Any:
@@ -125,13 +148,35 @@ def _module(name: str) -> Any:
 
 
 def _autograd(*arguments) -> tuple[Tensor, Tensor]:
-    """The operator as autograd sees it."""
     *inputs, delta_softplus, backend = arguments
     if not _differentiated(inputs):
-        with torch._C._AutoDispatchBelowAutograd():
+        with _below():
             return torch.ops.ssm.selective_scan.default(*arguments)
-    name, kernel = choose(inputs[0].device, inputs[0].dtype, backend)
-    return SelectiveScan.apply(kernel if _plain(*inputs) else Recorded(name), name, delta_softplus, *inputs)
+    if eager(*inputs):
+        return scan(*inputs, delta_softplus=delta_softplus, backend=backend)
+    name, _ = choose(inputs[0].device, inputs[0].dtype, backend)
+    return _apply(Recorded, delta_softplus, name, *inputs)[:2]
+
+
+def _autograd_of_saving(*arguments) -> tuple[Tensor, Tensor, Tensor]:
+    *inputs, delta_softplus, backend = arguments
+    if _differentiated(inputs):
+        return _apply(Recorded, delta_softplus, backend, *inputs)
+    with _below():
+        return torch.ops.ssm.selective_scan_saving.default(*arguments)
+
+
+def _autograd_of_backward(*arguments) -> list[Tensor]:
+    if _differentiated(arguments[:-2]):
+        return list(_apply(Once, *arguments))
+    with _below():
+        return torch.ops.ssm.selective_scan_backward.default(*arguments)
+
+
+def _apply(function: type[torch.autograd.Function], *arguments) -> tuple[Tensor, ...]:
+    """What autograd does at one level of torch.func's transforms: Function's own `apply` is for all of them at once."""
+    with torch._functorch.autograd_function.enable_single_level_autograd_function():
+        return super(torch.autograd.Function, function).apply(*arguments)
 
 
 def _forward(*arguments) -> tuple[Tensor, Tensor]:
@@ -166,15 +211,15 @@ def _fake_backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bi
 
 
 def _no_vmap(info, in_dims, *arguments):
-    raise RuntimeError("torch.vmap does not know the selective scan: put the examples into its batch axis B instead")
+    raise RuntimeError(VMAP)
 
 
-_library.impl("selective_scan", _autograd, "Autograd")
-for _name, _run, _fake in (
-    ("selective_scan", _forward, _fake_forward),
-    ("selective_scan_saving", _forward_saving, _fake_forward_saving),
-    ("selective_scan_backward", _backward, _fake_backward),
+for _name, _run, _differentiate, _fake in (
+    ("selective_scan", _forward, _autograd, _fake_forward),
+    ("selective_scan_saving", _forward_saving, _autograd_of_saving, _fake_forward_saving),
+    ("selective_scan_backward", _backward, _autograd_of_backward, _fake_backward),
 ):
     _library.impl(_name, _run, "CompositeExplicitAutograd")
+    _library.impl(_name, _differentiate, "Autograd")
     torch.library.register_fake(f"ssm::{_name}", _fake, lib=_library)
     torch.library.register_vmap(f"ssm::{_name}", _no_vmap, lib=_library)
