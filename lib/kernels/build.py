@@ -10,6 +10,7 @@ import hashlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -68,7 +69,23 @@ def cache_folder() -> Path:
     except OSError:
         folder = Path(tempfile.gettempdir()) / f"selective-scan-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not _own(folder):  # what is loaded from it is executed
+            folder = _fresh()
     return folder
+
+
+@functools.cache
+def _fresh() -> Path:
+    """A folder of this process alone."""
+    return Path(tempfile.mkdtemp(prefix="selective-scan-"))
+
+
+def _own(folder: Path) -> bool:
+    """Whether nobody else can have put a file there."""
+    if not hasattr(os, "getuid"):
+        return True
+    held = folder.lstat()
+    return stat.S_ISDIR(held.st_mode) and held.st_uid == os.getuid() and not held.st_mode & 0o022
 
 
 def _compiler() -> str:
@@ -95,14 +112,14 @@ def _compile(compiler: str, flags: tuple[str, ...], source: Path, path: Path) ->
 def _digest(compiler: str, flags: tuple[str, ...]) -> str:
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout
     key = hashlib.sha256()
-    for text in (compiler, version, *BASE, *flags, _cpu()):
+    for text in (compiler, version, *BASE, *flags, cpu()):
         key.update(text.encode() + b"\0")
     for path in sorted(path for path in HERE.rglob("*") if path.suffix in (".cpp", ".h")):
         key.update(path.read_bytes())
     return key.hexdigest()[:16]
 
 
-def _cpu() -> str:
+def cpu() -> str:
     """What `native` depends on: the machine and, on Linux, the model and its features."""
     lines = []
     if sys.platform == "linux":

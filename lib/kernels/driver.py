@@ -58,8 +58,9 @@ class Module:
             return kernel
 
 
+@functools.cache
 def unavailable(device: torch.device) -> str | None:
-    """Why kernels compiled here cannot run on a device, or None."""
+    """Why kernels compiled here cannot run on a device, or None: asked once in a process."""
     if device.type != "cuda":
         return f"runs on CUDA GPUs, not on {device.type}"
     if torch.version.hip is not None:

@@ -15,8 +15,10 @@ from lib.kernels import driver
 from lib.kernels.scan import torch as chunked
 from lib.kernels.scan.cuda.plans import TYPES, Plan, plan
 from lib.kernels.scan.cuda.problem import Problem
-from lib.kernels.scan.cuda.threads import CHECKPOINT, MOST_SEQUENCES, MOST_STATES, THREADS
+from lib.kernels.scan.cuda.threads import CHECKPOINT, MOST_SEQUENCES, MOST_STATES
 from lib.kernels.scan.layout import like
+
+_faults: dict[torch.device, str | None] = {}
 
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
@@ -43,13 +45,8 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
     steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, keep, out=out)
     problem = _problem(steps, u, delta, A, B, C, D, z, delta_bias)
     problem.point(out=out, initial=initial_state, last=last, saved=saved)
-    if steps.segments > 1:  # what each but the last ends with, before what follows from it
-        ends = A.new_empty(steps.segments, *last.shape)
-        sizes = A.new_empty(steps.segments, *last.shape[:2])
-        problem.point(ends=ends, steps=sizes)
-        _launch(steps, "segment_ends", problem, steps.segments - 1, u)
-    _launch(steps, "outputs", problem, steps.segments, u)
-    return out.to(wanted), last, saved
+    _run(steps, problem, A)
+    return out if out.dtype == wanted else out.to(wanted), last, saved
 
 
 def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus):
@@ -72,11 +69,11 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
     problem.point(grad_u=grad_u, grad_delta=grad_delta, grad_z=grad_z)
     for name, x in (("B", grad_B), ("C", grad_C)):
         problem.point(**{f"grad_fixed_{name}" if x.ndim == 2 else f"grad_{name}": x})
-    _slices(steps, problem, A, B, C, grad_last, grad_initial, u)
-    grad_u, grad_delta, grad_z, grad_B, grad_C = (
-        x if x is None else x.to(like_.dtype)
-        for x, like_ in zip((grad_u, grad_delta, grad_z, grad_B, grad_C), given, strict=True)
-    )
+    _run(steps, problem, A, grad_last, grad_initial)
+    made = (grad_u, grad_delta, grad_z, grad_B, grad_C)
+    if len({x.dtype for x in given if x is not None}) > 1:
+        made = (x if x is None else x.to(own.dtype) for x, own in zip(made, given, strict=True))
+    grad_u, grad_delta, grad_z, grad_B, grad_C = made
     grad_initial = None if initial_state is None else grad_initial
     return grad_u, grad_delta, grad_A, grad_B, grad_C, grad_D, grad_z, grad_bias, grad_initial
 
@@ -88,45 +85,9 @@ def saved_shape(u: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[int, ...]:
     return -(-u.shape[2] // CHECKPOINT), u.shape[0], *A.shape
 
 
-def _slices(steps: Plan, problem: Problem, A, B, C, grad_last, grad_initial, u) -> None:
-    """Launch all kernels of a backward pass, slice after slice."""
-    batch, channels, _ = u.shape
-    longest = max(stop - start for start, stop in steps.slices)
-    state = batch * A.numel()
-    sizes = {
-        "dense": -(-longest // steps.threads.tile_back) * state,
-        "part_rows": steps.blocks * batch * longest * A.shape[1] * sum(x.ndim == 4 for x in (B, C)),
-        "part_A": steps.segments * state,
-        "part_D": steps.segments * batch * channels,
-        "part_bias": steps.segments * batch * channels,
-        **{f"part_{name}": steps.segments * state for name, x in (("B", B), ("C", C)) if x.ndim == 2},
-        **({"ends": steps.segments * state, "steps": steps.segments * batch * channels} if steps.segments > 1 else {}),
-        **({"one": state, "other": state} if len(steps.slices) > 1 else {}),
-    }
-    parts = dict(
-        zip(sizes, A.new_empty(sum(map(_padded, sizes.values()))).split([*map(_padded, sizes.values())]), strict=True)
-    )
-    carried = [parts.pop("one", None), parts.pop("other", None)]
-    problem.point(**parts)
-    carry = grad_last
-    for number, (start, stop) in enumerate(steps.slices):
-        finish = number + 1 == len(steps.slices)
-        before = grad_initial if finish else carried[number % 2]
-        problem.size(first=start, stop=stop, add=number > 0, finish=finish)
-        problem.point(carry=carry, carried=before)
-        _launch(steps, "tile_states", problem, (stop - 1) // CHECKPOINT - start // CHECKPOINT + 1, u)
-        if steps.segments > 1:
-            _launch(steps, "segment_starts", problem, steps.segments - 1, u)
-        _launch(steps, "gradients", problem, steps.segments, u)
-        rows = batch * (stop - start) * A.shape[1] * sum(x.shape[1] for x in (B, C) if x.ndim == 4)
-        sums = rows + (A.numel() + channels if finish else 0)
-        if sums:
-            steps.module.launch("totals", (-(-sums // THREADS), 1, 1), THREADS, problem, u.device)
-        carry = before
-
-
-def _launch(steps: Plan, kernel: str, problem: Problem, depth: int, u: Tensor) -> None:
-    steps.module.launch(kernel, (steps.blocks, len(u), depth), THREADS, problem, u.device)
+def _run(steps: Plan, problem: Problem, A: Tensor, carry: Tensor | None = None, carried: Tensor | None = None) -> None:
+    buffer = A.new_empty(steps.numbers) if steps.numbers else None
+    steps.run(problem, A.device, 0 if buffer is None else buffer.data_ptr(), carry, carried)
 
 
 def _problem(steps: Plan, u, delta, A, B, C, D, z, bias) -> Problem:
@@ -162,20 +123,23 @@ def _say(text: str) -> None:
     warnings.warn(text, stacklevel=6)
 
 
-def _padded(count: int) -> int:
-    """A length after which the next part starts at 16 bytes."""
-    return -(-count // 4) * 4
-
-
-@functools.cache
 def _fault(device: torch.device) -> str | None:
-    """What goes wrong in a scan of one token on this GPU, if anything: `auto` then takes the next backend, aloud."""
+    """What goes wrong in a scan of one token on this GPU, if anything: tried once, and said aloud."""
+    if device not in _faults:
+        if torch.cuda.is_current_stream_capturing():  # nothing can be read while a graph is captured
+            return None
+        _faults[device] = _try(device)
+        if _faults[device]:
+            warnings.warn(f"the scan runs in torch, which is many times slower: {_faults[device]}", stacklevel=5)
+    return _faults[device]
+
+
+def _try(device: torch.device) -> str | None:
     one = torch.ones(1, 1, 1, device=device)
     try:
         out, *_ = forward(one, one, one[0], one[None], one[None], None, None, None, None, False, False)
-        reason = None if out.item() == 1 else f"its kernels compute {out.item()} on {device} for a sum of one"
+        return None if out.item() == 1 else f"its kernels compute {out.item()} on {device} for a sum of one"
+    except torch.OutOfMemoryError:  # for now: the scan itself would not fit either
+        raise
     except Exception as error:  # whatever it is: a driver too old, a cache that cannot be read
-        reason = f"its kernels do not run on {device}: {str(error).splitlines()[0]}"
-    if reason:
-        warnings.warn(f"the scan runs in torch, which is many times slower: {reason}", stacklevel=4)
-    return reason
+        return f"its kernels do not run on {device}: {next(iter(str(error).splitlines()), type(error).__name__)}"

@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,8 +15,24 @@ from lib.kernels.scan.cuda.threads import CHECKPOINT, THREADS, Threads, segments
 
 TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 MOST_PLANS = 256
+CARRIES = "carry_one", "carry_other"  # in scratch, in turn: one is read while the other is written
+FIELDS = {name for name, _ in Problem._fields_}
 _plans: dict[tuple, "Plan"] = {}
 _modules: dict[tuple, Module] = {}
+
+
+class Slice(NamedTuple):
+    """A part of time, and the kernels that walk over it.
+
+    sizes           fields of its problem
+    carry, carried  in scratch: the gradient of the state after it, and before it; None is the caller's own
+    launches        kernels with their grids
+    """
+
+    sizes: dict[str, int]
+    carry: str | None
+    carried: str | None
+    launches: list[tuple[str, tuple[int, int, int]]]
 
 
 @dataclass(frozen=True)
@@ -23,19 +41,34 @@ class Plan:
 
     module     compiled for it
     problem    strides and sizes; addresses are set at each call
-    threads    how a block shares the work
-    blocks     of all channels
-    slices     parts of time, the last one first: forward has one
-    span       tokens of a segment; `segments` of them in a slice
+    slices     parts of time, in the order in which they are walked: forward has one
+    scratch    what kernels leave for each other: bytes from the start of a buffer of `numbers` float32
     """
 
     module: Module
     problem: Problem
-    threads: Threads
-    blocks: int
-    slices: list[tuple[int, int]]
-    span: int
-    segments: int
+    slices: list[Slice]
+    scratch: dict[str, int]
+    numbers: int
+
+    def run(self, problem: Problem, device: torch.device, buffer: int, carry: Tensor | None, carried: Tensor | None):
+        """Launch all kernels.
+
+        problem         a copy of the plan's, with all addresses set but those of scratch
+        buffer          address of the scratch
+        carry, carried  gradients of the last state, or None, and of the first one
+        """
+        own = {"carry": carry, "carried": carried}
+        own = {name: None if x is None else x.data_ptr() for name, x in own.items()}
+        for name, offset in self.scratch.items():
+            if name in FIELDS:
+                setattr(problem, name, buffer + offset)
+        for part in self.slices:
+            problem.size(**part.sizes)
+            problem.carry = own["carry"] if part.carry is None else buffer + self.scratch[part.carry]
+            problem.carried = own["carried"] if part.carried is None else buffer + self.scratch[part.carried]
+            for kernel, grid in part.launches:
+                self.module.launch(kernel, grid, THREADS, problem, device)
 
 
 def plan(
@@ -81,8 +114,8 @@ def _make(u, delta, A, B, C, D, z, bias, softplus, keep, backward, sequences, mo
     (batch, channels, length), states = u.shape, A.shape[1]
     processors = driver.multiprocessors(u.device)
     run = math.gcd(*(channels // x.shape[1] for x in (B, C) if x.ndim == 4)) or channels
-    cut = threads(states, channels // run * -(-run // 32) * batch, processors, backward)
-    blocks_of_run = -(-run // cut.channels)
+    cut = threads(states, channels // run * ceil(run / 32) * batch, processors, backward)
+    blocks_of_run = ceil(run / cut.channels)
     blocks = channels // run * blocks_of_run
     time_first = u.stride(2) == 1 and u.stride(1) != 1
     of_B, of_C = _rows(B, states, cut), _rows(C, states, cut)
@@ -98,26 +131,69 @@ def _make(u, delta, A, B, C, D, z, bias, softplus, keep, backward, sequences, mo
         **{"THREADS": THREADS, "LANES": cut.lanes, "SHARE": cut.share, "TILE": cut.tile, "UNROLL": cut.unroll},
         **{"TILE_BACK": cut.tile_back, "SUB": cut.sub, "BLOCKS": cut.blocks, "BLOCKS_BACK": cut.blocks_back},
     }
+    rows = states * sum(x.ndim == 4 for x in (B, C))
     parts = [(0, length)]
     if backward:
-        rows = states * sum(x.ndim == 4 for x in (B, C))
         per_token = 4 * batch * (blocks * rows + channels * states / cut.tile_back)
         parts = slices(length, per_token, u.element_size() * u.numel())
+    longest = parts[-1][1] - parts[-1][0]  # the last one walked, the first in time
     at_once = cut.blocks_back if backward else cut.blocks
-    span, count = segments(blocks * batch, parts[-1][1] - parts[-1][0], processors, at_once, backward)
+    span, count = segments(blocks * batch, longest, processors, at_once, backward)
+    groups = {name: x.shape[1] if x.ndim == 4 else 1 for name, x in (("B", B), ("C", C))}
     problem = Problem()
-    problem.lay(
-        u=u, delta=delta, z=z, **{name: x for name, x in dict(B=B, C=C, **more).items() if x is not None and x.ndim > 2}
-    )
+    problem.lay(u=u, delta=delta, z=z)
+    problem.lay(**{name: x for name, x in dict(B=B, C=C, **more).items() if x is not None and x.ndim > 2})
     problem.size(batch=batch, channels=channels, length=length, run=run, blocks_of_run=blocks_of_run, blocks=blocks)
-    problem.size(
-        **{f"group_{name}": channels // x.shape[1] if x.ndim == 4 else channels for name, x in (("B", B), ("C", C))}
-    )
-    problem.size(stop=length, span=span, segments=count)
+    problem.size(group_B=channels // groups["B"], group_C=channels // groups["C"], span=span, segments=count)
+    grid = Grid(blocks, batch, count)
+    state, each = batch * channels * states, batch * channels
+    sizes = {"ends": count * state, "steps": count * each} if count > 1 else {}
+    if backward:
+        sizes |= {"dense": ceil(longest / cut.tile_back) * state, "part_rows": blocks * batch * longest * rows}
+        sizes |= {"part_A": count * state, "part_D": count * each, "part_bias": count * each}
+        sizes |= {f"part_{name}": count * state for name, x in (("B", B), ("C", C)) if x.ndim == 2}
+        sizes |= {name: state for name in CARRIES} if len(parts) > 1 else {}
+        of_token = batch * states * sum(x.shape[1] for x in (B, C) if x.ndim == 4)
+        walked = [grid.backward(parts, number, of_token, channels * (states + 1)) for number in range(len(parts))]
+    else:
+        walked = [grid.forward(length)]
+    scratch, numbers = {}, 0
+    for name, size in sizes.items():
+        scratch[name], numbers = 4 * numbers, numbers + ceil(size / 4) * 4  # each starts at 16 bytes
     source = "scan/cuda/backward.cu" if backward else "scan/cuda/forward.cu"
     named = tuple(f"-D{name}={int(value)}" for name, value in options.items())
     module = _modules.setdefault((source, named), Module(source, named))
-    return Plan(module, problem, cut, blocks, parts, span, count)
+    return Plan(module, problem, walked, scratch, numbers)
+
+
+class Grid(NamedTuple):
+    """Blocks of all channels, sequences, segments of a slice."""
+
+    blocks: int
+    batch: int
+    segments: int
+
+    def forward(self, length: int) -> Slice:
+        """All of time at once; with segments, first what each but the last ends with."""
+        first = [("segment_ends", (self.blocks, self.batch, self.segments - 1))] if self.segments > 1 else []
+        return Slice({"stop": length}, None, None, [*first, ("outputs", tuple(self))])
+
+    def backward(self, parts: list[tuple[int, int]], number: int, of_token: int, of_all: int) -> Slice:
+        """A slice of a backward pass.
+
+        of_token, of_all   sums over blocks that a token has, and that all time has
+        """
+        (start, stop), finish = parts[number], number + 1 == len(parts)
+        kept = (stop - 1) // CHECKPOINT - start // CHECKPOINT + 1
+        launches = [("tile_states", (self.blocks, self.batch, kept))]
+        if self.segments > 1:
+            launches.append(("segment_starts", (self.blocks, self.batch, self.segments - 1)))
+        launches.append(("gradients", tuple(self)))
+        if sums := of_token * (stop - start) + (of_all if finish else 0):
+            launches.append(("totals", (ceil(sums / THREADS), 1, 1)))
+        sizes = {"first": start, "stop": stop, "add": number > 0, "finish": finish}
+        carry = CARRIES[(number - 1) % 2] if number else None
+        return Slice(sizes, carry, None if finish else CARRIES[number % 2], launches)
 
 
 def _aligned(*tensors: Tensor) -> bool:
