@@ -1,6 +1,9 @@
+import papermill
 import pytest
+import torch
 
 from lib import names
+from lib.paths import BOOK
 from lib.report import parameters
 from lib.report.assigned import MARK
 from lib.report.parameters import KernelDistillation, Mrss, ParameterError, SsmBackground, check, fits
@@ -51,6 +54,18 @@ def test_a_bad_value_gets_one_line_with_what_is_allowed(name, value, allowed):
     with pytest.raises(ParameterError, match=allowed) as caught:
         check(Mrss, notebook(**{name: value}))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("there", "device"), [(True, "cuda"), (False, "cpu")])
+def test_auto_takes_the_gpu_where_there_is_one(monkeypatch, there, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert check(Mrss, notebook(device="auto")).device == device
+
+
+@pytest.mark.parametrize("chapter", sorted(set(names.CHAPTERS) - {"claims"}))  # that one times nothing
+def test_whoever_opens_a_chapter_and_runs_it_uses_their_gpu(chapter):
+    defaults = papermill.inspect_notebook(BOOK / f"{chapter}.ipynb")
+    assert defaults["device"]["default"] == '"auto"'
 
 
 def test_tasks_are_those_that_exist():
