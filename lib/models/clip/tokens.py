@@ -32,7 +32,7 @@ class Tokens:
 
         classes   number of class tokens among them, at the start
         """
-        places = torch.arange(classes, x.shape[1], device=x.device).expand(len(x), -1)
+        places = torch.arange(classes, x.shape[1], device=x.device).expand(x.shape[0], -1)
         return cls(x, x.new_ones(x.shape[:2]), places, classes)
 
     @property
@@ -90,7 +90,7 @@ class Tokens:
 def take(x: Float[Tensor, "B S D"], chosen: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
     """Tokens of every image by index."""
     # Whole rows at once: several times as fast on a CPU as to gather numbers one by one.
-    first = torch.arange(len(x), device=x.device).unsqueeze(1) * x.shape[1]
+    first = torch.arange(x.shape[0], device=x.device).unsqueeze(1) * x.shape[1]
     return x.flatten(0, 1).index_select(0, (chosen + first).flatten()).unflatten(0, chosen.shape)
 
 

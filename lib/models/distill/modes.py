@@ -98,7 +98,7 @@ class Modes(nn.Module):
         On a CPU, in float32 and without a gradient, one fused loop: 6 M multiply-adds per channel and token.
         """
         check_stream(x, "B", "T", modes=self.C, skip=self.skip, state=state)
-        state = self.initial_state(len(x)) if state is None else state
+        state = self.initial_state(x.shape[0]) if state is None else state
         return recurrence(x, self.decay(), torch.view_as_complex(self.C), self.skip, state)
 
     def step(

@@ -35,7 +35,7 @@ class Recurrence(nn.Module):
     ) -> tuple[Float[Tensor, "B T D"], Complex[Tensor, "B D M"]]:
         """Filter T tokens from a state of zeros or that of an earlier call; returns outputs and the new state."""
         check_stream(x, "B", "T", modes=self.C, skip=self.skip, state=state)
-        return self._run(x, self.initial_state(len(x)) if state is None else state)
+        return self._run(x, self.initial_state(x.shape[0]) if state is None else state)
 
     def step(
         self, x: Float[Tensor, "B D"], state: Complex[Tensor, "B D M"]

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 def chunks(x: Float[Tensor, "B T D"], factor: int) -> Float[Tensor, "B n r D"]:
     """Complete chunks of r tokens of a sequence, as a view; tokens after the last chunk are left out."""
     count = x.shape[1] // factor
-    return x[:, : count * factor].reshape(len(x), count, factor, x.shape[2])
+    return x[:, : count * factor].reshape(x.shape[0], count, factor, x.shape[2])
 
 
 def delayed(phases: Float[Tensor, "B n r D"], length: int) -> Float[Tensor, "B T D"]:

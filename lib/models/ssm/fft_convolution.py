@@ -97,7 +97,7 @@ class CachedConvolution(nn.Module):
         """Convolve one token; returns its output, and the last K inputs, it among them."""
         check_shape("input", x, "B", len(self.backwards))
         check_state(state, Window)
-        check_shape("state", state.inputs, len(x), *self.backwards.shape)
+        check_shape("state", state.inputs, x.shape[0], *self.backwards.shape)
         state = state.followed_by(x)
         return torch.einsum("bdk,dk->bd", state.inputs, self.backwards), state
 

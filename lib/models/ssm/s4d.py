@@ -128,7 +128,7 @@ class S4D(nn.Module):
         """
         self._check(x, "B", "T", state=state)
         modes = self.modes()
-        state = self.initial_state(len(x)) if state is None else state
+        state = self.initial_state(x.shape[0]) if state is None else state
         outputs = []
         for token in x.unbind(1):
             y, state = self._advance(modes, token, state)
@@ -171,7 +171,7 @@ class S4D(nn.Module):
         check_shape("input", x, *axes, dim)
         check_beside("input", x, self.skip)
         if state is not None:
-            check_shape("state", state, len(x), dim, modes)
+            check_shape("state", state, x.shape[0], dim, modes)
 
 
 def _legs(states: int) -> np.ndarray:

@@ -43,11 +43,12 @@ def _validate_shapes(given: dict[str, Tensor], axes: str) -> None:
     for name in ("B", "C"):
         shape = tuple(given[name].shape)
         groups = shape[1] if len(shape) == len(axes) + 1 else 1
-        allowed = [(channels, states)] if time else []  # in a step, there is no telling what does not vary
-        allowed.append((batch, states, *time))
-        if shape not in (*allowed, (batch, groups, states, *time)):
+        allowed = {2: (channels, states)} if time else {}  # in a step, there is no telling what does not vary
+        allowed |= {len(axes): (batch, states, *time), len(axes) + 1: (batch, groups, states, *time)}
+        # By the number of axes first: a compiler would hold on to the outcome of comparing sizes of different axes.
+        if len(shape) not in allowed or shape != allowed[len(shape)]:
             grouped = str((batch, "G", states, *time)).replace("'", "")
-            needed = f"{', '.join(map(str, allowed))} or {grouped}"
+            needed = " or ".join([", ".join(map(str, [*allowed.values()][:-1])), grouped])
             raise ValueError(f"{name} must be {needed}, not {shape}, beside {_shapes(given)}")
         if groups < 1 or channels % groups:
             raise ValueError(
