@@ -4,17 +4,29 @@ import dataclasses
 
 import pytest
 import torch
+from dummies import dummy
+from ending import end
 from rehearsal import evidence
 
-from lib.experiments import ssm_scan
-from lib.experiments.ssm_scan import ANOTHER, FALLBACK, FLOOR, FORWARD, ITSELF, MEMORY, TRAINING, Settings
+from lib.experiments import peers, ssm_scan, ssm_scan_jobs, ssm_scan_shown
+from lib.experiments.ssm_scan_jobs import (
+    ABSENT,
+    ANOTHER,
+    EVERYTHING,
+    FALLBACK,
+    FLOOR,
+    FORWARD,
+    ITSELF,
+    MEMORY,
+    SHORT,
+    TRAINING,
+    Settings,
+)
 from lib.report import prose
 from lib.report.chapters import ssm as chapter
 from lib.report.tables import ssm as tables
 
-SMALL = Settings(
-    seed=0, rounds=3, forward=(1, 16, 8, 4), training=(1, 8, 8, 4), memory=(1, 16, 8, 4), isolated=False
-)  # fmt: skip
+SMALL = Settings(seed=0, runs=3, sizes=(1, 16, 8, 4), tokens=8, memory=(1, 12, 8, 4), isolated=False)
 TOYS = {"superposition": {"fixed": 1e-16, "selective": 0.25}}
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -37,43 +49,108 @@ def test_every_peer_is_timed_after_itself_and_after_another(made, part):
 def test_a_frame_holds_what_was_measured_in_every_part(made):
     rows = ssm_scan.frame([made])
     assert set(rows["part"]) == set(ssm_scan.PARTS)
-    assert rows.loc[rows["part"] != MEMORY, "seconds"].gt(0).all()
+    assert rows.loc[~rows["part"].isin([MEMORY, ABSENT]), "seconds"].gt(0).all()
     assert rows.loc[rows["part"] == MEMORY, "memory_bytes"].notna().all()
+    assert (rows["error"].notna() == (rows["part"] == ABSENT)).all()
     assert rows["most"].eq(made.parameters["threads"]).all()
 
 
 def test_the_committed_record_is_read(tmp_path):
     rows = evidence(tmp_path).frame(ssm_scan)
-    assert set(rows["part"]) == set(ssm_scan.PARTS)
-    assert len(rows) == 53
+    assert {FORWARD, TRAINING, MEMORY, FLOOR} <= set(rows["part"]) <= set(ssm_scan.PARTS)
+    assert {FALLBACK, "transformers, mambapy"} <= set(rows["variant"])
 
 
-def test_the_table_names_every_peer_and_the_floor(made, capsys):
-    ssm_scan.show(made)
+def test_the_table_names_every_peer_and_the_floor_and_who_is_absent(made, capsys):
+    ssm_scan_shown.show(ssm_scan.frame([made]))
     shown = capsys.readouterr().out
     assert all(f"\n{name} " in shown for name in ("cpp", "torch", FALLBACK))
     assert "by cpp runs at" in shown
+    assert "transformers, compiled, everything: left out: it compiles for a minute" in shown
+
+
+def test_what_is_quadratic_in_tokens_trains_at_fewer_of_them_beside_our_own(made):
+    rows = ssm_scan.frame([made])
+    training, short = (rows[rows["part"] == part] for part in (TRAINING, SHORT))
+    assert FALLBACK not in set(training["variant"])
+    assert set(short["variant"]) == {"cpp", "torch", FALLBACK}
+    assert (set(training["length"]), set(short["length"])) == ({16}, {8})
+    (reason,) = rows.loc[(rows["variant"] == FALLBACK) & (rows["part"] == ABSENT), "error"]
+    assert reason == "its time is quadratic in T: see short training"
+
+
+def test_where_all_tokens_are_few_there_is_no_short_training():
+    parts = {part for part, *_ in ssm_scan._series(dataclasses.replace(SMALL, tokens=16), 4)}
+    assert parts == {FORWARD, TRAINING}
+
+
+def test_every_absence_is_told_once(made):
+    gone = [(case.variant, case.parameters["of"]) for case in made.cases if case.parameters["part"] == ABSENT]
+    assert len(gone) == len(set(gone))
+    assert {("transformers, compiled", EVERYTHING), ("mamba_ssm", EVERYTHING)} <= set(gone)
+
+
+SCANS = {
+    "wrong": "lambda *x: 1.01 * selective_scan_ref(*x, delta_softplus=True)",
+    "failing": "lambda *x: 1 / 0",
+    "wrong at length": "lambda *x: selective_scan_ref(*x, delta_softplus=True) * (1 if x[0].shape[-1] < 16 else 2)",
+}
+TOLD = {
+    "wrong": [(EVERYTHING, "ValueError: the output is off by 1.0e-02 of the largest value, 1e-04 is allowed")],
+    "failing": [(EVERYTHING, "ZeroDivisionError: division by zero")],
+    "wrong at length": [
+        (part, "ValueError: the output is off by 1.0e+00 of the largest value, 1e-04 is allowed")
+        for part in (FORWARD, TRAINING)
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", SCANS)
+def test_a_peer_that_is_wrong_or_fails_is_a_row_and_ends_nothing(kind, tmp_path):
+    text = f"""
+from lib.experiments import peers
+from lib.models.ssm.scan import selective_scan_ref
+
+def dummy(device, wait):
+    return peers.of({SCANS[kind]})
+"""
+    before = torch.get_num_threads()
+    with dummy("PEERS", peers, tmp_path, text):
+        made = ssm_scan.run(dataclasses.replace(SMALL, runs=2, tokens=16))
+    torch.set_num_threads(before)
+    cases = [case for case in made.cases if case.variant == "dummy"]
+    absences = [(case.parameters["of"], case.error) for case in cases if case.parameters["part"] == ABSENT]
+    assert absences == TOLD[kind]
+    assert {case.parameters["part"] for case in cases} <= {ABSENT, MEMORY}
+    assert any(case.variant == FALLBACK and case.seconds for case in made.cases)
 
 
 def test_a_series_runs_in_a_process_of_its_own():
-    alone = dataclasses.replace(SMALL, rounds=2, isolated=True)
+    alone = dataclasses.replace(SMALL, runs=2, isolated=True)
     before = torch.get_num_threads()
-    (found,) = ssm_scan._done(alone, [(ssm_scan.timings, FORWARD, before + 1, False)])
+    found, died = ssm_scan._alone(alone, ssm_scan_jobs.series, FORWARD, before + 1, False, ["cpp", FALLBACK])
+    assert died is None
     assert {(part, at["threads"]) for part, _, _, at in found} == {(FORWARD, before + 1)}
     assert torch.get_num_threads() == before
 
 
-def test_a_gpu_has_neither_series_of_threads_nor_a_floor():
-    jobs = list(ssm_scan._jobs(dataclasses.replace(SMALL, device="cuda"), 4))
-    assert [job.__name__ for job, *_ in jobs] == ["memory", "timings", "timings"]
-    assert FLOOR in {job.__name__ for job, *_ in ssm_scan._jobs(SMALL, 4)}
+def test_a_process_that_is_ended_is_told_and_ends_nothing():
+    found, died = ssm_scan._alone(dataclasses.replace(SMALL, isolated=True), end)
+    assert found == []
+    assert "ended by the system" in died
 
 
-def test_a_peer_that_computes_something_else_is_found():
-    tensors = ssm_scan.inputs((1, 8, 4, 2), 0, "cpu")
-    scans = {"wrong": lambda *x: 1.01 * x[0], FALLBACK: lambda *x: x[0]}
-    with pytest.raises(AssertionError):
-        ssm_scan.check(scans, tensors)
+def test_a_gpu_has_one_series_in_one_process_and_larger_sizes():
+    gpu = Settings(device="cuda")
+    assert list(ssm_scan._series(gpu, 4)) == [(part, 4, False) for part in (FORWARD, TRAINING, SHORT)]
+    assert not gpu.isolated
+    assert gpu.sizes != Settings().sizes
+    assert gpu.tokens < gpu.sizes[1]
+
+
+def test_both_manners_of_memory_are_measured_on_a_cpu_at_all_threads():
+    found = {(threads, keep) for _, threads, keep in ssm_scan._series(SMALL, 4)}
+    assert found == {(1, False), (4, False), (4, True)}
 
 
 def test_too_few_rounds_end_with_one_line(capsys):
@@ -83,14 +160,20 @@ def test_too_few_rounds_end_with_one_line(capsys):
 
 
 @pytest.fixture
-def found(made, tmp_path):
+def found(tmp_path):
+    """What is read of a run in which the fallback trains at all tokens: without others it is the best peer there is."""
+    before = torch.get_num_threads()
+    made = ssm_scan.run(dataclasses.replace(SMALL, runs=2, tokens=16))
+    torch.set_num_threads(before)
     return evidence(tmp_path, made, toys=TOYS)
 
 
 def test_every_number_is_there_and_in_the_text(found):
     numbers = chapter.numbers(found)
-    assert (numbers.forward_length, numbers.training_length, numbers.memory_length) == (16, 8, 16)
+    assert (numbers.best.forward.length, numbers.best.training.length, numbers.memory_length) == (16, 16, 12)
+    assert (numbers.best.training.peer, numbers.slow.training.peer) == (FALLBACK, FALLBACK)
     assert None not in (numbers.kept, numbers.floor)
+    assert "mamba_ssm (it needs a CUDA device)" in numbers.absent
     for name in ("abstract", "discussion"):
         text = prose.render(f"ssm_background/{name}", numbers).data
         assert "nan" not in text
@@ -98,7 +181,7 @@ def test_every_number_is_there_and_in_the_text(found):
 
 
 def test_the_table_and_the_comparison_have_all_peers(found):
-    shown = tables.speedups(found.peers, "fallback", "Table 2. The scan").data
+    shown = tables.speedups(found.peers, "best peer", "Table 2. The scan").data
     assert all(f"| {name} " in shown for name in found.benchmark.loc[found.benchmark["part"] == MEMORY, "variant"])
     rows = chapter.across_machines(found)
     assert rows["what"].str.startswith("our scan").sum() == 2

@@ -1,22 +1,25 @@
 """State space models: what the chapter's text says, and what is compared between machines."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from lib.experiments import ssm_scaling, ssm_scan
+from lib.experiments import ssm_scan_jobs as bench
 from lib.report import frames
 from lib.report.evidence import Evidence
 from lib.report.views import ssm as views
 from lib.report.views.base import comparison, known
+from lib.report.views.ssm import Faster
 
 
 @dataclass(frozen=True)
-class Freed:
-    """How many times our scan's latency the fallback takes where freed memory stays with the process."""
+class Against:
+    """Our scan against the fastest peer of each pass, or against one that is named."""
 
-    forward: float
-    training: float
+    forward: Faster
+    training: Faster
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,11 @@ class Numbers:
     attention_exponent, scan_exponent, s4d_exponent   of latency in length; the scan is the fastest one
     attention_over_scan    attention's latency at the longest length, relative to the fastest scan's
     definition_over_scan   the definition's, a Python loop
-    faster, faster_training   how many times our scan's latency the fallback of transformers takes
+    best                   how many times our scan's latency the fastest peer takes, and which it is
     kept                   the same where freed memory stays with the process; None on a GPU
-    forward_length, training_length, threads   of these timings
+    slow                   the same against the fallback of transformers, which needs nothing installed
+    threads                of these timings
+    absent                 peers that were not timed, each with its reason
     memory_length          tokens of the training step whose memory follows
     memory, memory_fallback   bytes beyond inputs, output and gradients: our scan's, the fallback's
     floor                  the exponentials alone; None on a GPU
@@ -57,12 +62,11 @@ class Numbers:
     s4d_exponent: float
     attention_over_scan: float
     definition_over_scan: float
-    faster: float
-    faster_training: float
-    kept: Freed | None
-    forward_length: int
-    training_length: int
+    best: Against
+    kept: Against | None
+    slow: Against
     threads: int
+    absent: list[str]
     memory_length: int
     memory: float
     memory_fallback: float
@@ -82,7 +86,6 @@ def numbers(evidence: Evidence) -> Numbers:
     longest, fastest = evidence.mixing_longest, evidence.fastest_scan
     compared = (views.ATTENTION, views.DEFINITION, fastest)
     seconds = known(longest[longest["variant"].isin(compared)], "seconds", each={"variant": compared})["seconds"]
-    lengths = evidence.peers.drop_duplicates("part").set_index("part")["length"]
     memory, fallback = evidence.scan_memory["memory_bytes"]
     return Numbers(
         machine=evidence.title,
@@ -94,12 +97,11 @@ def numbers(evidence: Evidence) -> Numbers:
         s4d_exponent=exponents[views.S4D],
         attention_over_scan=seconds[views.ATTENTION] / seconds[fastest],
         definition_over_scan=seconds[views.DEFINITION] / seconds[fastest],
-        faster=evidence.scan_speedups[ssm_scan.FORWARD],
-        faster_training=evidence.scan_speedups[ssm_scan.TRAINING],
-        kept=_kept(evidence),
-        forward_length=int(lengths[ssm_scan.FORWARD]),
-        training_length=int(lengths[ssm_scan.TRAINING]),
+        best=_against(evidence.scan_speedups),
+        kept=_against(evidence.scan_speedups_kept) if evidence.benchmark["keep_freed"].eq(True).any() else None,
+        slow=_against(evidence.scan_speedups_fallback),
         threads=int(evidence.peers["threads"].iloc[0]),
+        absent=_absent(evidence),
         memory_length=int(evidence.scan_memory["length"].iloc[0]),
         memory=memory,
         memory_fallback=fallback,
@@ -116,10 +118,9 @@ def across_machines(evidence: Evidence) -> pd.DataFrame:
     peers, mixing = evidence.compared(ssm_scan), evidence.compared(ssm_scaling)
     found = []
     if not peers.empty:
-        rows = views.ours(views.against_fallback(peers))
+        rows = views.ours(views.against_best(peers))
         found += [
-            comparison(rows, "our scan / transformers' fallback, forward", part=ssm_scan.FORWARD),
-            comparison(rows, "our scan / transformers' fallback, training", part=ssm_scan.TRAINING),
+            comparison(rows, f"our scan / best peer, {part}", part=part) for part in (bench.FORWARD, bench.TRAINING)
         ]
     if not mixing.empty:
         found += [
@@ -136,15 +137,20 @@ def _at_longest(mixing: pd.DataFrame) -> pd.DataFrame:
     return views.fastest(frames.ratios(rows, views.ATTENTION))
 
 
-def _kept(evidence: Evidence) -> Freed | None:
-    if not evidence.benchmark["keep_freed"].eq(True).any():
-        return None
-    ratios = evidence.scan_speedups_kept
-    return Freed(ratios[ssm_scan.FORWARD], ratios[ssm_scan.TRAINING])
+def _against(found: Mapping[str, Faster]) -> Against:
+    return Against(found[bench.FORWARD], found[bench.TRAINING])
+
+
+def _absent(evidence: Evidence) -> list[str]:
+    """`mamba_ssm (it needs a CUDA device)`, `llama.cpp in training (it computes no gradients)`."""
+    rows = evidence.absent_peers
+    rows = rows[rows["of"].isin([bench.EVERYTHING, bench.FORWARD, bench.TRAINING])]
+    where = {bench.EVERYTHING: "", bench.FORWARD: " in a forward pass", bench.TRAINING: " in training"}
+    return [f"{row.variant}{where[row.of]} ({row.error})" for row in rows.itertuples()]
 
 
 def _floor(evidence: Evidence) -> Floor | None:
-    if not evidence.benchmark["part"].eq(ssm_scan.FLOOR).any():
+    if not evidence.benchmark["part"].eq(bench.FLOOR).any():
         return None
     floor, scan = evidence.scan_floor
     return Floor(floor, floor / scan)

@@ -19,14 +19,24 @@ def latencies(frame: pd.DataFrame, caption: str) -> Markdown:
 def speedups(frame: pd.DataFrame, baseline: str, caption: str) -> Markdown:
     """Latency of every variant in each part of a run, and how many times as long the baseline takes, with quartiles.
 
-    frame  cases with ratios to the baseline; one machine and setting per part
+    frame  cases with ratios to the baseline; one machine and setting per part; not every variant need be in each
     """
     columns: dict[str, list[str]] = {"variant": list(frame["variant"].unique())}
     for part, group in frame.groupby("part", sort=False):
-        rows = group.set_index("variant").loc[columns["variant"]]
-        columns[f"{part} [ms]"] = [f"{seconds * 1e3:,.1f}" for seconds in rows["seconds"]]
-        columns[f"{baseline} / this, {part}"] = [
-            f"{1 / row.latency_ratio:.1f} ({1 / row.latency_ratio_high:.1f} – {1 / row.latency_ratio_low:.1f})"
-            for row in rows.itertuples()
-        ]
+        rows = {row.variant: row for row in group.itertuples()}
+        cells = [_cells(rows.get(variant)) for variant in columns["variant"]]
+        columns[f"{part} [ms]"], columns[f"{baseline} / this, {part}"] = ([*one] for one in zip(*cells, strict=True))
     return table(columns, caption)
+
+
+def _cells(row) -> tuple[str, str]:
+    """Milliseconds, and how many times as long the baseline takes; dashes for what was not timed in a part."""
+    if row is None:
+        return "–", "–"
+    middle, low, high = (_times(one) for one in (row.latency_ratio, row.latency_ratio_high, row.latency_ratio_low))
+    return f"{row.seconds * 1e3:,.1f}", f"{middle} ({low} – {high})"
+
+
+def _times(ratio: float) -> str:
+    """One decimal; two for what is slower than the baseline."""
+    return f"{1 / ratio:.{1 if ratio < 1.05 else 2}f}"

@@ -1,17 +1,35 @@
 """Evidence on state space models: token mixing over its sizes, the gate, and the scan against its peers."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
 from lib import names
 from lib.experiments import ssm_scaling, ssm_scan
+from lib.experiments import ssm_scan_jobs as bench
 from lib.report import frames
 from lib.report.views.base import Base, known
 
+GROUP = ("machine", "part", "length")  # within which one scan is compared with another
 LAST = 4  # lengths of a slope: the longest, where fixed costs matter least
 ATTENTION, S4D, DEFINITION = "attention", "S4D", "scan, ref"
+
+
+@dataclass(frozen=True)
+class Faster:
+    """How many times our scan's latency a peer takes: the median over rounds, and its quartiles.
+
+    peer     its name
+    length   tokens of the pass
+    """
+
+    peer: str
+    times: float
+    low: float
+    high: float
+    length: int
 
 
 class Views(Base):
@@ -87,44 +105,78 @@ class Views(Base):
 
     @cached_property
     def peers(self) -> pd.DataFrame:
-        """The scan and its peers, forward and training, with ratios to the fallback of transformers."""
-        return known(against_fallback(self.benchmark), "latency_ratio")
+        """The scan and its peers, forward and training, with ratios to the fastest peer, and its name as `best`."""
+        return known(against_best(self.benchmark), "latency_ratio")
 
     @cached_property
-    def scan_speedups(self) -> Mapping[str, float]:
-        """ "forward" and "training" -> how many times our fastest scan's latency the fallback of transformers takes."""
+    def scan_speedups(self) -> Mapping[str, Faster]:
+        """ "forward" and "training" -> our fastest scan against the fastest peer there."""
         return speedups(self.peers)
 
     @cached_property
-    def scan_speedups_kept(self) -> Mapping[str, float]:
+    def scan_speedups_kept(self) -> Mapping[str, Faster]:
         """The same in the series in which freed memory stayed with the process, which a CPU alone has."""
-        return speedups(known(against_fallback(self.benchmark, keep_freed=True), "latency_ratio"))
+        return speedups(known(against_best(self.benchmark, keep_freed=True), "latency_ratio"))
+
+    @cached_property
+    def scan_speedups_fallback(self) -> Mapping[str, Faster]:
+        """The same against the fallback of transformers, in training at the tokens that it was timed with."""
+        rows = known(against_fallback(self.benchmark), "latency_ratio")
+        return speedups(rows.replace({"part": {bench.SHORT: bench.TRAINING}}))
+
+    @cached_property
+    def absent_peers(self) -> pd.DataFrame:
+        """Peers that were not timed: variant, of which part, and why; records before November 2026 name none."""
+        rows = frames.where(self.benchmark, part=bench.ABSENT)
+        return rows.reindex(columns=["machine", "variant", "of", "error"])
 
     @cached_property
     def scan_memory(self) -> pd.DataFrame:
         """Memory of a training step: our fastest scan, then the fallback of transformers."""
-        rows = frames.where(self.benchmark, part=ssm_scan.MEMORY)
-        rows = pd.concat([ours(rows), frames.where(rows, variant=ssm_scan.FALLBACK)])
-        return known(rows, "memory_bytes", each={"variant": [ssm_scan.FALLBACK]})
+        rows = frames.where(self.benchmark, part=bench.MEMORY)
+        rows = pd.concat([ours(rows), frames.where(rows, variant=bench.FALLBACK)])
+        return known(rows, "memory_bytes", each={"variant": [bench.FALLBACK]})
 
     @cached_property
     def scan_floor(self) -> tuple[float, float]:
         """Seconds of the exponentials of a forward pass on one thread, and of our fastest scan; a CPU alone has it."""
-        floor = frames.only(self.benchmark, part=ssm_scan.FLOOR)["seconds"]
-        at = dict(part=ssm_scan.FORWARD, threads=1, after=ssm_scan.ITSELF, keep_freed=False)
+        floor = frames.only(self.benchmark, part=bench.FLOOR)["seconds"]
+        at = dict(part=bench.FORWARD, threads=1, after=bench.ITSELF, keep_freed=False)
         return floor, known(ours(frames.where(self.benchmark, **at)), "seconds")["seconds"].iloc[0]
 
 
-def against_fallback(rows: pd.DataFrame, keep_freed: bool = False) -> pd.DataFrame:
-    """Latencies of scans relative to the fallback of transformers, at the most threads and with warm caches.
+def against_best(rows: pd.DataFrame, keep_freed: bool = False) -> pd.DataFrame:
+    """Latencies of scans relative to the fastest peer of the same machine and part, and its name as `best`.
 
+    At the most threads and with warm caches; a part in which no peer was timed is left out.
     keep_freed  the series in which freed memory stayed with the process, or the one with the allocator as it is
     """
+    labels, found = [row.label for row in names.PEERS.values()], []
+    for group in _groups(rows, keep_freed, bench.FORWARD, bench.TRAINING):
+        if not (theirs := group[group["variant"].isin(labels)]).empty:
+            best = theirs.sort_values("seconds")["variant"].iloc[0]
+            found.append(frames.ratios(group, best, GROUP).assign(best=best))
+    return pd.concat(found) if found else rows.iloc[:0]
+
+
+def against_fallback(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same relative to the fallback of transformers, in the parts in which it was timed."""
+    groups = _groups(rows, False, bench.FORWARD, bench.TRAINING, bench.SHORT)
+    found = [
+        frames.ratios(group, bench.FALLBACK, GROUP).assign(best=bench.FALLBACK)
+        for group in groups
+        if bench.FALLBACK in set(group["variant"])
+    ]
+    return pd.concat(found) if found else rows.iloc[:0]
+
+
+def _groups(rows: pd.DataFrame, keep_freed: bool, *parts: str) -> list[pd.DataFrame]:
+    """The timed cases of each machine and part, at the most threads and with warm caches."""
     if rows.empty:
-        return rows
-    at = (rows["threads"] == rows["most"]) & (rows["after"] == ssm_scan.ITSELF) & (rows["keep_freed"] == keep_freed)
-    timed = known(rows[at & rows["part"].isin([ssm_scan.FORWARD, ssm_scan.TRAINING])])
-    return frames.ratios(timed, ssm_scan.FALLBACK, ("machine", "part"))
+        return []
+    at = (rows["threads"] == rows["most"]) & (rows["after"] == bench.ITSELF) & (rows["keep_freed"] == keep_freed)
+    timed = rows[at & rows["part"].isin(parts)].dropna(subset="seconds")
+    return [group for _, group in timed.groupby(list(GROUP), sort=False)]
 
 
 def ours(rows: pd.DataFrame) -> pd.DataFrame:
@@ -133,10 +185,15 @@ def ours(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rank == rank.groupby(rows["machine"]).transform("min")]
 
 
-def speedups(rows: pd.DataFrame) -> dict[str, float]:
-    """Part -> how many times our fastest backend's latency the fallback takes, of one machine's ratios."""
-    rows = known(ours(rows), each={"part": (ssm_scan.FORWARD, ssm_scan.TRAINING)})
-    return dict(zip(rows["part"], 1 / rows["latency_ratio"], strict=True))
+def speedups(rows: pd.DataFrame) -> dict[str, Faster]:
+    """Part -> our fastest backend against what the ratios of one machine are relative to."""
+    rows = known(ours(rows), each={"part": (bench.FORWARD, bench.TRAINING)})
+    return {
+        row.part: Faster(
+            row.best, 1 / row.latency_ratio, 1 / row.latency_ratio_high, 1 / row.latency_ratio_low, int(row.length)
+        )
+        for row in rows.itertuples()
+    }
 
 
 def gates(rows: pd.DataFrame) -> pd.DataFrame:

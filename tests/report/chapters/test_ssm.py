@@ -5,14 +5,16 @@ import pytest
 from rehearsal import REFERENCE, evidence, machines
 
 from lib import records
-from lib.experiments import ssm_scaling, ssm_scan
+from lib.experiments import ssm_scaling
+from lib.experiments import ssm_scan_jobs as bench
 from lib.profilers.profile import Profile
 from lib.records import Case
-from lib.report import prose
+from lib.report import headlines, prose
 from lib.report.chapters import ssm
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 
+LLAMA, MAMBAPY = "llama.cpp", "transformers, mambapy"
 TOYS = {"superposition": {"fixed": 1e-16, "selective": 0.25}}
 SECONDS = {"attention": lambda t: t**2 / 1e3, "S4D": lambda t: t / 1e3, "scan, cpp": lambda t: t / 1e3 / 2}
 
@@ -38,39 +40,54 @@ def mixing():
     return records.new("ssm_scaling", cases, seed=0, parameters={})
 
 
-def peers(backend="cpp", gpu=False):
-    """The fallback takes 4 s in a forward pass, 10 s in training, ours 1 s; half of that where memory is kept."""
+def peers(backend="cpp", gpu=False, older=False):
+    """Ours takes 1 s. A forward pass takes others 4, 3 and 8 s, training 5 s and more; less where memory is kept.
+
+    older   as records were that named no absent peer and trained the fallback at the tokens of all others
+    """
     cases = []
 
-    def add(part, variant, length, seconds=(), peak=None, **at):
+    def add(part, variant, length=None, seconds=(), peak=None, error=None, **at):
         at = dict(part=part, batch=1, length=length, dim=8, states=4) | at
-        cases.append(Case(variant=variant, seconds=seconds, peak_bytes=peak, parameters=at))
+        cases.append(Case(variant=variant, seconds=seconds, peak_bytes=peak, error=error, parameters=at))
 
     for threads, keep, factor in [(2, False, 1.0)] + ([] if gpu else [(1, False, 5.0), (2, True, 0.5)]):
-        for after in (ssm_scan.ITSELF, ssm_scan.ANOTHER):
+        for after in (bench.ITSELF, bench.ANOTHER):
             at = {"threads": threads, "keep_freed": keep, "after": after}
-            cold = 1.0 if after == ssm_scan.ITSELF else 7.0
-            fallback = (ssm_scan.FALLBACK, 4 * factor * cold, 10 * factor * cold)
-            for name, forward, training in ((backend, 1.0, 1.0), fallback):
-                add(ssm_scan.FORWARD, name, 20, [forward] * 3, **at)
-                add(ssm_scan.TRAINING, name, 10, [training] * 3, **at)
-    for name, peak in ((backend, 1024), (ssm_scan.FALLBACK, 2048)):
-        add(ssm_scan.MEMORY, name, 30, peak=peak)
+            by = factor * (1.0 if after == bench.ITSELF else 7.0)
+            gain = 2.75 if keep else 0.0  # another peer is the best where memory is kept
+            for name, seconds in ((backend, 1.0), (bench.FALLBACK, 4 * by), (LLAMA, 3 * by), (MAMBAPY, 8 * by - gain)):
+                add(bench.FORWARD, name, 20, [seconds - 0.1, seconds, seconds + 0.1], **at)
+            for name, seconds in ((backend, 1.0), (MAMBAPY, 5 * by)):
+                add(bench.TRAINING, name, 20, [seconds] * 3, **at)
+            for name, seconds in ((backend, 1.0), (bench.FALLBACK, 10 * by)):
+                if not older or name == bench.FALLBACK:
+                    add(bench.TRAINING if older else bench.SHORT, name, 20 if older else 10, [seconds] * 3, **at)
+    for name, peak in ((backend, 1024), (bench.FALLBACK, 2048)):
+        add(bench.MEMORY, name, 30, peak=peak)
     if not gpu:
-        add(ssm_scan.FLOOR, ssm_scan.EXPONENTIALS, 20, [0.25] * 3, threads=1)
+        add(bench.FLOOR, bench.EXPONENTIALS, 20, [0.25] * 3, threads=1)
+    if not older:
+        add(bench.ABSENT, LLAMA, of=bench.TRAINING, error="it computes no gradients")
+        add(bench.ABSENT, "mamba_ssm", of=bench.EVERYTHING, error="it needs a CUDA device")
     return records.new("scan", cases, seed=0, parameters={"threads": 2})
 
 
 def test_every_number_follows_from_the_records(tmp_path):
     found = ssm.numbers(evidence(tmp_path, mixing(), peers(), toys=TOYS))
-    assert (found.longest, found.forward_length, found.training_length, found.threads) == (256, 20, 10, 2)
+    assert (found.longest, found.threads) == (256, 2)
     assert (found.memory_length, found.memory, found.memory_fallback) == (30, 1024, 2048)
     exponents = (found.attention_exponent, found.scan_exponent, found.s4d_exponent)
     assert exponents == pytest.approx((2, 1, 1))
     assert found.attention_over_scan == pytest.approx(2 * 256)
     assert found.definition_over_scan == pytest.approx(3)
-    assert (found.faster, found.faster_training) == (4, 10)
-    assert found.kept == ssm.Freed(2, 5)
+    assert (found.best.forward.peer, found.best.forward.times, found.best.forward.length) == (LLAMA, 3, 20)
+    assert found.best.training == ssm.Faster(MAMBAPY, 5, 5, 5, 20)
+    assert (found.kept.forward.peer, found.kept.forward.times) == (MAMBAPY, 1.25)
+    assert (found.kept.training.peer, found.kept.training.times) == (MAMBAPY, 2.5)
+    assert (found.slow.forward.peer, found.slow.forward.times) == (bench.FALLBACK, 4)
+    assert found.slow.training == ssm.Faster(bench.FALLBACK, 10, 10, 10, 10)
+    assert found.absent == ["llama.cpp in training (it computes no gradients)", "mamba_ssm (it needs a CUDA device)"]
     assert found.floor == ssm.Floor(0.25, 0.25)
     assert (found.departure, found.closed_gate) == (0.25, 1.5)
     assert (found.scan_width, found.block_width) == pytest.approx((1, 2))
@@ -80,7 +97,7 @@ def test_every_number_follows_from_the_records(tmp_path):
 
 def test_a_gpu_has_no_kept_memory_and_no_floor_and_its_text_none_of_them(tmp_path):
     found = ssm.numbers(evidence(tmp_path, mixing(), peers("cuda", gpu=True), toys=TOYS, machine="tesla-t4"))
-    assert (found.faster, found.kept, found.floor) == (4, None, None)
+    assert (found.best.forward.times, found.kept, found.floor) == (3, None, None)
     text = prose.render("ssm_background/discussion", found).data
     assert "Tesla T4" in text
     assert "page faults" not in text
@@ -90,9 +107,54 @@ def test_a_gpu_has_no_kept_memory_and_no_floor_and_its_text_none_of_them(tmp_pat
 def test_the_texts_say_the_numbers(tmp_path):
     found = ssm.numbers(evidence(tmp_path, mixing(), peers(), toys=TOYS))
     text = prose.render("ssm_background/discussion", found).data
-    for said in ("power 2.00", "512×", "3.00×", "4.00×", "10×", "1.00 KiB", "2.00 KiB", "250 ms", "25 % of that speed"):
+    for said in (
+        "power 2.00",
+        "512×",
+        "llama.cpp, at 3.00×",
+        "4.00×",
+        "10×",
+        "1.25× (transformers, mambapy)",
+        "no gradients",
+        "1.00 KiB",
+        "2.00 KiB",
+        "250 ms",
+        "25 % of that speed",
+    ):
         assert said in text, said
     assert "1.50× that of an open one" in prose.render("ssm_background/abstract", found).data
+
+
+def test_a_record_that_names_no_absent_peer_is_read(tmp_path):
+    found = ssm.numbers(evidence(tmp_path, mixing(), peers(older=True), toys=TOYS))
+    assert (found.best.training.peer, found.best.training.times) == (MAMBAPY, 5)
+    assert (found.slow.training.times, found.slow.training.length) == (10, 20)
+    assert found.absent == []
+    assert "Not in the comparison" not in prose.render("ssm_background/discussion", found).data
+
+
+def test_the_headline_names_the_best_peer_of_each_pass_in_both_manners_of_memory(tmp_path):
+    said = headlines.scan(evidence(tmp_path, mixing(), peers(), toys=TOYS))
+    assert "**3.00×** as fast as its best peer in a forward pass (llama.cpp; 20 tokens; quartiles" in said.text
+    assert "**5.00×** as fast in a training step (transformers, mambapy; 20 tokens" in said.text
+    assert "1.25× (transformers, mambapy) in a forward pass and 2.50× (transformers, mambapy) in a" in said.text
+    assert said.reached.ratio == pytest.approx(1 / 3)
+
+
+def test_a_faster_peer_takes_the_headline(tmp_path):
+    made = peers()
+    cases = [
+        case.model_copy(update={"seconds": [2.0] * 3}) if case.variant == MAMBAPY and case.seconds else case
+        for case in made.cases
+    ]
+    found = ssm.numbers(evidence(tmp_path, mixing(), made.model_copy(update={"cases": cases}), toys=TOYS))
+    assert (found.best.forward.peer, found.best.forward.times) == (MAMBAPY, 2)
+
+
+def test_without_a_peer_in_a_pass_there_is_nothing_to_say(tmp_path):
+    made = peers()
+    cases = [case for case in made.cases if (case.variant, case.parameters["part"]) != (MAMBAPY, bench.TRAINING)]
+    with pytest.raises(Missing, match="no case with part training"):
+        ssm.numbers(evidence(tmp_path, mixing(), made.model_copy(update={"cases": cases}), toys=TOYS))
 
 
 @pytest.mark.parametrize("lacking", ["scan", "ssm_scaling"])
@@ -116,8 +178,10 @@ def test_a_machine_takes_part_with_a_single_record_and_with_its_own_backend(tmp_
     (tmp_path / "tesla-t4/ssm_scaling.json").unlink()
     found = ssm.across_machines(evidence(tmp_path, mixing(), peers()))
     other = found[found["machine"] == "Tesla T4"].set_index("what")["ratio"]
-    assert list(other) == [1 / 4, 1 / 10]
-    assert list(found.loc[found["machine"] == "AMD EPYC, 2 cores", "ratio"]) == [1 / 4, 1 / 10, 1 / 512, 1.5]
+    assert list(other) == pytest.approx([1 / 3, 1 / 5])
+    assert list(found.loc[found["machine"] == "AMD EPYC, 2 cores", "ratio"]) == pytest.approx(
+        [1 / 3, 1 / 5, 1 / 512, 1.5]
+    )
 
 
 def test_without_records_there_is_nothing_to_compare(tmp_path):

@@ -1,3 +1,5 @@
+import pandas as pd
+
 from lib.experiments import base
 from lib.report import frames
 from lib.report.tables import ssm
@@ -15,6 +17,14 @@ def test_speedups_turn_ratios_and_their_quartiles_round(record):
     assert "baseline / this, lengths" in header
     assert "1.0 (1.0 – 1.0)" in first
     assert "2.0 (2.0 – 2.0)" in two
+
+
+def test_what_was_not_timed_in_a_part_has_dashes_there(record):
+    rows = frames.ratios(frames.where(base.frame([record], PARTS), part="lengths", length=32))
+    rows = pd.concat([rows, rows.iloc[:1].assign(part="training")])
+    *_, first, two = lines(ssm.speedups(rows, "baseline", "caption"))
+    assert first.count("1.0 (1.0 – 1.0)") == 2
+    assert [cell.strip() for cell in two.strip("|").split("|")][-2:] == ["–", "–"]
 
 
 def test_latencies_stand_in_milliseconds_by_length(record):
