@@ -19,10 +19,12 @@ ROWS = {  # table -> the row, the file, a neighbour that the file is made of, an
     "FORMS": ("lib/models/mrss/lottery.py", "hybrid.py", {}),
     "DISTILLATIONS": ("lib/models/distill/lottery.py", None, {}),
     "BACKENDS": ("lib/kernels/scan/lottery.py", None, {}),
+    "PEERS": ("lib/experiments/peers/lottery.py", None, {}),
     "SEQUENCES": ("lib/tasks/data/lottery.py", "clocks.py", {"def clocks": "def lottery", '"clocks"': '"lottery"'}),
 }  # fmt: skip
 WRITTEN = {
     "DISTILLATIONS": "from lib.models.distill.by_taps import truncated_svd as lottery\n\n__all__ = ['lottery']\n",
+    "PEERS": "from lib.experiments.peers.transformers import fallback as lottery\n\n__all__ = ['lottery']\n",
     "BACKENDS": "from lib.kernels.scan.torch import about, backward, forward, unavailable\n\n"
     "__all__ = ['about', 'backward', 'forward', 'unavailable']\n",
 }
@@ -74,7 +76,7 @@ def test_the_recipes_name_files_that_there_are():
 SEEN = """
 import torch
 from lib import names
-from lib.experiments import clip_variants, mrss_training
+from lib.experiments import clip_variants, mrss_training, peers
 from lib.models.clip import load
 from lib.models.clip.reduction import reduce_tokens
 from lib.models.distill.replace import METHODS
@@ -92,6 +94,7 @@ assert "'lottery'" in allowed["mrss"]["task"].description
 assert "lottery" in {one.name for one in clip_variants.variants()}  # comparisons
 assert "lottery, r = 4" in variants.family(MambaConfig(dim=32, layers=2), 4)
 assert "lottery" in mrss_training.TASKS
+assert "lottery" in peers.everyone(torch.device("cpu")) and callable(peers.PEERS["lottery"])
 assert "lottery" in METHODS and "lottery" in KERNELS and "lottery" in TASKS
 
 tower = load.random_init("openai/clip-vit-base-patch32", 0).vision_model  # and it runs
@@ -122,7 +125,7 @@ def test_a_row_without_its_file_fails_by_its_name(copy):
         (copy / ROWS[table][0]).unlink()
     code = """
 from lib import names
-for kind in ("REDUCTIONS", "FORMS", "DISTILLATIONS", "BACKENDS", "SEQUENCES"):
+for kind in ("REDUCTIONS", "FORMS", "DISTILLATIONS", "BACKENDS", "PEERS", "SEQUENCES"):
     try:
         names.code(kind, "lottery", getattr(names, kind)["lottery"])
     except ImportError as error:
