@@ -20,7 +20,7 @@ EVENTS = "device events"
 WAITED = "device events, with waits"
 NAMES = (WALL, SYNCHRONISED, EVENTS, WAITED)
 
-MARGIN = 1.5  # of the sleep over the host's time for the call before: what usually changes between two calls
+MARGIN, WIDEST = 1.5, 6  # of the sleep over the host's time for the call before: at first, and where that was too short
 SHORTEST = 2e-4  # s, of a sleep: the sleep and both events are launched, too
 # s: a driver queues about a thousand launches and then makes the host wait, however long the device sleeps.
 LONGEST = 0.25
@@ -112,7 +112,7 @@ class Events:
                 if not overtaken:
                     self._ahead = self._enough(host)
                     return seconds, host
-                self._margin *= 2
+                self._margin = min(2 * self._margin, WIDEST)
                 self._ahead = min(2 * self._ahead, LONGEST)
             self.name, self._ahead = WAITED, learnt
             return seconds, None

@@ -98,6 +98,13 @@ def test_a_host_that_hiccups_once_is_overtaken_once(gpu):
     assert max(found.host_seconds) < 1e-3
 
 
+def test_a_host_that_hiccups_now_and_then_does_not_make_every_sleep_long(gpu):
+    calls = iter(range(1000))
+    found = timed(lambda: (gpu.work(1e-2 if next(calls) % 10 == 9 else 1e-4), gpu.kernel(1e-4)), runs=200)
+    assert found.clock == clocks.EVENTS
+    assert gpu.now < 250 * (clocks.SHORTEST + clocks.WIDEST * 1e-4 + 1e-4) + 25 * 2e-2
+
+
 def test_a_first_call_that_compiles_leaves_no_long_sleeps_behind(gpu):
     hosts = iter([10.0])
     found = timed(lambda: (gpu.work(next(hosts, 1e-4)), gpu.kernel(1e-4)), warmup=1, runs=100)
