@@ -20,7 +20,7 @@ def differences(record, presets=PRESETS):
     experiment = experiments.of(record.experiment)
     settings = {one.name for one in fields(experiment.Settings)} - {"task", "seed", "runs", "warmup"}
     found = []
-    for path in (presets / getattr(experiment, "PRESETS", experiment.CHAPTER)).glob("*.yml"):
+    for path in (presets / experiment.CHAPTER).glob("*.yml"):
         if path.stem != "smoke":
             preset = yaml.safe_load(path.read_text())
             shared = settings & set(preset) & set(record.parameters)

@@ -30,8 +30,7 @@ def passes(
         if uncounted is not None and result.error is None:
             forward[name] = replace(result, flops=result.flops + uncounted(models[name], x))
     steps = {name: partial(training_step, model, x) for name, model in models.items()}
-    training = profile(steps, inference=False, **options)
-    return {"forward": forward, "training": {name: replace(one, flops=None) for name, one in training.items()}}
+    return {"forward": forward, "training": profile(steps, inference=False, operations=False, **options)}
 
 
 def training_step(model: nn.Module, x: Tensor) -> tuple[Tensor, ...]:

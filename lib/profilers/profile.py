@@ -35,19 +35,21 @@ def profile(
     device: str | torch.device = "cpu",
     needs: Mapping[Name, int] | None = None,
     inference: bool = True,
+    operations: bool = True,
     progress: bool = True,
 ) -> dict[Name, Profile]:
     """Count operations and bytes of each callable once, then time those that did not fail, interleaved.
 
     needs    bytes that a call is known to allocate; one that exceeds what is free is out of memory without
              being tried, since a CPU's operating system would end the whole process
+    operations   whether operations are counted, too: one more call, each of whose launches goes through Python
     returns  one profile per name; `error` holds the first line of what a failing callable raised
     """
 
-    def count(name: Name) -> tuple[int, int]:
+    def count(name: Name) -> tuple[int, int | None]:
         _refuse(device, (needs or {}).get(name, 0))
         peak = peak_bytes(callables[name], device=device, inference=inference)
-        return peak, flops(callables[name], inference=inference)
+        return peak, flops(callables[name], inference=inference) if operations else None
 
     counted = {name: attempt(partial(count, name), device) for name in callables}
     alive = {name: callables[name] for name, (_, error) in counted.items() if error is None}

@@ -44,6 +44,15 @@ def test_every_part_holds_what_it_compares(made):
     assert rows[["seconds", "memory_bytes", "flops"]].gt(0).all(axis=None)
 
 
+def test_on_long_sequences_the_scan_that_serves_is_timed_without_the_others(generator):
+    sizes = Settings(batch=1, length=4 * ssm_scaling.COMPARED, dim=16, state=4)
+    found = {
+        length: set(variants) for part, length, _, _, variants in ssm_scaling._grid(sizes, generator) if part == LENGTHS
+    }
+    assert {"scan, cpp", "scan, torch", "scan, ref"} < found[ssm_scaling.COMPARED]
+    assert found[4 * ssm_scaling.COMPARED] == {"attention", "S4D", "scan, cpp"}
+
+
 def test_the_committed_record_is_read(tmp_path):
     rows = evidence(tmp_path).frame(ssm_scaling)
     assert (len(rows), set(rows["part"])) == (53, set(ssm_scaling.PARTS))

@@ -28,6 +28,13 @@ def test_a_training_step_holds_more_and_has_no_operations():
     assert both["training"]["linear"].flops is None
 
 
+def test_no_call_is_made_to_count_operations_that_nobody_reads():
+    model, calls = nn.Linear(3, 2), []
+    model.register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    measured({"linear": model})
+    assert calls == [False] * 4 + [True] * 3  # bytes, operations and two rounds; bytes and two rounds
+
+
 def test_a_model_that_fails_is_a_result_in_both_passes():
     both = measured({"broken": Broken(), "linear": LINEAR}, uncounted=lambda *_: 1)
     assert [both[part]["broken"].error for part in both] == ["RuntimeError: no"] * 2

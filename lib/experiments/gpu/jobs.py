@@ -16,6 +16,7 @@ class Job:
     module    of the experiment
     seconds   on a T4 with the preset "gpu", set-up included: an estimate on paper, see `data/presets/README.md`
     more      settings beside the preset's
+    presets   folder of data/presets, where it is not the one of the experiment's chapter
     trains    whether it trains, which takes minutes
     """
 
@@ -23,6 +24,7 @@ class Job:
     module: str
     seconds: int
     more: dict[str, Any] = field(default_factory=dict)
+    presets: str | None = None
     trains: bool = False
 
 
@@ -32,11 +34,12 @@ def _table(*jobs: Job) -> dict[str, Job]:
 
 _HERE = "lib.experiments"
 JOBS = _table(
-    Job("scan", f"{_HERE}.ssm_scan", 30),
+    Job("scan", f"{_HERE}.ssm_scan", 30, presets="scan"),
     Job("ssm_scaling", f"{_HERE}.ssm_scaling", 30),
     Job("mrss_proxy", f"{_HERE}.mrss_proxy", 30),
     Job("mrss_scan", f"{_HERE}.mrss_scan", 30),
-    Job("distillation", f"{_HERE}.distill_cost", 30),
+    # What a bank loses does not depend on the device, and takes a CPU minutes: at one order alone.
+    Job("distillation", f"{_HERE}.distill_cost", 30, {"every": False}),
     Job("clip_cost", f"{_HERE}.clip_cost", 30),
     Job("lora_cost", f"{_HERE}.lora_cost", 30),
 )

@@ -72,7 +72,7 @@ def look(jobs: Iterable[Job], preset: str, device: str) -> Machine:
 def settings_of(job: Job, preset: str, device: str) -> Any:
     """A job's settings: those of a preset, of its chapter or of a folder of its own, and over them the job's."""
     experiment = import_module(job.module)
-    folder = PRESETS / getattr(experiment, "PRESETS", experiment.CHAPTER)
+    folder = PRESETS / (job.presets or experiment.CHAPTER)
     held = yaml.safe_load((folder / f"{preset}.yml").read_text())
     return experiment.Settings.of(held | dict(job.more) | {"device": device})
 

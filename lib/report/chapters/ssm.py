@@ -39,7 +39,7 @@ class Numbers:
     longest                tokens of the longest sequence
     attention_exponent, scan_exponent, s4d_exponent   of latency in length; the scan is the fastest one
     attention_over_scan    attention's latency at the longest length, relative to the fastest scan's
-    definition_over_scan   the definition's, a Python loop
+    definition_length, definition_over_scan   longest length of the definition, a Python loop; its latency there
     best                   how many times our scan's latency the fastest peer takes, and which it is
     kept                   the same where freed memory stays with the process; None on a GPU
     slow                   the same against the fallback of transformers, which needs nothing installed
@@ -61,6 +61,7 @@ class Numbers:
     scan_exponent: float
     s4d_exponent: float
     attention_over_scan: float
+    definition_length: int
     definition_over_scan: float
     best: Against
     kept: Against | None
@@ -84,8 +85,8 @@ def numbers(evidence: Evidence) -> Numbers:
     """
     exponents = evidence.mixing_growth.set_index("variant")["slope"]
     longest, fastest = evidence.mixing_longest, evidence.fastest_scan
-    compared = (views.ATTENTION, views.DEFINITION, fastest)
-    seconds = known(longest[longest["variant"].isin(compared)], "seconds", each={"variant": compared})["seconds"]
+    seconds = _seconds(longest, views.ATTENTION, fastest)
+    defined = _seconds(evidence.mixing_defined, views.DEFINITION, fastest)
     memory, fallback = evidence.scan_memory["memory_bytes"]
     return Numbers(
         machine=evidence.title,
@@ -96,7 +97,8 @@ def numbers(evidence: Evidence) -> Numbers:
         scan_exponent=exponents[fastest],
         s4d_exponent=exponents[views.S4D],
         attention_over_scan=seconds[views.ATTENTION] / seconds[fastest],
-        definition_over_scan=seconds[views.DEFINITION] / seconds[fastest],
+        definition_length=int(evidence.mixing_defined["length"].iloc[0]),
+        definition_over_scan=defined[views.DEFINITION] / defined[fastest],
         best=_against(evidence.scan_speedups),
         kept=_against(evidence.scan_speedups_kept) if evidence.benchmark["keep_freed"].eq(True).any() else None,
         slow=_against(evidence.scan_speedups_fallback),
@@ -111,6 +113,11 @@ def numbers(evidence: Evidence) -> Numbers:
         block_width=evidence.mixing_operations["block over D"],
         closed_gate=frames.only(evidence.gate, variant=ssm_scaling.CLOSED)["latency_ratio"],
     )
+
+
+def _seconds(rows: pd.DataFrame, *variants: str) -> pd.Series:
+    """Latencies of variants at one length, by name; a variant that has none is missing."""
+    return known(rows[rows["variant"].isin(variants)], "seconds", each={"variant": variants})["seconds"]
 
 
 def across_machines(evidence: Evidence) -> pd.DataFrame:

@@ -67,6 +67,13 @@ class Views(Base):
         return rows[rows["length"] == rows["length"].max()].set_index("variant", drop=False)
 
     @cached_property
+    def mixing_defined(self) -> pd.DataFrame:
+        """Cases of token mixing at the longest length at which the definition is timed, by variant."""
+        rows = self.mixing_lengths
+        longest = rows.loc[rows["variant"] == DEFINITION, "length"].max()
+        return rows[rows["length"] == longest].set_index("variant", drop=False)
+
+    @cached_property
     def fastest_scan(self) -> str:
         """Variant of the scan that takes the least time at the longest length."""
         return fastest(self.mixing_longest)["variant"].iloc[0]

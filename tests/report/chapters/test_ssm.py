@@ -80,7 +80,7 @@ def test_every_number_follows_from_the_records(tmp_path):
     exponents = (found.attention_exponent, found.scan_exponent, found.s4d_exponent)
     assert exponents == pytest.approx((2, 1, 1))
     assert found.attention_over_scan == pytest.approx(2 * 256)
-    assert found.definition_over_scan == pytest.approx(3)
+    assert (found.definition_length, found.definition_over_scan) == (256, pytest.approx(3))
     assert (found.best.forward.peer, found.best.forward.times, found.best.forward.length) == (LLAMA, 3, 20)
     assert found.best.training == ssm.Faster(MAMBAPY, 5, 5, 5, 20)
     assert (found.kept.forward.peer, found.kept.forward.times) == (MAMBAPY, 1.25)
