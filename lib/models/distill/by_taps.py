@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.kernels.eager import eager
 from lib.models.checks import check_count, check_shape
 from lib.models.distill.distilled import Distilled, Source, distilled, taken, unit
 from lib.models.factors import low_rank
@@ -73,10 +74,19 @@ class SparseConvolution(nn.Module):
         """Convolve T tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.skip))
         out, length = self.skip * x, x.shape[1]
+        if not eager(x, self.lags):  # where lags are no numbers yet: gathered
+            return out + self._gathered(x)
         for lag, weight in zip(self.lags.tolist(), self.weight, strict=True):
             if lag < length:
                 before = x[:, : length - lag]
                 out[:, lag:] += before * weight if weight.ndim == 1 else before @ weight.T
+        return out
+
+    def _gathered(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        out, now = torch.zeros_like(x), torch.arange(x.shape[1], device=x.device)
+        for lag, weight in zip(self.lags, self.weight, strict=True):
+            before = torch.where((now >= lag)[:, None], x[:, (now - lag).clamp(min=0)], 0)
+            out = out + (before * weight if weight.ndim == 1 else before @ weight.T)
         return out
 
     def kernel(self, length: int) -> Float[Tensor, "D L"] | Float[Tensor, "L D D"]:

@@ -114,14 +114,14 @@ class Modes(nn.Module):
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Complex[Tensor, "B D M"]:
         """The state before the first token: zeros, a complex number per mode."""
-        dtype = torch.promote_types(dtype or self.skip.dtype, torch.float32).to_complex()
+        dtype = torch.promote_types(dtype or self.skip.dtype, torch.complex64)
         return torch.zeros(batch, *self.log_rate.shape, dtype=dtype, device=device or self.skip.device)
 
     def decay(self) -> Complex[Tensor, "D M"]:
         """The decays, computed in double precision and rounded once, so that both views have the same system."""
         slowest = math.log(torch.finfo(self.skip.dtype).eps)
         rate = self.log_rate.double().clamp(slowest, math.log(FASTEST)).exp()
-        return torch.polar(torch.exp(-rate), self.angle.double()).to(self.skip.dtype.to_complex())
+        return torch.polar(torch.exp(-rate), self.angle.double()).to(torch.promote_types(self.skip.dtype, torch.complex64))
 
 
 def check_stream(x: Tensor, *axes: str, modes: Tensor, skip: Tensor, state: Tensor | None = None) -> None:
@@ -135,4 +135,4 @@ def check_stream(x: Tensor, *axes: str, modes: Tensor, skip: Tensor, state: Tens
     check_beside("input", x, skip)
     if state is not None:
         check_shape("state", state, x.shape[0], *modes.shape[:2])
-        check_dtype("state", state, x.dtype.to_complex(), where=", as in the parameters")
+        check_dtype("state", state, torch.promote_types(x.dtype, torch.complex64), where=", as in the parameters")

@@ -53,7 +53,7 @@ class Recurrence(nn.Module):
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Complex[Tensor, "B D M"]:
         """The state before the first token: zeros, a complex number per mode."""
-        dtype = torch.promote_types(dtype or self.skip.dtype, torch.float32).to_complex()
+        dtype = torch.promote_types(dtype or self.skip.dtype, torch.complex64)
         return torch.zeros(batch, *self.C.shape[:2], dtype=dtype, device=device or self.C.device)
 
     def _run(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

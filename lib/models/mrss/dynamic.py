@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from lib.kernels.eager import eager
 from lib.models.checks import check_count, check_number, check_state
 from lib.models.mrss.config import MrssConfig, check_both_rates
 from lib.models.mrss.low_rate import LowRate, LowRateState
@@ -75,7 +76,8 @@ class Dynamic(LowRate):
         scores = self.router(slow)[..., 0]
         self.chance = scores.sigmoid()
         chosen = within_budget(scores > 0, self.budget)
-        most = int(chosen.sum(1).max())
+        # A graph that is compiled or exported holds for all inputs: for as many as the budget allows.
+        most = int(chosen.sum(1).max()) if eager(chosen) else quota(self.budget, chosen.shape[1])
         if most == 0:
             return slow
         # The chosen chunks first, in their order; where others have more, some that are not chosen follow.

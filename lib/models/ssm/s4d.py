@@ -148,7 +148,7 @@ class S4D(nn.Module):
     ) -> Inexact[Tensor, "B D M"]:
         """The state before the first token: zeros, N real numbers per channel; complex unless init is "real"."""
         dtype = torch.promote_types(dtype or self.skip.dtype, torch.float32)
-        dtype = dtype if self.a_imag is None else dtype.to_complex()
+        dtype = dtype if self.a_imag is None else torch.promote_types(dtype, torch.complex64)
         return torch.zeros(batch, *self.log_a_real.shape, dtype=dtype, device=device or self.skip.device)
 
     def modes(self) -> tuple[Inexact[Tensor, "D M"], Inexact[Tensor, "D M"], Inexact[Tensor, "D M"]]:

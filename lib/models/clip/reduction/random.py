@@ -19,9 +19,13 @@ class Random(Reduced):
     def fewer(self, tokens: Tokens, cut: Cut, attended: Attended | None) -> Tokens:
         """The class token and some of the others, drawn by lot."""
         # One pattern for all images, so that what is kept of one does not depend on its neighbours in the batch.
-        generator = torch.Generator().manual_seed(self.seed)
-        scores = torch.rand(tokens.count, generator=generator).to(tokens.x.device)
-        return self.best(tokens, cut, scores.expand(len(tokens), -1))
+        scores = torch.tensor(_drawn(tokens.count, self.seed), device=tokens.x.device)
+        return self.best(tokens, cut, scores.expand(tokens.x.shape[0], -1))
+
+
+@torch.compiler.assume_constant_result  # a compiler cannot make generators
+def _drawn(count: int, seed: int) -> list[float]:
+    return torch.rand(count, generator=torch.Generator().manual_seed(seed)).tolist()
 
 
 METHOD = Random
