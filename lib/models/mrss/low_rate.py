@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from lib.models.checks import check_count, check_shape, check_state
 from lib.models.mrss.config import MrssConfig
 from lib.models.mrss.resample import Downsample, Upsample, chunks, delayed
-from lib.models.ssm.convolution import causal_convolution, causal_convolution_step
+from lib.models.ssm.convolution import causal_convolution_step, convolution_silu
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, fresh
 from lib.models.ssm.residual import Residual
 
@@ -59,8 +59,7 @@ class LowRate(nn.Module):
         """Mix T tokens."""
         check_shape("input", x, "B", "T", self.config.dim)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
-        window = F.pad(fast, (0, 0, self.config.kernel - 1, 0))
-        fast = F.silu(causal_convolution(window, self.conv1d.weight, self.conv1d.bias))
+        fast = convolution_silu(fast, self.conv1d.weight, self.conv1d.bias)
         if x.shape[1] >= self.factor:
             parts = chunks(fast, self.factor)
             slow = self.low(self.slow_tokens(parts))
@@ -71,7 +70,7 @@ class LowRate(nn.Module):
         """Mix one token; the low-rate blocks run at every r-th step only. The state given does not change."""
         check_shape("input", x, "B", self.config.dim)
         check_state(state, LowRateState)
-        check_shape("state.convolution", state.convolution, len(x), self.config.kernel - 1, self.config.dim)
+        check_shape("state.convolution", state.convolution, x.shape[0], self.config.kernel - 1, self.config.dim)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution, fast.unsqueeze(1)], dim=1)
         fast = F.silu(causal_convolution_step(window, self.conv1d.weight, self.conv1d.bias))

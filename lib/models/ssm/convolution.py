@@ -1,6 +1,7 @@
 """The causal depthwise convolution in front of the scan, in the memory layout that the scan likes.
 
-Symbols: `lib/__init__.py`; E channels of a block.
+On a GPU one kernel does all of `convolution_silu`, see `lib.kernels.convolution`; elsewhere torch does.
+Symbols: `lib/__init__.py`; E channels of a block, K taps.
 """
 
 import torch
@@ -9,7 +10,63 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from lib.kernels.convolution import op
+from lib.kernels.convolution.torch import convolve, gradients, windowed
+from lib.kernels.eager import eager
 from lib.models.checks import check_shape
+
+
+def convolution_silu(
+    x: Float[Tensor, "B T E"],
+    weight: Float[Tensor, "E 1 K"],
+    bias: Float[Tensor, " E"] | None = None,
+    past: Float[Tensor, "B P E"] | None = None,
+) -> Float[Tensor, "B T E"]:
+    """SiLU of the causal depthwise convolution: output t sees inputs t-K+1 .. t.
+
+    past     the P = K - 1 inputs before the first one; zeros where left out. `last_inputs` are those of the next call
+    raises   ValueError, quoting the shape, for one that does not fit
+    """
+    _check(x, weight, bias, past)
+    past = None if past is None else past.to(x.dtype)
+    if not eager(x, past, weight, bias):
+        if x.device.type == "cuda":
+            return torch.ops.ssm.causal_convolution.default(x, past, weight, bias)
+    elif op.served(x, past, weight, bias):
+        return op.Convolution.apply(x, past, weight, bias)
+    return F.silu(_convolved(windowed(x, past, weight), weight, bias))
+
+
+def halves_convolution_silu(
+    both: Float[Tensor, "B T F"],
+    weight: Float[Tensor, "E 1 K"],
+    bias: Float[Tensor, " E"] | None = None,
+    past: Float[Tensor, "B P E"] | None = None,
+) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B T E"]]:
+    """`convolution_silu` of the first half of F = 2 E channels, and the second half, a gate, as it is.
+
+    On a GPU the backward pass puts the gradients of both halves where a projection reads them.
+    """
+    x, gate = both.chunk(2, dim=-1)
+    if eager(both, past, weight, bias) and op.served(x, past, weight, bias):
+        _check(x, weight, bias, past)
+        return op.FirstHalf.apply(both, None if past is None else past.to(both.dtype), weight, bias)
+    return convolution_silu(x, weight, bias, past), gate
+
+
+def last_inputs(
+    x: Float[Tensor, "B T E"], count: int, past: Float[Tensor, "B P E"] | None = None
+) -> Float[Tensor, "B P E"]:
+    """The last `count` = P inputs, from which a convolution goes on.
+
+    past     the inputs before x; zeros where left out
+    returns  a copy: a view would keep all of x alive
+    """
+    batch, length, channels = x.shape
+    if length < count:
+        before = x.new_zeros(batch, count, channels) if past is None else past.to(x.dtype)
+        return torch.cat([before[:, length:], x], dim=1)
+    return x[:, length - count :].clone()
 
 
 def causal_convolution(
@@ -24,8 +81,7 @@ def causal_convolution(
     check_shape("window", window, "B", "S", channels, S=taps)
     if bias is not None:
         check_shape("bias", bias, channels)
-    # Under autocast only the window comes in half precision, and backward needs one dtype.
-    return _Convolution.apply(window, weight.to(window.dtype), None if bias is None else bias.to(window.dtype))
+    return _convolved(window, weight, bias)
 
 
 def causal_convolution_step(
@@ -37,27 +93,33 @@ def causal_convolution_step(
 
 
 class _Convolution(torch.autograd.Function):
-    """conv1d wants (B, E, T) and would copy; a channels-last image of height 1 is (B, T, E) in memory as it is.
-
-    The gradient of the weights is K products, each summed over the tokens: on a CPU, less work than torch's own.
-    """
+    """The convolution by torch, whose gradient of the weights is our own."""
 
     @staticmethod
     def forward(ctx, window, weight, bias):
         ctx.save_for_backward(window, weight)
         ctx.bias = bias is not None
-        return _convolve(window, weight, bias)
+        return convolve(window, weight, bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        window, weight = ctx.saved_tensors
-        taps, length = weight.shape[2], grad.shape[1]
-        grad_weight = torch.stack([(grad * window[:, k : k + length]).sum((0, 1)) for k in range(taps)], dim=-1)
-        grad_window = _convolve(grad, weight.flip(-1), padding=taps - 1)
-        return grad_window, grad_weight.unsqueeze(1), grad.sum((0, 1)) if ctx.bias else None
+        return *gradients(grad, *ctx.saved_tensors), grad.sum((0, 1)) if ctx.bias else None
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int = 0) -> Tensor:
-    image = x.transpose(1, 2).unsqueeze(2)
-    return F.conv2d(image, weight.unsqueeze(2), bias, padding=(0, padding), groups=len(weight)).squeeze(2).mT
+def _convolved(window: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    # Under autocast only the window comes in half precision, and backward needs one dtype.
+    inputs = window, weight.to(window.dtype), None if bias is None else bias.to(window.dtype)
+    if torch.jit.is_tracing() or torch._C._are_functorch_transforms_active():
+        return convolve(*inputs)  # they take no function of ours
+    return _Convolution.apply(*inputs)
+
+
+def _check(x: Tensor, weight: Tensor, bias: Tensor | None, past: Tensor | None) -> None:
+    check_shape("weight", weight, "E", 1, "K")
+    channels, _, taps = weight.shape
+    check_shape("x", x, "B", "T", channels)
+    if bias is not None:
+        check_shape("bias", bias, channels)
+    if past is not None:
+        check_shape("past", past, x.shape[0], taps - 1, channels)

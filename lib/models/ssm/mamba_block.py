@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.models.checks import check_choice, check_count, check_number, check_shape, check_state
-from lib.models.ssm.convolution import causal_convolution, causal_convolution_step
+from lib.models.ssm.convolution import causal_convolution_step, halves_convolution_silu, last_inputs
 from lib.models.ssm.scan import backends, selective_scan_fn, selective_scan_step
 
 
@@ -108,28 +108,24 @@ class MambaBlock(nn.Module):
         """Mix T tokens that follow on a state; with `return_state`, also return the state after them."""
         check_shape("input", x, "B", "T", self.config.dim)
         if state is not None:
-            self._check_state(state, len(x))
-        batch, length, _ = x.shape
-        x, gate = self.in_proj(x).chunk(2, dim=-1)
-        if state is None:
-            past = x.new_zeros(batch, self.config.kernel - 1, self.config.channels)
-        else:
-            past = state.convolution.to(x.dtype)
-        window = torch.cat([past, x], dim=1)
-        x = F.silu(causal_convolution(window, self.conv1d.weight, self.conv1d.bias))
+            self._check_state(state, x.shape[0])
+        both = self.in_proj(x)
+        past = None if state is None else state.convolution
+        x, gate = halves_convolution_silu(both, self.conv1d.weight, self.conv1d.bias, past)
         delta, B, C = self._select(x)
         u, delta, B, C, z = (tensor.transpose(1, 2) for tensor in (x, delta, B, C, gate))
         fixed = {"D": self.D, "delta_bias": self.dt_proj.bias, "delta_softplus": True}
         carry = {"initial_state": None if state is None else state.scan, "return_last_state": True}
         out, last = selective_scan_fn(u, delta, self._A(), B, C, z=z, **fixed, **carry, backend=self.config.backend)
         out = self.out_proj(out.transpose(1, 2))
-        # A copy of the last inputs: a view would keep the whole window alive.
-        return (out, MambaState(window[:, length:].clone(), last)) if return_state else out
+        if not return_state:
+            return out
+        return out, MambaState(last_inputs(both[..., : self.config.channels], self.config.kernel - 1, past), last)
 
     def step(self, x: Float[Tensor, "B D"], state: MambaState) -> tuple[Float[Tensor, "B D"], MambaState]:
         """Mix one token, by the recurrence; the state given does not change."""
         check_shape("input", x, "B", self.config.dim)
-        self._check_state(state, len(x))
+        self._check_state(state, x.shape[0])
         x, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution.to(x.dtype), x.unsqueeze(1)], dim=1)
         x = F.silu(causal_convolution_step(window, self.conv1d.weight, self.conv1d.bias))
