@@ -11,7 +11,7 @@ from operator import ge, gt, le, lt
 import torch
 from torch import Tensor
 
-from lib.kernels.eager import eager
+from lib.kernels.eager import readable
 
 Number = int | float  # a bound
 
@@ -156,7 +156,7 @@ def check_finite(name: str, x: Tensor) -> None:
 
     raises   ValueError, naming it, for any other
     """
-    if eager(x) and not x.isfinite().all():
+    if readable(x) and not x.isfinite().all():
         raise ValueError(f"{name}: all of its values must be finite")
 
 
@@ -168,7 +168,7 @@ def check_tokens(tokens: Tensor, vocabulary: int, *axes: int | str) -> None:
     """
     check_tensor("tokens", tokens)
     said, wrong = "tokens", tokens.is_floating_point()
-    if tokens.device.type == "cpu" and eager(tokens) and tokens.numel():
+    if tokens.device.type == "cpu" and readable(tokens) and tokens.numel():
         least, most = tokens.min().item(), tokens.max().item()
         said, wrong = f"tokens {least} to {most}", wrong or least < 0 or most >= vocabulary
     if wrong:

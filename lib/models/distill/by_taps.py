@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.kernels.eager import eager
+from lib.kernels.eager import readable
 from lib.models.checks import check_count, check_shape
 from lib.models.distill.distilled import Distilled, Source, distilled, taken, unit
 from lib.models.factors import low_rank
@@ -74,7 +74,7 @@ class SparseConvolution(nn.Module):
         """Convolve T tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.skip))
         out, length = self.skip * x, x.shape[1]
-        if not eager(x, self.lags):  # where lags are no numbers yet: gathered
+        if not readable(x, self.lags):  # where lags are no numbers yet: gathered
             return out + self._gathered(x)
         for lag, weight in zip(self.lags.tolist(), self.weight, strict=True):
             if lag < length:

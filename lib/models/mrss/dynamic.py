@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from lib.kernels.eager import eager
+from lib.kernels.eager import readable
 from lib.models.checks import check_count, check_number, check_state
 from lib.models.mrss.config import MrssConfig, check_both_rates
 from lib.models.mrss.low_rate import LowRate, LowRateState
@@ -77,7 +77,7 @@ class Dynamic(LowRate):
         self.chance = scores.sigmoid()
         chosen = within_budget(scores > 0, self.budget)
         # A graph that is compiled or exported holds for all inputs: for as many as the budget allows.
-        most = int(chosen.sum(1).max()) if eager(chosen) else quota(self.budget, chosen.shape[1])
+        most = int(chosen.sum(1).max()) if readable(chosen) else quota(self.budget, chosen.shape[1])
         if most == 0:
             return slow
         # The chosen chunks first, in their order; where others have more, some that are not chosen follow.

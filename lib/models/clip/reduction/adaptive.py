@@ -3,7 +3,7 @@
 The budget is ours. Symbols: `lib/__init__.py`.
 """
 
-from lib.kernels.eager import eager
+from lib.kernels.eager import readable
 from lib.models.clip.merge_schedules import kept
 from lib.models.clip.reduction.base import Attended, Cut, Reduced
 from lib.models.clip.tokens import Tokens
@@ -31,7 +31,7 @@ class Adaptive(Reduced):
         before = values.cumsum(1) - values  # what the patches of a higher score hold
         valid = before < self.keep * values.sum(1, keepdim=True)
         # A graph that is compiled or exported holds for all images: for those that need every patch.
-        most = int(valid.sum(1).max()) if eager(valid) else valid.shape[1]
+        most = int(valid.sum(1).max()) if readable(valid) else valid.shape[1]
         return tokens.kept(order[:, :most], valid[:, :most])
 
     def seen(self, patches: int, chosen: int | None = None) -> list[tuple[int, int]]:
