@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from lib.kernels.convolution import cuda
 from lib.kernels.convolution import torch as anywhere
 
+DEVICE = "cuda"  # elsewhere torch's own operators do it, which compilers and exports know
 INPUTS = "Tensor x, Tensor? past, Tensor weight, Tensor? bias"
 SCHEMAS = {
     "causal_convolution": f"({INPUTS}) -> Tensor",

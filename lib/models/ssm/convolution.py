@@ -29,11 +29,11 @@ def convolution_silu(
     """
     _check(x, weight, bias, past)
     past = None if past is None else past.to(x.dtype)
-    if not eager(x, past, weight, bias):
-        if x.device.type == "cuda":
+    if x.device.type == op.DEVICE:
+        if not eager(x, past, weight, bias):
             return torch.ops.ssm.causal_convolution.default(x, past, weight, bias)
-    elif op.served(x, past, weight, bias):
-        return op.Convolution.apply(x, past, weight, bias)
+        if op.served(x, past, weight, bias):
+            return op.Convolution.apply(x, past, weight, bias)
     return F.silu(_convolved(windowed(x, past, weight), weight, bias))
 
 
@@ -48,7 +48,7 @@ def halves_convolution_silu(
     On a GPU the backward pass puts the gradients of both halves where a projection reads them.
     """
     x, gate = both.chunk(2, dim=-1)
-    if eager(both, past, weight, bias) and op.served(x, past, weight, bias):
+    if x.device.type == op.DEVICE and eager(both, past, weight, bias) and op.served(x, past, weight, bias):
         _check(x, weight, bias, past)
         return op.FirstHalf.apply(both, None if past is None else past.to(both.dtype), weight, bias)
     return convolution_silu(x, weight, bias, past), gate

@@ -25,6 +25,7 @@ def on_kernels():
     with emulated(), pytest.MonkeyPatch.context() as patch:
         cuda._made.cache_clear()
         patch.setattr(cuda, "unavailable", lambda *_: None)
+        patch.setattr(op, "DEVICE", "cpu")
         yield
 
 
