@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import warnings
 
 import torch
 import transformers
@@ -36,6 +37,8 @@ def associative(device: torch.device, wait: bool) -> peers.Peer:
     """
     if not wait:
         raise peers.Absent("left out: it compiles for a minute")
+
+    warnings.filterwarnings("ignore", message="Dynamo detected a call to a `functools.lru_cache`")  # of theirs
 
     def scan(*inputs: torch.Tensor) -> torch.Tensor:
         return SCAN(*inputs, delta_softplus=True, use_associative_scan=True)

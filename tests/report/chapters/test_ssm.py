@@ -113,7 +113,7 @@ def test_the_texts_say_the_numbers(tmp_path):
         "llama.cpp, at 3.00×",
         "4.00×",
         "10×",
-        "1.25× (transformers, mambapy)",
+        "1.25× (transformers, mambapy; quartiles",
         "no gradients",
         "1.00 KiB",
         "2.00 KiB",
