@@ -142,7 +142,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 7) outputs(Problem p) {
 //   dL/dweight[k] = sum over t of g[t] x[t - (TAPS - 1) + k]   dL/dbias = sum over t of g[t]
 // A run goes on for TAPS - 1 tokens, for the gradients of its own last inputs. The first run of a sequence also has
 // those of the past.
-extern "C" __global__ void __launch_bounds__(THREADS, 4) gradients(Problem p) {
+extern "C" __global__ void __launch_bounds__(THREADS, 3) gradients(Problem p) {
   const Place w = place(p);
   float sums[SUMS][VECTOR] = {};
   if (w.works) {

@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 import torch
+from compiled import CAPABILITIES, NEEDED, REGISTERS, SHARED_BYTES, resources
 from emulation import emulated
 from scans import Problem, run
 
@@ -13,15 +14,8 @@ from lib.kernels import nvrtc
 from lib.kernels.driver import Module
 from lib.kernels.scan.cuda import plans
 
-MISSING = nvrtc.unavailable()
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(MISSING is not None, reason=f"{MISSING}: pip install nvidia-cuda-nvrtc"),
-]
+pytestmark = [pytest.mark.slow, NEEDED]
 
-CAPABILITIES = (75, 80, 89, 90, 100, 120)
-SHARED_BYTES = 48 * 1024  # without asking for more, on every GPU
-REGISTERS = 65536  # of a multiprocessor
 THREADS = 128
 
 
@@ -32,19 +26,6 @@ def modules(dtype: torch.dtype, states: int, processors: int = 132) -> list[Modu
         patch.setattr(Module, "launch", lambda *_: None)
         run("cuda", problem.inputs(dtype), True)
         return [one.module for one in plans._plans.values()]
-
-
-def resources(source: str, options: list[str]) -> dict[str, tuple[int, int, int]]:
-    """Registers, bytes spilled, bytes of shared memory of each kernel, from the compiler's log."""
-    _, log = nvrtc.build_with_log(nvrtc.sources(source), source, [*options, "--std=c++17", "--ptxas-options=-v"])
-    found = {}
-    for name, spills, used in re.findall(
-        r"entry function '(\w+)'.*?(\d+) bytes spill stores.*?: (Used .*?)$", log, flags=re.DOTALL | re.MULTILINE
-    ):
-        shared = re.search(r"(\d+) bytes smem", used)
-        registers = int(re.search(r"(\d+) registers", used)[1])
-        found[name] = registers, int(spills), int(shared[1]) if shared else 0
-    return found
 
 
 def kernels(capability: int, states: int, dtype: torch.dtype) -> Iterator[tuple[str, tuple[int, int, int]]]:
