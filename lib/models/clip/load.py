@@ -14,13 +14,22 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer, PretrainedConfig
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    CLIPImageProcessorPil,
+    PretrainedConfig,
+    SiglipImageProcessorPil,
+)
 
 from lib.models.checks import check_choice
 from lib.models.clip.hub import no_bars, why_not
 from lib.paths import CHECKPOINTS, CONFIGS, INSTALLED, ONLY_IN_REPOSITORY
 
-KINDS = ("clip", "siglip")  # what transformers calls the models that are known to work
+# What transformers calls the models that are known to work -> what prepares their images. Named here, since some
+# releases find them only where torchvision is installed.
+KINDS = {"clip": CLIPImageProcessorPil, "siglip": SiglipImageProcessorPil}
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def load(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> 
         raise TypeError(f"{name!r}: a model of type {config.model_type!r}; {' or '.join(KINDS)} is needed")
     with no_bars():
         model = AutoModel.from_pretrained(source, dtype=dtype, config=config).to(device).eval()
-    processor = AutoImageProcessor.from_pretrained(source, backend="pil")  # the other backend needs torchvision
+    processor = KINDS[config.model_type].from_pretrained(source)
     return Clip(name, model, AutoTokenizer.from_pretrained(source), processor)
 
 

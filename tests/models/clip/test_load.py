@@ -98,6 +98,16 @@ def test_random_weights_come_from_the_seed_and_leave_the_global_one_alone():
     assert sum(weight.numel() for weight in one.parameters()) == 151_277_313
 
 
+def test_images_are_prepared_without_the_class_that_some_releases_tie_to_torchvision(folder, monkeypatch):
+    def tied(*_, **__):
+        raise ImportError("AutoImageProcessor requires the Torchvision library")
+
+    monkeypatch.setattr(transformers.AutoImageProcessor, "from_pretrained", tied)
+    found = clip.load(str(folder))
+    side = found.model.config.vision_config.image_size
+    assert found.pixels(clips.scenes().images).shape[1:] == (3, side, side)
+
+
 def test_a_name_that_is_nowhere_says_what_was_tried(offline):
     with pytest.raises(
         FileNotFoundError, match=r"'openai/clip-vit-base-patch16': .*the hub says: no network\. Without"
