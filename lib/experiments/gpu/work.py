@@ -11,7 +11,7 @@ from importlib import import_module
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
-from threading import Thread
+from threading import RLock, Thread
 from typing import Any
 
 import yaml
@@ -89,8 +89,12 @@ def work(job: Job, preset: str, device: str, place: Place) -> None:
     The process ends with 1 and a last line that says why, where the experiment cannot run.
     """
     _alone_with(place.log(job.name))
+    from tqdm import tqdm
+
     from lib import records
     from lib.experiments import base
+
+    tqdm.set_lock(RLock())  # its own is shared between processes, and whoever is killed leaves it behind
 
     cases = place.cases(job.name)
     cases.parent.mkdir(parents=True, exist_ok=True)
