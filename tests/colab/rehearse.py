@@ -24,7 +24,6 @@ from urllib.parse import quote
 import nbformat
 import yaml
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,8 +98,8 @@ def run(notebook: NotebookNode, folder: Path, variables: dict[str, str]) -> tupl
     client = NotebookClient(notebook, timeout=CHAPTER, kernel_name="python3", resources={"metadata": {"path": folder}})
     try:
         client.execute()
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        lines = COLOURS.sub("", str(error)).strip().splitlines()
+    except Exception as error:  # a cell's, a kernel that died, and what the client trips over then: the next one runs
+        lines = COLOURS.sub("", f"{type(error).__name__}: {error}").strip().splitlines()
         return time.monotonic() - start, "\n".join(lines[-LINES:])
     return time.monotonic() - start, ""
 
