@@ -1,6 +1,7 @@
-"""Our scan inside transformers' own Mamba models.
+"""Our scan, and on a GPU our convolution, inside transformers' own Mamba models.
 
-Their modelling files look the function `mamba_selective_scan` up by name at every call: it is replaced there.
+Their modelling files look the functions `mamba_selective_scan` and `causal_conv1d_fn` up by name at every call: they
+are replaced there.
 """
 
 import importlib
@@ -9,25 +10,40 @@ from collections.abc import Callable
 from types import ModuleType
 
 from lib.models.checks import check_choice
+from lib.models.ssm.convolution import convolution_silu
 from lib.models.ssm.scan import backends, selective_scan_fn
 
 FAMILIES = ("mamba", "falcon_mamba", "jamba", "zamba")
+SCAN, CONVOLUTION = "mamba_selective_scan", "causal_conv1d_fn"
 KNOWN_TO_WORK = "transformers 5.15 to 5.23"
 
 
 class Acceleration:
-    """Our scan inside transformers' models until `undo`, or until the end of a `with` block; several end in any order.
+    """Another scan inside transformers' models until `undo`, or until the end of a `with` block; several end in any
+    order.
 
-    modules   names of the patched modules
+    scan         takes what transformers' own takes
+    modules      modelling files; afterwards, names of those that are patched
+    convolution  whether our convolution goes with it, where a GPU can run it
     """
 
-    def __init__(self, scan: Callable, modules: list[ModuleType]):
+    def __init__(self, scan: Callable, modules: list[ModuleType], convolution: bool = False):
         self.modules = tuple(module.__name__ for module in modules)
-        self._scan, self._modules = scan, modules
+        self._puts: dict[tuple[ModuleType, str], Callable] = {}
         for module in modules:
-            _originals.setdefault(module, module.mamba_selective_scan)
+            self._put(module, SCAN, scan)
+            if (
+                convolution
+                and _mismatch(module, CONVOLUTION, ["hidden_states", "weight", "bias", "activation"]) is None
+            ):
+                original = _originals.get((module, CONVOLUTION), getattr(module, CONVOLUTION))
+                self._put(module, CONVOLUTION, _convolution(original))
         _active.append(self)
         _install()
+
+    def _put(self, module: ModuleType, name: str, function: Callable) -> None:
+        _originals.setdefault((module, name), getattr(module, name))
+        self._puts[module, name] = function
 
     def undo(self) -> None:
         """End this acceleration, once; with the last one, transformers' own scan returns."""
@@ -45,7 +61,7 @@ class Acceleration:
 
 
 _active: list[Acceleration] = []  # the last one scans
-_originals: dict[ModuleType, Callable] = {}
+_originals: dict[tuple[ModuleType, str], Callable] = {}
 
 
 def accelerate_transformers(backend: str = "auto") -> Acceleration:
@@ -53,6 +69,7 @@ def accelerate_transformers(backend: str = "auto") -> Acceleration:
 
     `with accelerate_transformers(): ...`, or `undo = accelerate_transformers().undo`. Models built before gain too.
     Another family than Mamba is left out where its module has no such function: see `modules` of what is returned.
+    On a GPU, the convolution before the scan is ours, too, with the SiLU behind it.
     raises   ValueError for an unknown backend; RuntimeError for a transformers whose Mamba scans by other means
     """
     check_choice("backend", backend, backends())
@@ -76,27 +93,40 @@ def accelerate_transformers(backend: str = "auto") -> Acceleration:
         except ImportError as error:
             module, reason = None, str(error)
         else:
-            reason = _mismatch(module, expected)
+            reason = _mismatch(module, SCAN, expected)
         if reason is None:
             modules.append(module)
         elif family == "mamba":
             version = importlib.import_module("transformers").__version__
             raise RuntimeError(f"transformers {version}: {reason}; known to work: {KNOWN_TO_WORK}")
-    return Acceleration(mamba_selective_scan, modules)
+    return Acceleration(mamba_selective_scan, modules, convolution=True)
 
 
-def _mismatch(module: ModuleType, expected: list[str]) -> str | None:
-    function = getattr(module, "mamba_selective_scan", None)
+def _convolution(original: Callable) -> Callable:
+    """Our convolution on a GPU, transformers' own elsewhere and for what ours does not know."""
+
+    def causal_conv1d_fn(hidden_states, weight, bias=None, activation=None, **others):
+        packed = any(others.get(name) is not None for name in ("seq_idx", "cu_seqlens"))
+        if hidden_states.device.type == "cuda" and activation in ("silu", "swish") and not packed:
+            return convolution_silu(hidden_states.mT, weight.unsqueeze(1), bias).mT
+        return original(hidden_states, weight, bias, activation=activation, **others)
+
+    return causal_conv1d_fn
+
+
+def _mismatch(module: ModuleType, name: str, expected: list[str]) -> str | None:
+    function = getattr(module, name, None)
     if function is None:
-        return f"{module.__name__} has no function mamba_selective_scan"
+        return f"{module.__name__} has no function {name}"
     parameters = list(inspect.signature(function).parameters)
     if parameters[: len(expected)] == expected:
         return None
-    return f"{module.__name__}.mamba_selective_scan takes {', '.join(parameters)}, not {', '.join(expected)}"
+    return f"{module.__name__}.{name} takes {', '.join(parameters)}, not {', '.join(expected)}"
 
 
 def _install() -> None:
-    for module, original in _originals.items():
-        module.mamba_selective_scan = next((a._scan for a in reversed(_active) if module in a._modules), original)
+    for (module, name), original in _originals.items():
+        puts = (one._puts[module, name] for one in reversed(_active) if (module, name) in one._puts)
+        setattr(module, name, next(puts, original))
     if not _active:
         _originals.clear()
