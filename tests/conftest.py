@@ -1,12 +1,13 @@
 """Annotations, shapes among them, are checked at run time in every test: the hook comes before any import of lib."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
-from jaxtyping import install_import_hook
 
-install_import_hook("lib", "shapes.CHECKED")
+jaxtyping.install_import_hook("lib", "shapes.CHECKED")
 
 MARKED = ("browser", "gpu")  # folders whose tests all have the mark of that name
 
@@ -21,6 +22,14 @@ def pytest_xdist_make_scheduler(config, log):
     from spread import Together
 
     return Together(config, log)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """For a test that compiles or exports: what checks annotations cannot be traced."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def saved_shape(u, A, B, C):
     return chunks, u.shape[0], groups, A.shape[1], A.shape[0] // groups
 
 
-def _steps(u: Tensor, A: Tensor) -> int:
+def _steps(u: Tensor, A: Tensor) -> int | torch.SymInt:
     fitting = ELEMENTS // (u.shape[0] * A.numel())
     return torch.sym_min(u.shape[2], torch.sym_max(FEWEST, torch.sym_min(MOST, fitting)))
 

@@ -15,7 +15,7 @@ from lib.kernels import driver
 from lib.kernels.scan import torch as chunked
 from lib.kernels.scan.cuda.plans import TYPES, Plan, plan
 from lib.kernels.scan.cuda.problem import Problem
-from lib.kernels.scan.cuda.threads import CHECKPOINT, MOST_SEQUENCES, MOST_STATES
+from lib.kernels.scan.cuda.threads import MOST_SEQUENCES, MOST_STATES, checkpoint
 from lib.kernels.scan.layout import like
 
 _faults: dict[torch.device, str | None] = {}
@@ -37,12 +37,12 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
     """Scan on a GPU; arguments and results as in the contract."""
     if _elsewhere(u, A):
         return chunked.forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep)
-    wanted = u.dtype
+    wanted, apart = u.dtype, _apart(u, A)
     u, delta, z, B, C = _alike(u, delta, z, B, C)
     A, D, delta_bias, initial_state = (None if x is None else x.contiguous() for x in (A, D, delta_bias, initial_state))
     out, last = like(u), A.new_empty(len(u), *A.shape)
-    saved = A.new_empty(saved_shape(u, A, B, C)) if keep else None
-    steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, keep, out=out)
+    saved = A.new_empty(-(-u.shape[2] // apart), *last.shape) if keep else None
+    steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, apart * keep, out=out)
     problem = _problem(steps, u, delta, A, B, C, D, z, delta_bias)
     problem.point(out=out, initial=initial_state, last=last, saved=saved)
     _run(steps, problem, A)
@@ -55,7 +55,7 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
         return chunked.backward(
             grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus
         )
-    given = (u, delta, z, B, C)
+    given, apart = (u, delta, z, B, C), _apart(u, A)
     u, delta, z, B, C, grad_out = _alike(u, delta, z, B, C, grad_out)
     A, D, delta_bias, grad_last = (None if x is None else x.contiguous() for x in (A, D, delta_bias, grad_last))
     grad_u, grad_delta, grad_z = (None if x is None else like(x) for x in (u, delta, z))
@@ -63,7 +63,7 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
     grad_A, grad_D, grad_bias = (None if x is None else torch.empty_like(x) for x in (A, D, delta_bias))
     grad_initial = A.new_empty(len(u), *A.shape)
     written = {"grad_u": grad_u, "grad_delta": grad_delta, "grad_z": grad_z, "grad_B": grad_B, "grad_C": grad_C}
-    steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, True, grad_out=grad_out, **written)
+    steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, apart, grad_out=grad_out, **written)
     problem = _problem(steps, u, delta, A, B, C, D, z, delta_bias)
     problem.point(grad_out=grad_out, saved=saved, grad_A=grad_A, grad_D=grad_D, grad_bias=grad_bias)
     problem.point(grad_u=grad_u, grad_delta=grad_delta, grad_z=grad_z)
@@ -78,11 +78,16 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
     return grad_u, grad_delta, grad_A, grad_B, grad_C, grad_D, grad_z, grad_bias, grad_initial
 
 
-def saved_shape(u: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[int, ...]:
-    """States (tokens / CHECKPOINT, B, D, N): before each CHECKPOINT-th token."""
+def saved_shape(u: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[int | torch.SymInt, ...]:
+    """States (checkpoints, B, D, N): before each `threads.checkpoint`-th token."""
     if _elsewhere(u, A, quiet=True):
         return chunked.saved_shape(u, A, B, C)
-    return -(-u.shape[2] // CHECKPOINT), u.shape[0], *A.shape
+    return -(-u.shape[2] // _apart(u, A)), u.shape[0], *A.shape
+
+
+def _apart(u: Tensor, A: Tensor) -> int:
+    """Tokens between kept states."""
+    return checkpoint(A.shape[1], u.dtype, driver.shared_bytes(u.device))
 
 
 def _run(steps: Plan, problem: Problem, A: Tensor, carry: Tensor | None = None, carried: Tensor | None = None) -> None:
