@@ -1,5 +1,7 @@
 """The selective scan against its peers on this machine: `make bench`, or `make bench RECORD=1` to keep the result.
 
+Then a whole training step of a language model against transformers', see `lib.experiments.ssm_step`.
+
 Protocol: inputs lie in memory as a Mamba block lays them out, (B, T, D), and come as transposed views. Each peer is
 held to the definition first, gradients included, and its output again at the shape that is timed; one that is wrong,
 fails, or is not there is a row that says so. Peers take turns; each is called twice a turn, the first call after
@@ -18,7 +20,7 @@ import pandas as pd
 import torch
 
 from lib import records
-from lib.experiments import base, peers, ssm_scan_shown
+from lib.experiments import base, peers, ssm_scan_shown, ssm_step
 from lib.experiments.ssm_scan_jobs import (
     ABSENT,
     EVERYTHING,
@@ -38,6 +40,7 @@ from lib.experiments.ssm_scan_jobs import (
 )
 from lib.kernels.scan import cpp
 from lib.models.ssm.scan import explain_backend
+from lib.names import PEERS
 from lib.records import Record
 
 NAME = "scan"
@@ -46,6 +49,7 @@ PARTS = {
     **{part: (*SIZES, *SERIES) for part in (FORWARD, TRAINING, SHORT)},
     MEMORY: SIZES,
     FLOOR: (*SIZES, "threads"),
+    ssm_step.STEP: (*ssm_step.SIZES, "precision"),
     ABSENT: ("of",),  # a part, or EVERYTHING: why a peer is not in it
 }
 
@@ -70,6 +74,8 @@ def run(settings: Settings) -> Record:
     for part, threads, kept in _series(settings, most):
         found, died = _alone(settings, series, part, threads, kept, ready)
         keep([absent(name, part, died) for name in ready] if died else found)
+    found, died = _alone(settings, ssm_step.step, PEERS["mamba_ssm"].label in ready)
+    keep([absent(ssm_step.OURS, ssm_step.STEP, died)] if died else found)
     if settings.device == "cpu" and cpp.unavailable(torch.device("cpu"), torch.float32) is None:
         keep(_alone(settings, floor)[0])  # compiled as the scan is
     torch.set_num_threads(most)
@@ -82,13 +88,15 @@ def frame(found: Iterable[Record]) -> pd.DataFrame:
 
 
 def _series(settings: Settings, most: int) -> Iterator[tuple[str, int, bool]]:
+    """Part, threads, and whether freed memory is kept; the short training, which takes longest, is timed once."""
     pairs = [(most, False)]
     if settings.device == "cpu":
         pairs = sorted({(1, False), (most, False), (most, True)}, key=lambda pair: pair[::-1])
     for threads, keep in pairs:
-        for part in (FORWARD, TRAINING, SHORT):
-            if part != SHORT or settings.tokens < settings.sizes[1]:
-                yield part, threads, keep
+        yield FORWARD, threads, keep
+        yield TRAINING, threads, keep
+    if settings.tokens < settings.sizes[1]:
+        yield SHORT, most, False
 
 
 def _alone(settings: Settings, job: Callable[..., Found], *given) -> tuple[Found, str | None]:
@@ -115,6 +123,8 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.rounds < 2:
         about.error(f"--rounds {chosen.rounds}: at least 2 is needed")
     print(explain_backend(chosen.device))
+    if not chosen.quick:
+        print("\nPeers are compiled first, minutes in all; --quick leaves those out.", flush=True)
     wanted = Settings(seed=chosen.seed, device=chosen.device, runs=chosen.rounds, wait=not chosen.quick)
     made = run(wanted)
     ssm_scan_shown.show(frame([made]))
