@@ -79,6 +79,14 @@ def multiprocessors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
 
 
+@functools.cache
+def shared_bytes(device: torch.device) -> int:
+    """Shared memory of a multiprocessor; a T4's where it is not known, as of a GPU that is not there."""
+    if device.type != "cuda" or not torch.cuda.is_available():
+        return 64 * 2**10
+    return getattr(torch.cuda.get_device_properties(device), "shared_memory_per_multiprocessor", 64 * 2**10)
+
+
 def _have_context(index: int) -> None:
     """Make the context that torch uses current where this thread has none yet: autograd's threads may not."""
     context, device = ctypes.c_void_p(), ctypes.c_int()

@@ -25,8 +25,8 @@ INCLUDE = re.compile(r'#include "([\w./]+)"')
 
 
 @contextmanager
-def emulated(order: int = 0, processors: int = 1):
-    """Inside, kernels run on the CPU, on CPU tensors, as on a GPU of so many multiprocessors."""
+def emulated(order: int = 0, processors: int = 1, shared_bytes: int = 228 * 2**10):
+    """Inside, kernels run on the CPU, on CPU tensors, as on a GPU of so many multiprocessors with so much memory."""
 
     def launch(self, name, grid, threads, argument, device):
         found = library(self.source, self.options)
@@ -36,6 +36,7 @@ def emulated(order: int = 0, processors: int = 1):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(driver.Module, "launch", launch)
         patch.setattr(driver, "multiprocessors", lambda device: processors)
+        patch.setattr(driver, "shared_bytes", lambda device: shared_bytes)
         patch.setattr(cuda, "unavailable", lambda device, dtype: None)
         patch.setattr(plans, "_plans", {})  # they depend on the number of multiprocessors
         yield

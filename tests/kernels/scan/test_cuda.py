@@ -31,11 +31,11 @@ CASES = [
 ]
 
 
-def found_by(problem: Problem, order: int = 0, processors: int = 1, dtype: torch.dtype = torch.float32) -> dict:
+def found_by(problem: Problem, order: int = 0, dtype: torch.dtype = torch.float32, **gpu: int) -> dict:
     """What `run` finds, on tensors that are NaN before they are written."""
     torch.use_deterministic_algorithms(True)  # fills what torch.empty returns
     try:
-        with emulated(order, processors):
+        with emulated(order, **gpu):
             return run("cuda", problem.inputs(dtype), problem.softplus)
     finally:
         torch.use_deterministic_algorithms(False)
@@ -60,11 +60,26 @@ def test_time_split_into_segments_gives_the_same(problem):
     assert_equal(found_by(problem, order=2, processors=400), *definition(problem))
 
 
-@pytest.mark.parametrize("processors", [1, 400])
-def test_backward_in_slices_of_time_gives_the_same(processors, monkeypatch):
-    monkeypatch.setattr(threads, "SCRATCH", (0.0, 1))  # as little as can be: a slice is one unit of 32 tokens
+T4 = {"processors": 40, "shared_bytes": 64 * 2**10}
+
+
+@pytest.mark.parametrize("problem", [WIDE, replace(WIDE, length=300), Problem(groups=(0, 1), states=13)], ids=str)
+def test_a_gpu_of_less_shared_memory_gives_the_same(problem):
+    assert_equal(found_by(problem, **T4), *definition(problem))
+
+
+@pytest.mark.parametrize("problem", [replace(WIDE, batch=40, length=35)], ids=str)
+def test_blocks_that_are_plenty_give_the_same(problem):
+    assert threads.threads(16, 80, 1, 0, backward=False).lanes == 2
+    assert_equal(found_by(problem), *definition(problem))
+
+
+@pytest.mark.parametrize("gpu", [{}, {"processors": 400}, T4], ids=["one segment", "several", "T4"])
+def test_backward_in_slices_of_time_gives_the_same(gpu, monkeypatch):
+    monkeypatch.setattr(threads, "MEMORY", 0.0)
+    monkeypatch.setattr(threads, "SCRATCH", 1)  # as little as can be: a slice is one unit of 32 tokens
     problem = Problem(length=170, states=4)
-    assert_equal(found_by(problem, processors=processors), *definition(problem))
+    assert_equal(found_by(problem, **gpu), *definition(problem))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

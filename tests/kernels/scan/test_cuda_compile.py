@@ -17,33 +17,43 @@ from lib.kernels.scan.cuda import plans
 pytestmark = [pytest.mark.slow, NEEDED]
 
 THREADS = 128
+KIB_OF = {75: 64, 80: 164, 89: 100, 90: 228, 100: 228, 120: 100}  # shared memory of a multiprocessor
+PLENTY, SOME, FEW = 1, 4, 132  # multiprocessors, of which 12 blocks make plenty, some or few
 
 
-def modules(dtype: torch.dtype, states: int, processors: int = 132) -> list[Module]:
+def modules(dtype: torch.dtype, states: int, capability: int, processors: int) -> list[Module]:
     """What a training step in a Mamba block compiles, at N states."""
-    problem = Problem(batch=1, channels=32, length=4, states=states, without=("initial_state",))
-    with emulated(processors=processors), pytest.MonkeyPatch.context() as patch:
+    problem = Problem(batch=12, channels=32, length=4, states=states, without=("initial_state",))
+    with emulated(0, processors, KIB_OF[capability] * 1024), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Module, "launch", lambda *_: None)
         run("cuda", problem.inputs(dtype), True)
         return [one.module for one in plans._plans.values()]
 
 
-def kernels(capability: int, states: int, dtype: torch.dtype) -> Iterator[tuple[str, tuple[int, int, int]]]:
-    for module in modules(dtype, states):
+def kernels(
+    capability: int, states: int, dtype: torch.dtype, processors: int
+) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    for module in modules(dtype, states, capability, processors):
         yield from resources(module.source, [f"--gpu-architecture=sm_{capability}", *module.options]).items()
 
 
 @pytest.mark.parametrize(
-    ("capability", "states", "dtype"),
-    [*product(CAPABILITIES, [16], [torch.float32, torch.bfloat16]), (75, 256, torch.float16), (90, 64, torch.float32)],
+    ("capability", "states", "dtype", "processors"),
+    [
+        *product(CAPABILITIES, [16], [torch.float32], [SOME]),
+        *product((75, 90), [16], [torch.bfloat16], [PLENTY]),
+        (90, 16, torch.float32, FEW),
+        (75, 256, torch.float16, SOME),
+        (90, 64, torch.float32, SOME),
+    ],
 )
-def test_kernels_fit_every_gpu_and_spill_little_and_nothing_forward(capability, states, dtype):
-    found = dict(kernels(capability, states, dtype))
+def test_kernels_fit_every_gpu_and_spill_little_and_nothing_forward(capability, states, dtype, processors):
+    found = dict(kernels(capability, states, dtype, processors))
     assert found.keys() == {"outputs", "segment_ends", "tile_states", "segment_starts", "gradients", "totals"}
     for name, (registers, spilled, shared) in found.items():
         assert shared <= SHARED_BYTES, name
         assert registers * THREADS * 2 <= REGISTERS, name
-        assert spilled <= (256 if name == "gradients" else 0), name
+        assert spilled <= (512 if name == "gradients" else 0), name
 
 
 def test_the_log_shows_what_a_kernel_spills():

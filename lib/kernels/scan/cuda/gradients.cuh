@@ -52,7 +52,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
   if (HAS_Z) S::load(now_z, z, p.stride_z, w, last);
   if (!FIXED_B) RowsB::load(next_B, B, p.stride_B, w, last);
   if (!FIXED_C) RowsC::load(next_C, C, p.stride_C, w, last);
-  load_states(next_h, w.from < w.to ? p.dense : nullptr, (wide)((last - p.first) / TILE_BACK) * p.batch + w.sequence, p,
+  // States at the start of each tile: all of time's, from the forward pass, or this slice's, from `tile_states`.
+  const float *starting = CHECKPOINT == TILE_BACK ? p.saved : p.dense;
+  const int origin = CHECKPOINT == TILE_BACK ? 0 : p.first;
+  load_states(next_h, w.from < w.to ? starting : nullptr, (wide)((last - origin) / TILE_BACK) * p.batch + w.sequence, p,
               w);
   __syncthreads();
 
@@ -86,7 +89,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
       if (HAS_Z) S::load(now_z, z - TILE_BACK * p.stride_z[2], p.stride_z, w, before);
       if (!FIXED_B) RowsB::load(next_B, B -= TILE_BACK * p.stride_B[3], p.stride_B, w, before);
       if (!FIXED_C) RowsC::load(next_C, C -= TILE_BACK * p.stride_C[3], p.stride_C, w, before);
-      load_states(next_h, p.dense, (wide)((before - p.first) / TILE_BACK) * p.batch + w.sequence, p, w);
+      load_states(next_h, starting, (wide)((before - origin) / TILE_BACK) * p.batch + w.sequence, p, w);
     }
     const auto retreat = [&](auto partly) {
 #pragma unroll 1

@@ -11,7 +11,7 @@ from torch import Tensor
 from lib.kernels import driver
 from lib.kernels.driver import Module
 from lib.kernels.scan.cuda.problem import Problem
-from lib.kernels.scan.cuda.threads import CHECKPOINT, THREADS, Threads, segments, slices, threads
+from lib.kernels.scan.cuda.threads import THREADS, Threads, segments, slices, threads
 
 TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 MOST_PLANS = 256
@@ -81,11 +81,12 @@ def plan(
     z: Tensor | None,
     bias: Tensor | None,
     softplus: bool,
-    keep: bool,
+    keep: int,
     **more: Tensor | None,
 ) -> Plan:
     """The plan of a forward pass, or of a backward pass where `more` has a grad_out.
 
+    keep    tokens between the states that are kept, 0 for none
     more    what else has u's or B's axes: out; or gradients, by their names in `Problem`
     """
     backward = "grad_out" in more
@@ -114,13 +115,20 @@ def _make(u, delta, A, B, C, D, z, bias, softplus, keep, backward, sequences, mo
     (batch, channels, length), states = u.shape, A.shape[1]
     processors = driver.multiprocessors(u.device)
     run = math.gcd(*(channels // x.shape[1] for x in (B, C) if x.ndim == 4)) or channels
-    cut = threads(states, channels // run * ceil(run / 32) * batch, processors, backward)
+    shared = driver.shared_bytes(u.device)
+    cut = threads(states, channels // run * ceil(run / 32) * batch, processors, shared, backward)
     blocks_of_run = ceil(run / cut.channels)
     blocks = channels // run * blocks_of_run
     time_first = u.stride(2) == 1 and u.stride(1) != 1
     of_B, of_C = _rows(B, states, cut), _rows(C, states, cut)
     options = {
-        **{"ELEMENT": TYPES[u.dtype], "STATES": states, "KEEP": keep, "SOFTPLUS": softplus, "CHECKPOINT": CHECKPOINT},
+        **{
+            "ELEMENT": TYPES[u.dtype],
+            "STATES": states,
+            "KEEP": keep > 0,
+            "SOFTPLUS": softplus,
+            "CHECKPOINT": keep or 32,
+        },
         **{"HAS_Z": z is not None, "HAS_D": D is not None, "HAS_BIAS": bias is not None},
         **{"FIXED_B": B.ndim == 2, "TIME_FIRST_B": of_B[0], "VECTOR_B": of_B[1]},
         **{"FIXED_C": C.ndim == 2, "TIME_FIRST_C": of_C[0], "VECTOR_C": of_C[1]},
@@ -134,8 +142,10 @@ def _make(u, delta, A, B, C, D, z, bias, softplus, keep, backward, sequences, mo
     rows = states * sum(x.ndim == 4 for x in (B, C))
     parts = [(0, length)]
     if backward:
-        per_token = 4 * batch * (blocks * rows + channels * states / cut.tile_back)
-        parts = slices(length, per_token, u.element_size() * u.numel())
+        again = keep != cut.tile_back  # the states of tiles are computed once more
+        per_token = 4 * batch * (blocks * rows + again * channels * states / cut.tile_back)
+        kept = 4 * batch * channels * states * length / keep
+        parts = slices(length, per_token, u.element_size() * u.numel(), kept)
     longest = parts[-1][1] - parts[-1][0]  # the last one walked, the first in time
     at_once = cut.blocks_back if backward else cut.blocks
     span, count = segments(blocks * batch, longest, processors, at_once, backward)
@@ -149,12 +159,13 @@ def _make(u, delta, A, B, C, D, z, bias, softplus, keep, backward, sequences, mo
     state, each = batch * channels * states, batch * channels
     sizes = {"ends": count * state, "steps": count * each} if count > 1 else {}
     if backward:
-        sizes |= {"dense": ceil(longest / cut.tile_back) * state, "part_rows": blocks * batch * longest * rows}
+        sizes |= {"dense": again * ceil(longest / cut.tile_back) * state, "part_rows": blocks * batch * longest * rows}
         sizes |= {"part_A": count * state, "part_D": count * each, "part_bias": count * each}
         sizes |= {f"part_{name}": count * state for name, x in (("B", B), ("C", C)) if x.ndim == 2}
         sizes |= {name: state for name in CARRIES} if len(parts) > 1 else {}
         of_token = batch * states * sum(x.shape[1] for x in (B, C) if x.ndim == 4)
-        walked = [grid.backward(parts, number, of_token, channels * (states + 1)) for number in range(len(parts))]
+        sums = of_token, channels * (states + 1)
+        walked = [grid.backward(parts, number, keep if again else 0, *sums) for number in range(len(parts))]
     else:
         walked = [grid.forward(length)]
     scratch, numbers = {}, 0
@@ -178,14 +189,16 @@ class Grid(NamedTuple):
         first = [("segment_ends", (self.blocks, self.batch, self.segments - 1))] if self.segments > 1 else []
         return Slice({"stop": length}, None, None, [*first, ("outputs", tuple(self))])
 
-    def backward(self, parts: list[tuple[int, int]], number: int, of_token: int, of_all: int) -> Slice:
+    def backward(self, parts: list[tuple[int, int]], number: int, kept: int, of_token: int, of_all: int) -> Slice:
         """A slice of a backward pass.
 
+        kept               tokens between kept states, from which those of tiles are computed; 0 if all are kept
         of_token, of_all   sums over blocks that a token has, and that all time has
         """
         (start, stop), finish = parts[number], number + 1 == len(parts)
-        kept = (stop - 1) // CHECKPOINT - start // CHECKPOINT + 1
-        launches = [("tile_states", (self.blocks, self.batch, kept))]
+        launches = []
+        if kept:
+            launches.append(("tile_states", (self.blocks, self.batch, (stop - 1) // kept - start // kept + 1)))
         if self.segments > 1:
             launches.append(("segment_starts", (self.blocks, self.batch, self.segments - 1)))
         launches.append(("gradients", tuple(self)))

@@ -1,18 +1,24 @@
 """How a scan is cut up for a GPU: lanes, tiles, segments and slices of time, by its sizes.
 
-The times that speak for a choice are an H100's, of kernels with these settings at N = 16; `make bench` measures anew.
+What speaks for a choice is a simulation of an H100's multiprocessor, which issues the compiled instructions with their
+own stall counts and barriers. It gives the measured times of this scan's first version within 15 %; its figures here
+are milliseconds at N = 16 in float32, one choice against the other. `make bench` measures on the GPU at hand.
 """
 
 from dataclasses import dataclass
 from math import ceil
 
+import torch
+
 THREADS = 128  # of a block
-CHECKPOINT = 128  # tokens between kept states: N / 128 numbers a token and channel, 1 / 8 of an input at N = 16
 MOST_STATES = 256
 MOST_SEQUENCES = 65535  # what a grid's second axis holds
-SCRATCH = 0.6, 32 * 2**20  # of a backward pass: this share of one input, or so many bytes where that is more
 MOST_SEGMENTS = 64
 UNIT = 32  # tokens, of which slices and segments are multiples: whole tiles
+SPARSE = 128  # tokens between kept states, where tiles' own are computed once more
+ROOMY = 160 * 2**10  # bytes of a multiprocessor's shared memory that hold three blocks of long tiles
+MEMORY = 0.9  # of one input: what a training step may hold beside five of them, which are outputs and gradients
+SCRATCH = 32 * 2**20  # bytes that a backward pass may hold in any case
 
 
 @dataclass(frozen=True)
@@ -40,38 +46,50 @@ class Threads:
         return THREADS // self.lanes
 
 
-def threads(states: int, blocks: int, processors: int, backward: bool) -> Threads:
+def threads(states: int, blocks: int, processors: int, shared_bytes: int, backward: bool) -> Threads:
     """Lanes and tiles for N states.
 
-    blocks       of 32 channels that the scan has
-    processors   multiprocessors of the device
+    blocks         of 32 channels that the scan has
+    processors     multiprocessors of the device, of `shared_bytes` each
 
-    Four states a thread leave registers for four blocks a multiprocessor: 0.65 ms forward at (B, T, D) = (8, 8192,
-    1024), against 0.82 with eight. Where blocks are plenty, eight save shuffles and loads: 0.36 against 0.40 ms at
-    (64, 512, 1536). Where they are few, eight unrolled steps hide more waiting: 0.64 against 0.65. Tiles become shorter
-    with more states, whose rows of B and C fill shared memory: it has to hold within 48 KiB.
+    Sixteen unrolled steps hide more waiting than four: 0.52 against 0.60 at (B, T, D) = (8, 8192, 1024), 0.19 against
+    0.21 at (8, 2048, 1536). Four states a thread keep most warps at work; where blocks are plenty, eight save shuffles
+    and loads: 0.35 against 0.37 at (64, 512, 1536). Backward, longer tiles wait less for each other (2.2 against 2.4),
+    and where two blocks of a multiprocessor are all there is, sixteen steps in registers save recomputing (2.05).
+    With more states, whose rows of B and C fill shared memory, tiles are shorter.
     """
     padded = 1 << (states - 1).bit_length()
-    plenty, few = blocks >= 12 * processors, blocks <= 3 * processors
+    plenty, few = blocks >= 12 * processors, blocks <= 2 * processors
     lanes = min(4, padded) if padded <= 16 else min(32, padded // 4)
-    tile, unroll = (32 if padded <= 64 else 8), 4
-    if padded == 16 and not backward:
-        if plenty:
-            lanes, tile = 2, 16
-        elif few:
-            unroll = 8
+    if padded == 16 and plenty and not backward:
+        lanes = 2
     share = padded // lanes
-    tile_back = 16 if padded <= 32 else 8 if padded <= 128 else 4
+    tile_back = long_tile(states, shared_bytes) or (16 if padded <= 32 else 8 if padded <= 128 else 4)
+    in_pairs = few and tile_back == 32
     return Threads(
         lanes=lanes,
         share=share,
-        tile=tile,
-        unroll=min(unroll, tile_back),
+        tile=32 if padded <= 64 else 8,
+        unroll=min(16, tile_back),
         tile_back=tile_back,
-        sub=min(8, tile_back, max(2, 32 // share)),
-        blocks=4 if share <= 4 and unroll == 4 else 3,
-        blocks_back=3 if share <= 4 else 2,
+        sub=16 if in_pairs else min(8, tile_back, max(2, 32 // share)),
+        blocks=4 if backward and share <= 4 else 3,
+        blocks_back=2 if in_pairs or share > 4 else 3,
     )
+
+
+def long_tile(states: int, shared_bytes: int) -> int:
+    """32 where a multiprocessor holds three blocks with tiles of so many steps, else 0."""
+    return 32 if states <= 16 and shared_bytes >= ROOMY else 0
+
+
+def checkpoint(states: int, dtype: torch.dtype, shared_bytes: int) -> int:
+    """Tokens between the states that a forward pass keeps.
+
+    In float32 those of each long tile are kept: N / 32 numbers a token and channel, half an input at N = 16. They would
+    be as large as an input in 16 bits, where fewer are kept, and the tiles' own are computed once more, slice by slice.
+    """
+    return (long_tile(states, shared_bytes) if dtype == torch.float32 else 0) or SPARSE
 
 
 def segments(blocks: int, tokens: int, processors: int, at_once: int, backward: bool) -> tuple[int, int]:
@@ -80,8 +98,8 @@ def segments(blocks: int, tokens: int, processors: int, at_once: int, backward: 
     blocks    that one walk through all tokens takes; `at_once` of them fit a multiprocessor
 
     A second walk finds what reaches each segment, so that one segment is best unless most of the device would idle:
-    1.05 ms without and 0.47 with segments at (1, 16384, 2048). The model: a multiprocessor's rate is w / (w + 4) with w
-    warps, each walk takes 64 steps to start, and two walks cost 1.65 (backward 1.25) times one.
+    measured, 1.05 ms without and 0.47 with segments at (1, 16384, 2048). The model: a multiprocessor's rate is
+    w / (w + 4) with w warps, each walk takes 64 steps to start, and two walks cost 1.65 (backward 1.25) times one.
     """
 
     def cost(count: int) -> float:
@@ -95,9 +113,12 @@ def segments(blocks: int, tokens: int, processors: int, at_once: int, backward: 
     return span, ceil(tokens / span)
 
 
-def slices(tokens: int, bytes_per_token: float, input_bytes: int) -> list[tuple[int, int]]:
-    """First and last token of the parts in which a backward pass walks, the last part first: they bound its memory."""
-    share, least = SCRATCH
-    most = max(UNIT, int(max(share * input_bytes, least) / bytes_per_token))
+def slices(tokens: int, bytes_per_token: float, input_bytes: int, kept_bytes: float) -> list[tuple[int, int]]:
+    """First and last token of the parts in which a backward pass walks, the last part first: they bound its memory.
+
+    bytes_per_token   that kernels leave for each other; none where B and C do not vary
+    kept_bytes        of states from the forward pass
+    """
+    most = max(UNIT, int(max(MEMORY * input_bytes - kept_bytes, SCRATCH) / max(bytes_per_token, 1)))
     length = ceil(ceil(tokens / ceil(tokens / most)) / UNIT) * UNIT
     return [(start, min(start + length, tokens)) for start in reversed(range(0, tokens, length))]
