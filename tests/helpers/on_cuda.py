@@ -1,0 +1,166 @@
+"""Every experiment and every chapter, run in this process on a pretended GPU, at sizes that take seconds.
+
+The scan and the convolution run in torch there, operation by operation, as on a GPU without kernels of ours: a kernel
+that is handed an address would find nothing.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+import experiments
+import IPython.display
+import matplotlib.pyplot as plt
+import nbformat
+import yaml
+from fake_cuda import pretended
+
+from lib.experiments import lora_cases
+from lib.kernels import driver, eager
+from lib.models.clip import load as clip
+from lib.models.ssm.mamba import MambaConfig
+from lib.paths import PRESETS
+from lib.profilers.clocks import EVENTS
+from lib.profilers.latency import Timing
+from lib.records import Record
+from lib.tasks.training import clips
+
+TIMED = {"device": "cuda", "runs": 2, "warmup": 0}
+TRIAL = {"seeds": 1, "steps": 2}
+PROFILED = "mrss_proxy"  # the one experiment in which operations are counted, and calls timed
+SWEEPING = ("lib.experiments.mrss_runs",)  # modules beside the experiments' own that train
+NOT_THERE = "the GPU is pretended: no kernel runs on it"
+# Experiment -> constants of its module, settings over those of the smoke preset.
+SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "clip_accuracy": ({}, {"seeds": 1, "count": 8}),
+    "clip_cost": ({"RATIOS": (0.5,), "KEEPS": (0.5,), "SIDES": (64,)}, {"scenes": 4}),
+    "clip_training": ({}, TRIAL),
+    "distill_cost": ({"SHARES": (1,), "STREAMED": 4}, {"every": False}),
+    "distill_training": ({}, {**TRIAL, "healing": 1, "orders": (2,), "width": 16, "layers": 1, "teacher_states": 8}),
+    "lora_cost": ({"VARIANTS": {"merge_in_rounds, 0.5": {"keep": 0.5}}, "SHOWN": 4}, {}),
+    "lora_labels": ({"VARIANTS": {"full": {"way": "full"}, "lora": {}}}, {**TRIAL, "per_step": 2, "tested": 8}),
+    "lora_tokens": ({"VARIANTS": {"fewer": {"keep": 0.5}}}, {**TRIAL, "per_step": 2, "tested": 8}),
+    "mrss_proxy": ({"SHARES": (1,)}, {"length": 64}),
+    "mrss_scan": ({"SHARES": (4,), "FACTORS": (2,)}, {"longest": 64}),
+    "mrss_training": ({"SIZES": MambaConfig(dim=64, layers=2)}, {**TRIAL, "task": "induction"}),
+    "ssm_scaling": ({"SHARES": (1,)}, {"length": 64}),
+    "ssm_scan": ({}, {"sizes": (1, 24, 32, 4), "tokens": 8, "memory": (1, 8, 32, 4), "step": (1, 24, 8, 1, 20)}),
+}
+
+
+@contextmanager
+def without_kernels() -> Iterator[None]:
+    """A pretended GPU for the library: its own kernels say that they are not there, all else runs as on any GPU."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(driver, "unavailable", lambda *_: NOT_THERE))
+        for module in list(sys.modules.values()):  # those that ask whether tensors hold data: these do
+            if module is not eager and getattr(module, "eager", None) is eager.eager:
+                stack.enter_context(patch.object(module, "eager", lambda *_: True))
+        stack.enter_context(pretended())
+        yield
+
+
+def names() -> list[str]:
+    """Experiments, by their files."""
+    return sorted(one.__name__.rpartition(".")[2] for one in experiments.ALL)
+
+
+def run(name: str, **more: Any) -> Record:
+    """The record of an experiment that ran on a pretended GPU.
+
+    more   settings
+    """
+    module = importlib.import_module(f"lib.experiments.{name}")
+    constants, settings = SMALL[name]
+    smoke = yaml.safe_load((PRESETS / module.CHAPTER / "smoke.yml").read_text())
+    task = {"task": experiments.tasks(module)[0]} if experiments.tasks(module) else {}
+    wanted = module.Settings.of({**smoke, **TIMED, **task, **settings, **more})
+    with _small(name, module, constants), without_kernels():
+        return RUN[name](wanted)
+
+
+RUN = {name: importlib.import_module(f"lib.experiments.{name}").run for name in names()}
+
+
+@cache
+def ran(name: str) -> Record:
+    """The same, run once in this process."""
+    return run(name)
+
+
+@contextmanager
+def _small(name: str, module: ModuleType, constants: dict[str, Any]) -> Iterator[None]:
+    with ExitStack() as stack, TemporaryDirectory() as folder:
+        # A small tower in place of one with 86 million weights; the device is no other one.
+        stack.enter_context(patch.object(clip, "random_init", lambda *_: clip.load("clip-scenes-0").model))
+        stack.enter_context(patch.multiple(clips, TRAINING=128, TESTING=24, SWEEPS=Path(folder)))
+        stack.enter_context(patch("lib.experiments.distill_models.SWEEPS", Path(folder)))
+        for where in (module, lora_cases, *map(importlib.import_module, SWEEPING)):
+            if hasattr(where, "sweep"):
+                target = where.sweep if isinstance(where.sweep, ModuleType) else where
+                stack.enter_context(patch.object(target, "sweep", _here))
+        if name != PROFILED:  # each callable is called once, for its memory
+            stack.enter_context(patch("lib.profilers.profile.flops", lambda *_, **__: 10**6))
+            stack.enter_context(patch("lib.profilers.profile.timings", _timed))
+        for name, value in constants.items():
+            stack.enter_context(patch.object(module, name, value))
+        yield
+
+
+def _timed(callables: Mapping, **_: Any) -> dict[Any, Timing]:
+    return {name: Timing([1.0], [1.0], EVENTS) for name in callables}
+
+
+def _here(runs, work, *_, **__):
+    """A sweep in this process, which keeps nothing."""
+    return {one: work(one) for one in runs}
+
+
+def execute(path: Path, **more: Any) -> dict[str, Any]:
+    """Run all cells of a chapter on a pretended GPU, by its smoke preset; records are those of `ran`.
+
+    more      parameters
+    returns   the names that it leaves
+    """
+    notebook = nbformat.read(path, as_version=4)
+    namespace: dict[str, Any] = {"__name__": "__main__", "display": _Shown}
+    smoke = yaml.safe_load((PRESETS / path.stem / "smoke.yml").read_text())
+    source = "\n".join(cell.source for cell in notebook.cells)
+    with ExitStack() as stack:
+        for name in (name for name in names() if f"{name}.run(" in source):
+            ran(name)
+            stack.enter_context(
+                patch(f"lib.experiments.{name}.run", lambda settings, name=name: _handed(name, settings))
+            )
+        stack.enter_context(patch.object(IPython.display, "display", _Shown))
+        stack.enter_context(patch.object(plt, "show", lambda: plt.close("all")))
+        stack.enter_context(without_kernels())
+        for number, cell in enumerate(notebook.cells):
+            if cell.cell_type != "code":
+                continue
+            exec(compile(cell.source, f"{path.stem}, cell {number}", "exec"), namespace)
+            if "parameters" in cell.metadata.get("tags", []):
+                namespace |= {**smoke, "device": "cuda", "runs": 2, "warmup": 0, **more}
+    return namespace
+
+
+def _handed(name: str, settings: Any) -> Record:
+    assert settings.device == "cuda", f"{name} is not told of the device"
+    return ran(name)
+
+
+class _Shown:
+    """What a cell displays, kept from the terminal; a place that can be written again."""
+
+    def __init__(self, *shown: Any, **_: Any):
+        self.shown = shown
+
+    def update(self, *shown: Any) -> None:
+        self.shown = shown
