@@ -68,6 +68,7 @@ class Run:
     budget: str  # STEPS or OPERATIONS
     steps: int
     seed: int
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Result:
     accuracy  share of right answers on the test set
     losses    [nats] means over every twentieth of the steps planned; fewer where a training ended early
     steps     taken
-    seconds   on one thread
+    seconds   on one thread, or on a GPU
     """
 
     accuracy: float
@@ -101,11 +102,13 @@ def planned(
     operations: Mapping[str, int],
     seeds: Iterable[int],
     steps: int | None = None,
+    device: str = "cpu",
 ) -> list[Run]:
     """List every variant's trainings from every seed: for the baseline's steps, and for its operations.
 
     operations  of one step or forward pass, by variant; a variant with no fewer than the baseline has equal steps only
     steps       of the baseline; the task's own number where left out
+    device      of the trainings: on a CPU each takes one thread, on a GPU one at a time takes all of it
     raises      ValueError for a task that is not in TASKS, and for a variant whose operations are not given
     """
     check_task(task)
@@ -115,7 +118,8 @@ def planned(
     for name, config in variants.items():
         more = round(steps * operations[BASELINE] / operations[name])
         budgets = {STEPS: steps} | ({OPERATIONS: more} if more > steps else {})
-        runs += [Run(task, name, config, budget, budgets[budget], seed) for budget in budgets for seed in seeds]
+        of = [(budget, seed) for budget in budgets for seed in seeds]
+        runs += [Run(task, name, config, budget, budgets[budget], seed, device) for budget, seed in of]
     return runs
 
 
@@ -150,13 +154,13 @@ def build(config: MrssConfig, task: Task, generator: torch.Generator) -> MambaCl
 
 
 def train_one(run: Run) -> dict[str, Any]:
-    """Train one run on this process's threads, and return its `Result` as plain values.
+    """Train one run on its device, and return its `Result` as plain values.
 
     Where every batch is new, it ends once 1,024 new sequences are all right.
     """
     generator = torch.Generator().manual_seed(run.seed)
     task, plan = DATA[run.task](generator), plan_of(run.task)
-    model = build(run.config, task, generator)
+    model = build(run.config, task, generator).to(run.device)
     judge, start = None, perf_counter()
     if task.endless:
         judge = partial(task.accuracy, model, task.draw(1024, torch.Generator().manual_seed(run.seed + 2**32)))
@@ -164,7 +168,7 @@ def train_one(run: Run) -> dict[str, Any]:
     def losses():
         while True:
             x, answers = task.draw(plan.batch, generator)
-            yield task.loss(model(x), answers) + ROUTING * mrss.balance(model)
+            yield task.loss(model(x.to(run.device)), answers.to(run.device)) + ROUTING * mrss.balance(model)
 
     taken = train(model, losses(), run.steps, rate=plan.rate, judge=judge, enough=1, progress=False)
     result = Result(task.accuracy(model), _means(taken, run.steps // MEANS), len(taken), perf_counter() - start)

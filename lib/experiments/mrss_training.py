@@ -67,8 +67,9 @@ def run(settings: Settings) -> Record:
     for part, name in product(costs, variants):
         cases.add(part, name, costs[part][name], **at)
     operations = {name: cost.flops for name, cost in costs[FORWARD].items()}
-    runs = planned(settings.task, variants, operations, range(settings.seeds), settings.steps or None)
-    for one, results in in_rounds(runs, POINT, SWEEPS).items():
+    runs = planned(settings.task, variants, operations, range(settings.seeds), settings.steps or None, settings.device)
+    at_once = None if settings.device == "cpu" else 1
+    for one, results in in_rounds(runs, POINT, SWEEPS, workers=at_once).items():
         measured = dict(
             seconds=[result.seconds for result in results.values()],
             accuracies={seed: result.accuracy for seed, result in results.items()},

@@ -26,7 +26,7 @@ OPEN, CLOSED = "step open", "step closed"
 SHARES = (64, 32, 16, 8, 4, 2, 1)  # of the longest sequence
 # Tokens of the longest sequence for scans that nobody would take: on a GPU some start kernels token by token, which is
 # linear, and seconds long.
-COMPARED = 2048
+COMPARED = 1024
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,8 @@ def settings_of(job: Job, preset: str, device: str) -> Any:
     experiment = import_module(job.module)
     folder = PRESETS / (job.presets or experiment.CHAPTER)
     held = yaml.safe_load((folder / f"{preset}.yml").read_text())
-    return experiment.Settings.of(held | dict(job.more) | {"device": device})
+    held = {name: tuple(value) if isinstance(value, list) else value for name, value in (held | job.more).items()}
+    return experiment.Settings.of(held | {"device": device})
 
 
 def lacking(error: ModuleNotFoundError) -> str:

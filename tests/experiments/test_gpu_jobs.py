@@ -1,0 +1,57 @@
+"""The table of jobs: every experiment of cost is in it, every preset has its settings, and it fits ten minutes."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import experiments
+import pytest
+
+from lib.experiments.gpu.command import LIMIT, TRAINING
+from lib.experiments.gpu.jobs import JOBS, chosen
+from lib.experiments.gpu.work import settings_of
+from lib.paths import ROOT
+
+COST = [job for job in JOBS.values() if not job.trains]
+
+
+def test_every_experiment_without_a_task_is_a_job():
+    assert {job.name for job in COST} == {one.NAME for one in experiments.ALL if not experiments.tasks(one)}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_makes_the_record_of_its_name_by_every_preset(name):
+    job = JOBS[name]
+    experiment = import_module(job.module)
+    for preset in ("smoke", "cpu", "gpu"):
+        settings = settings_of(job, preset, "cpu")
+        assert settings.device == "cpu"
+        assert experiment.NAME.format(task=getattr(settings, "task", None)) == name
+
+
+def test_costs_take_less_than_a_minute_each_and_ten_minutes_in_all():
+    assert max(job.seconds for job in COST) < 60
+    assert sum(job.seconds for job in COST) < len(COST) * LIMIT < 600
+    assert all(job.seconds < TRAINING for job in JOBS.values() if job.trains)
+
+
+def test_trainings_come_where_they_are_asked_for():
+    assert chosen(JOBS, None) == COST
+    assert chosen(JOBS, None, trainings=True) == list(JOBS.values())
+    assert [job.name for job in chosen(JOBS, ["mrss_digits", "scan"])] == ["scan", "mrss_digits"]
+
+
+def test_the_command_starts_and_lists_its_jobs_without_torch():
+    listing = "from lib.experiments.__main__ import main; main(['gpu', '--list'])"
+    code = f"import sys; {listing}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:-1]] == list(JOBS)
+    assert lines[-1] == "False"
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), ([], 2), (["tpu"], 2)])
+def test_another_command_is_refused(arguments, code, capsys):
+    main = import_module("lib.experiments.__main__").main
+    assert main(arguments) == code
+    assert "python -m lib.experiments gpu" in capsys.readouterr().out
