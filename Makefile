@@ -53,7 +53,7 @@ check: pdf book  ## what was built, in a real browser: links, console, network, 
 	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel error
 	$(BIN)/python -m pytest tests/browser
 
-bench: $(READY)  ## the selective scan against its peers, interleaved (2 minutes); RECORD=1 keeps the result
+bench: $(READY)  ## the selective scan against its peers, interleaved (under 10 minutes, BENCHFLAGS=--quick 3); RECORD=1 keeps the result
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python -m lib.experiments.ssm_scan $(if $(RECORD),--record) $(BENCHFLAGS)
 
