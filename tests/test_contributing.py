@@ -25,8 +25,8 @@ ROWS = {  # table -> the row, the file, a neighbour that the file is made of, an
 WRITTEN = {
     "DISTILLATIONS": "from lib.models.distill.by_taps import truncated_svd as lottery\n\n__all__ = ['lottery']\n",
     "PEERS": "from lib.experiments.peers.transformers import fallback as lottery\n\n__all__ = ['lottery']\n",
-    "BACKENDS": "from lib.kernels.scan.torch import about, backward, forward, unavailable\n\n"
-    "__all__ = ['about', 'backward', 'forward', 'unavailable']\n",
+    "BACKENDS": "from lib.kernels.scan.torch import about, backward, forward, saved_shape, unavailable\n\n"
+    "__all__ = ['about', 'backward', 'forward', 'saved_shape', 'unavailable']\n",
 }
 
 

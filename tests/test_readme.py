@@ -33,6 +33,7 @@ def differences(said: str, found: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")  # as a reader runs it; one of them exports a model
 @pytest.mark.parametrize(("code", "said"), BLOCKS, ids=[code.strip().splitlines()[-1][:50] for code, _ in BLOCKS])
 def test_a_block_runs_and_prints_what_is_written(code, said, tmp_path, monkeypatch, capsys):
     if "compiled for this CPU" in said and not shutil.which("c++"):

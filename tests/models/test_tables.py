@@ -46,7 +46,7 @@ def dummy(source, order, *, length=1024):
     return distilled("dummy", order, torch.full((len(skip),), order), module, kernel)
 """
 BACKEND = """
-from lib.kernels.scan.torch import backward, forward
+from lib.kernels.scan.torch import backward, forward, saved_shape
 
 def unavailable(device, dtype):
     return None if device.type == "cpu" else "a dummy runs on a CPU"

@@ -27,7 +27,8 @@ def export_onnx(model: nn.Module, inputs: tuple, path: str | Path | None = None,
     raises    what torch.onnx.export raises, for a model that cannot be exported
     """
     table = {torch.ops.ssm.selective_scan.default: translated} | options.pop("custom_translation_table", {})
-    program = torch.onnx.export(model, inputs, dynamo=True, custom_translation_table=table, **options)
+    options = {"dynamo": True, "verbose": False, "custom_translation_table": table} | options
+    program = torch.onnx.export(model, inputs, **options)
     if path is not None:
         program.save(str(path))
     return program

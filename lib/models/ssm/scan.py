@@ -20,7 +20,7 @@ from lib.models.checks import check_choice
 from lib.models.ssm.scan_inputs import check_scan
 from lib.models.tables import Modules
 
-KERNELS = Modules("BACKENDS", "unavailable", "about", "forward", "backward")  # the fastest first
+KERNELS = Modules("BACKENDS", "unavailable", "about", "forward", "backward", "saved_shape")  # the fastest first
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ def selective_scan_fn(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Scan T tokens of D channels with N real states each; every tensor gets a gradient, through the last state too.
 
+    torch.compile, torch.export, checkpoints and torch.func.grad see one operator, `ssm::selective_scan`; vmap, forward
+    mode and second derivatives are refused.
     u, delta, z        (B, D, T), of any strides; transposed views of contiguous (B, T, D) are the fastest on a CPU
     A                  (D, N), real
     B, C               (B, N, T); (B, G, N, T) with G groups of D / G channels; (D, N) where they do not vary

@@ -26,7 +26,7 @@ def run(path, *inputs):
 
 def test_a_language_model_is_a_loop_of_standard_operators_for_any_batch_and_length(tmp_path):
     model, path = ours(), tmp_path / "mamba.onnx"
-    program = export_onnx(model, (tokens(),), path, dynamic_shapes={"tokens": FREE}, verbose=False)
+    program = export_onnx(model, (tokens(),), path, dynamic_shapes={"tokens": FREE})
     nodes = [node for node in program.model.graph]
     assert {node.domain for node in nodes} == {""}
     assert [node.op_type for node in nodes].count("Scan") == 2  # layers
@@ -57,7 +57,7 @@ class Scan(nn.Module):
 def test_every_form_of_the_scan_is_translated(problem, dtype, tmp_path):
     inputs = problem.inputs(dtype)
     model = Scan(list(inputs), problem.softplus)
-    export_onnx(model, tuple(inputs.values()), tmp_path / "scan.onnx", verbose=False)
+    export_onnx(model, tuple(inputs.values()), tmp_path / "scan.onnx")
     for found, wanted in zip(run(tmp_path / "scan.onnx", *inputs.values()), model(*inputs.values()), strict=True):
         assert found.dtype == wanted.dtype
         assert_close(found, wanted, rtol=2e-3 if dtype == torch.float16 else 1e-5, atol=1e-5)
@@ -75,5 +75,5 @@ def test_accelerated_transformers_reach_onnx(tmp_path):
             return self.model(x, use_cache=False).logits
 
     with accelerate_transformers():
-        export_onnx(Logits().eval(), (tokens(),), path, verbose=False)
+        export_onnx(Logits().eval(), (tokens(),), path)
     assert_close(run(path, tokens())[0], model(tokens()).logits.detach(), rtol=1e-4, atol=1e-5)
