@@ -38,6 +38,7 @@ class Settings(base.Settings):
     sizes     of the forward pass and of the training step; by the device where left out
     tokens    most of them in a training step of a peer whose time is quadratic in T; by the device where left out
     memory    sizes of the training step whose memory is measured; as many tokens where left out
+    step      sizes (B, T, D, layers, vocabulary) of a model's training step; by the device where left out
     wait      for peers that are compiled first, minutes in all; else those are left out, and the record says so
     isolated  a process of its own for each series on a CPU; False where timings mean nothing, as in a test
     """
@@ -47,6 +48,7 @@ class Settings(base.Settings):
     sizes: tuple[int, int, int, int] | None = None
     tokens: int | None = None
     memory: tuple[int, int, int, int] | None = None
+    step: tuple[int, int, int, int, int] | None = None
     wait: bool = False
     isolated: bool = True
 
@@ -56,6 +58,7 @@ class Settings(base.Settings):
         object.__setattr__(self, "tokens", min(self.tokens or TOKENS[self.device], self.sizes[1]))
         batch, _, *rest = self.sizes
         object.__setattr__(self, "memory", tuple(self.memory or (batch, self.tokens, *rest)))
+        object.__setattr__(self, "step", self.step and tuple(self.step))
         object.__setattr__(self, "isolated", self.isolated and self.device == "cpu")
 
 

@@ -20,6 +20,7 @@ def show(rows: pd.DataFrame) -> None:
         alone = rows[(rows["part"] == "forward") & (rows["threads"] == 1) & (rows["after"] == "itself")].iloc[0]
         print(f"\nexponentials of the forward pass alone, one thread: {1e3 * row.seconds:.1f} ms", end="; ")
         print(f"the scan by {alone.variant} runs at {row.seconds / alone.seconds:.0%} of that speed")
+    _steps(rows[rows["part"] == "step"])
     print()
     for row in rows[rows["part"] == "absent"].itertuples():
         print(f"{row.variant}, {row.of}: {row.error}")
@@ -37,6 +38,19 @@ def _timings(part: str, timed: pd.DataFrame) -> None:
     for name, line in wide.iterrows():
         cells = (f"{1e3 * one:.1f} ms [{peer / one:5.1f}]" for one, peer in zip(line, best, strict=True))
         print(f"{name:24}" + "".join(f"{text:>24}" for text in cells))
+
+
+def _steps(rows: pd.DataFrame) -> None:
+    """Training steps of a model; in brackets how many times as long each takes as ours."""
+    for (length, precision), timed in rows.groupby(["length", "precision"], sort=False):
+        first, ours = timed.iloc[0], timed.loc[timed["variant"] == "our model", "seconds"].max()
+        sizes = f"{first.batch:.0f}, {length:.0f}, {first.dim:.0f}, {first.layers:.0f}"
+        print(
+            f"\ntraining step of a model, (B, T, D, layers) = ({sizes}), {precision}, median [this / our model], peak"
+        )
+        for row in timed.itertuples():
+            seconds, peak = f"{1e3 * row.seconds:.1f} ms", f"{row.memory_bytes / 2**20:.0f} MiB"
+            print(f"{row.variant:32}{seconds:>12} [{row.seconds / ours:5.2f}]{peak:>12}")
 
 
 def _heading(threads: float, keep: bool, after: str) -> str:

@@ -22,11 +22,14 @@ from lib.experiments.ssm_scan_jobs import (
     TRAINING,
     Settings,
 )
+from lib.experiments.ssm_step import ACCELERATED, OURS, STEP
+from lib.experiments.ssm_step import FALLBACK as THEIRS
 from lib.report import prose
 from lib.report.chapters import ssm as chapter
 from lib.report.tables import ssm as tables
 
-SMALL = Settings(seed=0, runs=3, sizes=(1, 16, 8, 4), tokens=8, memory=(1, 12, 8, 4), isolated=False)
+SIZES = {"sizes": (1, 16, 8, 4), "tokens": 8, "memory": (1, 12, 8, 4), "step": (1, 16, 8, 1, 20)}
+SMALL = Settings(seed=0, runs=3, isolated=False, **SIZES)
 TOYS = {"superposition": {"fixed": 1e-16, "selective": 0.25}}
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -52,6 +55,7 @@ def test_a_frame_holds_what_was_measured_in_every_part(made):
     assert rows.loc[~rows["part"].isin([MEMORY, ABSENT]), "seconds"].gt(0).all()
     assert rows.loc[rows["part"] == MEMORY, "memory_bytes"].notna().all()
     assert (rows["error"].notna() == (rows["part"] == ABSENT)).all()
+    assert set(rows.loc[rows["part"] == STEP, "variant"]) == {OURS, ACCELERATED, THEIRS}
     assert rows["most"].eq(made.parameters["threads"]).all()
 
 
@@ -66,6 +70,7 @@ def test_the_table_names_every_peer_and_the_floor_and_who_is_absent(made, capsys
     shown = capsys.readouterr().out
     assert all(f"\n{name} " in shown for name in ("cpp", "torch", FALLBACK))
     assert "by cpp runs at" in shown
+    assert f"\n{ACCELERATED} " in shown
     assert "transformers, compiled, everything: left out: it compiles for a minute" in shown
 
 
