@@ -53,6 +53,9 @@ def test_equal_operations_are_more_steps_for_a_cheaper_variant():
         ("low, r = 8", "operations", 4 * steps),
     }
     assert len(runs) == 2 * len(found)
+    assert {one.device for one in runs} == {"cpu"}
+    (one,) = planned("clocks", {"baseline": SMALL["baseline"]}, {"baseline": 1}, [0], device="cuda")
+    assert one.device == "cuda"
 
 
 def test_only_a_variant_that_lost_trains_again(monkeypatch, tmp_path):

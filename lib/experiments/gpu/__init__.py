@@ -3,6 +3,7 @@
     jobs.py      the table of jobs, with an estimate of each one's time
     command.py   the command line
     turns.py     one job after another, each in a process of its own, with a limit
+    preload.py   what all of these processes import
     work.py      what happens in such a process
     kept.py      what stays: records, what is known of each job, the archive
     summary.py   the table at the end

@@ -6,14 +6,14 @@ The processes are forks of one that has imported what all jobs need, and has nev
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from lib.experiments.gpu.jobs import Job
+from lib.experiments.gpu.jobs import JOBS, Job
 from lib.experiments.gpu.kept import DONE, Kept, Place, stamp
 from lib.experiments.gpu.work import Machine, look, salvage, work
 
@@ -51,7 +51,7 @@ class Turns:
 
         raises   LookError, one line: what this Python lacks, which setting is wrong, or that there is no device
         """
-        context = _context(jobs)
+        context = _context(*jobs)
         mine, theirs = context.Pipe(duplex=False)
         process = context.Process(target=_look, args=(theirs, jobs, self.preset, self.device))
         try:
@@ -89,7 +89,7 @@ class Turns:
     def _one(self, job: Job, place: Place, mark: str, head: str) -> Kept:
         place.log(job.name).unlink(missing_ok=True)
         start, state = perf_counter(), None
-        process = _context([job]).Process(target=work, args=(job, self.preset, self.device, place))
+        process = _context(job).Process(target=work, args=(job, self.preset, self.device, place))
         process.start()
         try:
             while process.is_alive() and state is None:
@@ -110,18 +110,19 @@ class Turns:
         """Write down how a job ended, and make a record of the cases that it leaves."""
         place.keep(job.name, kept)
         if place.cases(job.name).exists():
-            process = _context([job]).Process(target=salvage, args=(job, self.preset, self.device, place, kept.state))
+            process = _context(job).Process(target=salvage, args=(job, self.preset, self.device, place, kept.state))
             process.start()
             process.join(LOOKING)
             _end(process)
         return kept
 
 
-def _context(jobs: Iterable[Job]) -> Any:
+def _context(*jobs: Job) -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lib.experiments.base", *(job.module for job in jobs)])
+    real = any(job.module == known.module for job in jobs for known in JOBS.values())
+    context.set_forkserver_preload(["lib.experiments.gpu.preload" if real else "lib.experiments.base"])
     return context
 
 
