@@ -144,7 +144,7 @@ def _make(u, delta, A, B, C, D, z, bias, softplus, keep, backward, sequences, mo
     if backward:
         again = keep != cut.tile_back  # the states of tiles are computed once more
         per_token = 4 * batch * (blocks * rows + again * channels * states / cut.tile_back)
-        kept = 4 * batch * channels * states * length / keep
+        kept = 4 * batch * channels * states * (length / keep + 5)  # last state, gradients of states and of A
         parts = slices(length, per_token, u.element_size() * u.numel(), kept)
     longest = parts[-1][1] - parts[-1][0]  # the last one walked, the first in time
     at_once = cut.blocks_back if backward else cut.blocks

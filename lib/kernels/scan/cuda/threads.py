@@ -117,8 +117,8 @@ def slices(tokens: int, bytes_per_token: float, input_bytes: int, kept_bytes: fl
     """First and last token of the parts in which a backward pass walks, the last part first: they bound its memory.
 
     bytes_per_token   that kernels leave for each other; none where B and C do not vary
-    kept_bytes        of states from the forward pass
+    kept_bytes        of states, beside the inputs and their gradients
     """
-    most = max(UNIT, int(max(MEMORY * input_bytes - kept_bytes, SCRATCH) / max(bytes_per_token, 1)))
+    most = int(max(MEMORY * input_bytes - kept_bytes, SCRATCH) / max(bytes_per_token, 1)) // UNIT * UNIT or UNIT
     length = ceil(ceil(tokens / ceil(tokens / most)) / UNIT) * UNIT
     return [(start, min(start + length, tokens)) for start in reversed(range(0, tokens, length))]
