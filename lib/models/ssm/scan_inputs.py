@@ -18,7 +18,8 @@ def check_scan(u, delta, A, B, C, D, z, delta_bias, **state) -> None:
     given = dict(u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias, **state)
     given = {name: tensor for name, tensor in given.items() if tensor is not None or name not in OPTIONAL}
     for name, tensor in given.items():
-        check_tensor(name, tensor)
+        if not isinstance(tensor, Tensor):
+            check_tensor(name, tensor)
     if wrong := {name: tensor.dtype for name, tensor in given.items() if tensor.dtype not in FLOATS}:
         said = ", ".join(f"{name} is {dtype}" for name, dtype in wrong.items())
         raise ValueError(f"{said}: real floating-point tensors are needed")
@@ -36,16 +37,22 @@ def _validate_shapes(given: dict[str, Tensor], axes: str) -> None:
     if 0 in (*u.shape, states):
         raise ValueError(f"no axis may be empty: {_shapes(given)}")
     sequence, state = (batch, channels, *time), (batch, channels, states)
-    expected = {"delta": sequence, "A": (channels, states), "D": (channels,), "z": sequence, "delta_bias": (channels,)}
-    for name, shape in (expected | {"initial_state": state, "state": state}).items():
-        if name in given and given[name].shape != shape:
-            raise ValueError(f"{name} must be {shape}, not {tuple(given[name].shape)}, beside {_shapes(given)}")
+    expected = {
+        **{"delta": sequence, "A": (channels, states), "D": (channels,), "z": sequence, "delta_bias": (channels,)},
+        **{"initial_state": state, "state": state},
+    }
+    for name, tensor in given.items():
+        shape = expected.get(name)
+        if shape is not None and tensor.shape != shape:
+            raise ValueError(f"{name} must be {shape}, not {tuple(tensor.shape)}, beside {_shapes(given)}")
     for name in ("B", "C"):
         shape = tuple(given[name].shape)
+        # By the number of axes first: a compiler would hold on to the outcome of comparing sizes of different axes.
+        if len(shape) == len(axes) and shape == (batch, states, *time):
+            continue
         groups = shape[1] if len(shape) == len(axes) + 1 else 1
         allowed = {2: (channels, states)} if time else {}  # in a step, there is no telling what does not vary
         allowed |= {len(axes): (batch, states, *time), len(axes) + 1: (batch, groups, states, *time)}
-        # By the number of axes first: a compiler would hold on to the outcome of comparing sizes of different axes.
         if len(shape) not in allowed or shape != allowed[len(shape)]:
             grouped = str((batch, "G", states, *time)).replace("'", "")
             needed = " or ".join([", ".join(map(str, [*allowed.values()][:-1])), grouped])
