@@ -3,8 +3,9 @@
     ssm::causal_convolution            output; differentiable
     ssm::causal_convolution_backward   gradients of those inputs that are there
 
-Inputs as in `lib.kernels.convolution`; where the kernels cannot serve, the operators run in torch. Ordinary eager calls
-go to the kernels directly: a way through torch's dispatcher costs some 10 microseconds each.
+Inputs as in `lib.kernels.convolution`; where the kernels cannot serve, the operators run in torch. They are for
+compilers and exports. Ordinary eager calls go to the kernels directly: a way through torch's dispatcher costs some 10
+microseconds each. A mode that counts what is done to tensors finds torch's own operators, whose formulas it knows.
 """
 
 import torch

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from lib.kernels.convolution import op
 from lib.kernels.convolution.torch import convolve, gradients, windowed
-from lib.kernels.eager import eager
+from lib.kernels.eager import eager, readable
 from lib.models.checks import check_shape
 
 
@@ -30,9 +30,9 @@ def convolution_silu(
     _check(x, weight, bias, past)
     past = None if past is None else past.to(x.dtype)
     if x.device.type == op.DEVICE:
-        if not eager(x, past, weight, bias):
+        if not readable(x, past, weight, bias):
             return torch.ops.ssm.causal_convolution.default(x, past, weight, bias)
-        if op.served(x, past, weight, bias):
+        if eager(x, past, weight, bias) and op.served(x, past, weight, bias):
             return op.Convolution.apply(x, past, weight, bias)
     return F.silu(_convolved(windowed(x, past, weight), weight, bias))
 

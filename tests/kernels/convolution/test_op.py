@@ -9,6 +9,7 @@ from emulation import NEEDED, emulated
 from fake_cuda import pretended
 from precision import SINGLE, assert_within
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from lib.kernels.convolution import cuda, op
 from lib.models.mrss.low_rate import LowRate
@@ -141,3 +142,15 @@ def test_tensors_on_several_devices_are_left_to_torch(monkeypatch):
     x, weight = torch.empty(1, 3, 4), torch.empty(4, 1, 4)
     assert op.served(x, None, weight, None)
     assert not op.served(x, None, weight.to("meta"), None)
+
+
+def test_a_counter_of_operations_finds_those_that_it_knows():
+    def counted():
+        (x, past, weight, bias), grad = leaves(Problem())
+        with FlopCounterMode(display=False) as counter:
+            torch.autograd.grad(convolution_silu(x, weight, bias, past), [x, weight], grad)
+        return counter.get_total_flops()
+
+    wanted = counted()
+    with on_kernels():
+        assert counted() == wanted > 0
