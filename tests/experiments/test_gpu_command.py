@@ -127,6 +127,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_leaves_no_process(tmp_pat
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=os.environ | {"PYTHONPATH": paths})
     wait_for(lambda: count.exists() and "slow" in count.read_text())
     process.send_signal(number)
+    process.send_signal(number)  # as `timeout` does: to make, and to all that it started
     code = process.wait(120)
     (folder,) = [path.parent for path in out.glob("*/machine.json")]
     assert (folder / "first.json").exists()

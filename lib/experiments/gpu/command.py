@@ -10,8 +10,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from lib.experiments.gpu.jobs import JOBS, Job, chosen
@@ -26,6 +27,7 @@ OUT = ROOT / "workflow/out/one-device"
 LIMIT, TRAINING = 80.0, 600.0  # seconds of a job; seven of the first are less than ten minutes
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 INTERRUPTED = 130  # exit code, as a shell's
+TWICE = 3.0  # seconds within which a second signal is the same one
 
 
 def main(arguments: Sequence[str] | None = None, jobs: Mapping[str, Job] = JOBS) -> int:
@@ -59,7 +61,7 @@ def _run(jobs: list[Job], given: argparse.Namespace) -> int:
     screen.say(f"looking at the device, importing what {len(jobs)} jobs need ...")
     limit = given.limit or (TRAINING if any(job.trains for job in jobs) else LIMIT)
     turns = Turns(given.preset, given.device, given.out, limit, screen.say, screen.tick)
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = {number: signal.signal(number, _interruption()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         machine = turns.look(jobs)
         screen.say(_about(machine))
@@ -75,7 +77,8 @@ def _run(jobs: list[Job], given: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     print(f"\n{said}\n\narchive: {archive}")
     if code == INTERRUPTED:
         print("interrupted: the same command goes on from here")
@@ -91,8 +94,17 @@ def _about(machine: Machine) -> str:
     return f"{machine.title}, {machine.memory / 2**30:.0f} GiB; {versions}; {code}{changes}"
 
 
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+def _interruption() -> Callable[..., None]:
+    """What a signal does: it interrupts, once a few seconds, since many a sender signals make and its children, too."""
+    last = -TWICE
+
+    def interrupt(*_: Any) -> None:
+        nonlocal last
+        if monotonic() - last >= TWICE:
+            last = monotonic()
+            raise KeyboardInterrupt
+
+    return interrupt
 
 
 def _refuse(why: str) -> int:

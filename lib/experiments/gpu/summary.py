@@ -8,7 +8,7 @@ from typing import Any
 
 from lib.experiments.gpu.kept import Kept, Place
 
-SETTING = ("part", "batch", "length", "dim", "side", "states", "tokens", "threads", "keep_freed", "after")
+SETTING = ("part", "precision", "batch", "length", "dim", "side", "states", "tokens", "threads", "keep_freed", "after")
 MEMORY = "out of memory"
 
 
@@ -27,19 +27,15 @@ def table(kept: Mapping[str, Kept], place: Place) -> str:
 
 def ratios(cases: list[dict[str, Any]]) -> Iterator[str]:
     """A line per part: at its last setting, which variant is fastest, and its median relative to the first one's."""
-    last: dict[str, list[dict[str, Any]]] = {}
-    settings: dict[str, tuple] = {}
+    settings: dict[tuple, dict[str, float]] = {}
     for case in cases:
-        at = case["parameters"]
-        part, setting = at.get("part", ""), tuple(at.get(name) for name in SETTING)
-        if settings.get(part) != setting:
-            settings[part], last[part] = setting, []
-        last[part].append(case)
-    for part, found in last.items():
-        timed = {case["variant"]: median(case["seconds"]) for case in found if case.get("seconds")}
-        (first, reference), *others = timed.items() or [("", 0.0)]
-        if others and reference > 0:
-            name, least = min(others, key=lambda item: item[1])
+        if case.get("seconds"):
+            setting = tuple(case["parameters"].get(name) for name in SETTING)
+            settings.setdefault(setting, {})[case["variant"]] = median(case["seconds"])
+    last = {setting[0]: timed for setting, timed in settings.items() if len(timed) > 1}
+    for part, ((first, reference), *others) in ((part, timed.items()) for part, timed in last.items()):
+        name, least = min(others, key=lambda item: item[1])
+        if reference > 0:
             yield f"{part}: {name} {least / reference:.2f} × {first} ({1e3 * reference:.3g} ms)"
 
 

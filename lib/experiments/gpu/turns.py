@@ -20,6 +20,7 @@ from lib.experiments.gpu.work import Machine, look, salvage, work
 GRACE = 5.0  # seconds between asking a process to end and ending it
 AGAIN = 0.2  # seconds between two looks at a process
 LOOKING = 300.0  # seconds for all imports, from a slow disk
+SALVAGING = 60.0  # seconds for writing what a job leaves
 
 Say = Callable[[str], None]
 
@@ -112,7 +113,7 @@ class Turns:
         if place.cases(job.name).exists():
             process = _context(job).Process(target=salvage, args=(job, self.preset, self.device, place, kept.state))
             process.start()
-            process.join(LOOKING)
+            process.join(SALVAGING)
             _end(process)
         return kept
 
