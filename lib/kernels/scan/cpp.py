@@ -141,12 +141,12 @@ def _partial(matrix: Tensor, A: Tensor, problem: Problem) -> Tensor:
 
 
 def _total(partial: Tensor, matrix: Tensor) -> Tensor:
-    total = partial.sum(0)
+    total = partial.sum(0).to(matrix.dtype)
     if matrix.ndim == 2:
-        return total.to(matrix.dtype)
-    total, gradient = total.mT, like(matrix)
-    same = total.dtype == gradient.dtype and total.stride() == gradient.stride()
-    return total if same else gradient.copy_(total)
+        return total
+    if matrix.stride(2) <= matrix.stride(3):  # as `like` lays it out
+        return total.mT
+    return total.mT.clone(memory_format=torch.contiguous_format)
 
 
 def _readable(x: Tensor) -> Tensor:
