@@ -57,7 +57,7 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
     out, last = _like(u), A.new_empty(u.shape[0], *A.shape)
     saved = None
     if keep:
-        saved = A.new_empty(saved_shape(u, A, B, C))
+        saved = A.new_empty(_saved_shape(*u.shape, A.shape[1], problem.groups))
         problem.saved = saved.data_ptr()
     problem.out, problem.last = _view(out), last.data_ptr()
     _run(_load().forward, problem, backward=False)
@@ -94,9 +94,12 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
 
 def saved_shape(u, A, B, C):
     """Shape of the states that tiles start from, (B, tiles, blocks, N, lanes): it is the compiled library's."""
-    lib, (channels, states), groups = _load(), A.shape, _groups(B, C)
-    blocks = groups * -(-(channels // groups) // lib.lanes())
-    return u.shape[0], -(-u.shape[2] // lib.tile()), blocks, states, lib.lanes()
+    return _saved_shape(*u.shape, A.shape[1], _groups(B, C))
+
+
+def _saved_shape(batch, channels, length, states, groups) -> tuple:
+    lanes, tile = _load().sizes
+    return batch, -(-length // tile), groups * -(-(channels // groups) // lanes), states, lanes
 
 
 def _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus) -> Problem:
@@ -106,7 +109,7 @@ def _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
     batch, channels, length = u.shape
     groups_B, groups_C = (x.shape[1] if x.ndim == 4 else 0 for x in (B, C))
     groups = _groups(B, C)
-    blocks = math.ceil(channels // groups / _load().lanes())
+    blocks = math.ceil(channels // groups / _load().sizes[0])
     together = max(1, min(MOST_BLOCKS, batch * groups * blocks // FEW_TASKS), math.ceil(blocks / MOST_PARTS))
     problem = Problem(
         *(batch, channels, length, A.shape[1], groups, groups_B, groups_C, together),
@@ -135,7 +138,7 @@ def _partial(matrix: Tensor, A: Tensor, problem: Problem) -> Tensor:
     if matrix.ndim == 2:
         return A.new_empty(problem.batch, *matrix.shape)
     groups = matrix.shape[1]
-    blocks = math.ceil(problem.channels // problem.groups / _load().lanes())
+    blocks = math.ceil(problem.channels // problem.groups / _load().sizes[0])
     parts = problem.groups // groups * math.ceil(blocks / problem.blocks)
     return A.new_empty(parts, problem.batch, groups, problem.length, problem.states)
 
@@ -174,6 +177,7 @@ def _load() -> CDLL:
     lib = library("scan/selective_scan.cpp")
     for function in (lib.lanes, lib.tile, lib.threaded, lib.work_bytes):
         function.restype = c_int64
+    lib.sizes = lib.lanes(), lib.tile()
     lib.work_bytes.argtypes = [POINTER(Problem), c_int64]
     for function in (lib.forward, lib.backward):
         function.argtypes, function.restype = [POINTER(Problem)], None
