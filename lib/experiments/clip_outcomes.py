@@ -93,8 +93,8 @@ def original_forms(model: clip.Clip, data: images.Images) -> tuple[dict[str, flo
 
 @torch.inference_mode()
 def features(model: clip.Clip, pixels: Tensor, batch: int = 250) -> Tensor:
-    """Features of unit length of all images, on the CPU."""
-    return torch.cat([model.image_features(part).cpu() for part in pixels.split(batch)])
+    """Features of unit length of all images, in single precision, on the CPU."""
+    return torch.cat([model.image_features(part).float().cpu() for part in pixels.split(batch)])
 
 
 def share(right: Tensor) -> float:

@@ -42,11 +42,11 @@ def photographed(model: clip.Clip, side: int = 128, keep: float = 1 / 4) -> tupl
     photos = [torch.tensor(load_sample_image(file))[:, 100:527] for file in PHOTOGRAPHS.values()]
     photos = F.interpolate(torch.stack(photos).permute(0, 3, 1, 2).float(), size=(side, side), mode="area")
     mean, std = (torch.tensor(x).view(3, 1, 1) for x in (model.processor.image_mean, model.processor.image_std))
-    rows = {}
+    pixels, rows = ((photos / 255 - mean) / std).to(model.model.device, model.model.dtype), {}
     for label, method in VIEWS.items():
         reduced = reduce_tokens(model.model.vision_model, method, keep)
-        _, tokens = reduced.traced((photos / 255 - mean) / std, interpolate_pos_encoding=True)
-        rows[label] = (tokens.places.numpy(), [""] * len(photos))
+        _, tokens = reduced.traced(pixels, interpolate_pos_encoding=True)
+        rows[label] = (tokens.places.cpu().numpy(), [""] * len(photos))
     return _shown(photos), list(PHOTOGRAPHS), rows
 
 

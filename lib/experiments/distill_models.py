@@ -132,5 +132,5 @@ def loudest(
     for order in sorted(set(orders)):
         found = METHODS[method](layer, order, length=length)
         taps = found.module.kernel(length).detach()[channel]
-        forms[order] = taps.numpy(), found.error[channel].item()
-    return whole[channel].numpy(), forms
+        forms[order] = taps.cpu().numpy(), found.error[channel].item()
+    return whole[channel].cpu().numpy(), forms

@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_iter, tree_map_only
 
 NAME = "a pretended GPU"
 FREE, PEAK = 15 * 2**30, 2**30  # bytes: of a T4, of any call
+PROPERTIES = SimpleNamespace(name=NAME, total_memory=FREE, multi_processor_count=40, major=7, minor=5)
 FROM_VALUES = {torch.tensor, torch.as_tensor, torch.asarray}  # what torch makes where no mode sees it
 NAMING = {torch.device, torch.get_device_module}  # what names a device and does nothing there
 HALF = {  # what autocast computes in half precision on cuda, among what is used here
@@ -36,12 +37,19 @@ SINGLE = {  # and in single precision
 }
 
 
-class Generator(torch.Generator):
+class _Kind(type(torch._C.Generator)):
+    """A module that is imported meanwhile has our class in its annotations for good: any generator is one of it."""
+
+    def __instancecheck__(cls, one: object) -> bool:
+        return isinstance(one, torch._C.Generator)
+
+
+class Generator(torch._C.Generator, metaclass=_Kind):
     """A generator that says on which device it draws; its numbers are those of a CPU's."""
 
     def __new__(cls, device: Any = "cpu") -> torch.Generator:
         there = torch.device(device).type == "cuda"
-        return super().__new__(cls if there else Generator.__base__, CPU)
+        return super().__new__(cls if there else torch._C.Generator, CPU)
 
     device = property(lambda self: CUDA)
 
@@ -110,9 +118,10 @@ ANSWERS: dict[str, Callable[..., Any]] = {  # of torch.cuda, as far as the libra
     "device_count": lambda: 1,
     "current_device": lambda: 0,
     "get_device_name": lambda *_: NAME,
-    "get_device_capability": lambda *_: (7, 5),
+    "get_device_capability": lambda *_: (PROPERTIES.major, PROPERTIES.minor),
+    "is_bf16_supported": lambda *_, **__: True,  # slowly, on a T4
     "mem_get_info": lambda *_: (FREE, FREE),
-    "get_device_properties": lambda *_: SimpleNamespace(name=NAME, total_memory=FREE, multi_processor_count=40),
+    "get_device_properties": lambda *_: PROPERTIES,
     "memory_allocated": lambda *_: 0,
     "memory_reserved": lambda *_: 0,
     "max_memory_allocated": lambda *_: PEAK,

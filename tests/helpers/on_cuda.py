@@ -13,20 +13,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import experiments
 import IPython.display
 import matplotlib.pyplot as plt
 import nbformat
 import yaml
+from chapters import tagged
 from fake_cuda import pretended
 
-from lib.experiments import lora_cases
+from lib.experiments import clip_variants, lora_cases, lora_live
 from lib.kernels import driver, eager
 from lib.models.clip import load as clip
 from lib.models.ssm.mamba import MambaConfig
-from lib.paths import PRESETS
+from lib.paths import BOOK, PRESETS
 from lib.profilers.clocks import EVENTS
 from lib.profilers.latency import Timing
 from lib.records import Record
@@ -95,6 +96,17 @@ def ran(name: str) -> Record:
     return run(name)
 
 
+def live_adapters(**more: Any) -> dict[str, float]:
+    """What the chapter on adapters shows of one checkpoint, by its smoke preset and these settings."""
+    notebook = nbformat.read(BOOK / "lora.ipynb", as_version=4)
+    defaults: dict[str, Any] = {}
+    exec(tagged(notebook, "parameters")[0].source, defaults)
+    smoke = yaml.safe_load((PRESETS / "lora/smoke.yml").read_text())
+    given = {**defaults, **smoke, "shown": "clip-scenes-0", "device": "cuda", **more}
+    with without_kernels():
+        return lora_live.run(lora_live.Settings.of(given))
+
+
 @contextmanager
 def _small(name: str, module: ModuleType, constants: dict[str, Any]) -> Iterator[None]:
     with ExitStack() as stack, TemporaryDirectory() as folder:
@@ -109,6 +121,8 @@ def _small(name: str, module: ModuleType, constants: dict[str, Any]) -> Iterator
         if name != PROFILED:  # each callable is called once, for its memory
             stack.enter_context(patch("lib.profilers.profile.flops", lambda *_, **__: 10**6))
             stack.enter_context(patch("lib.profilers.profile.timings", _timed))
+        # Between calls a profiler collects garbage: a third of a second each, in a process that has imported all this.
+        stack.enter_context(patch("lib.profilers.failures.gc", Mock()))
         for name, value in constants.items():
             stack.enter_context(patch.object(module, name, value))
         yield
@@ -139,6 +153,7 @@ def execute(path: Path, **more: Any) -> dict[str, Any]:
             stack.enter_context(
                 patch(f"lib.experiments.{name}.run", lambda settings, name=name: _handed(name, settings))
             )
+        stack.enter_context(patch.object(clip_variants, "KEEPS", (0.5,)))  # of pictures
         stack.enter_context(patch.object(IPython.display, "display", _Shown))
         stack.enter_context(patch.object(plt, "show", lambda: plt.close("all")))
         stack.enter_context(without_kernels())

@@ -46,6 +46,7 @@ def learn_words(clip: Clip, words: Sequence[str], generator: torch.Generator) ->
     clip.tokenizer.add_tokens([AddedToken(word, single_word=True, normalized=True) for word in words])
     embeddings = clip.model.text_model.embeddings
     old = embeddings.token_embedding.weight.detach()
-    new = old.std() * torch.randn(len(clip.tokenizer) - len(old), old.shape[1], generator=generator)
-    embeddings.token_embedding = nn.Embedding.from_pretrained(torch.cat([old, new.to(old)]), freeze=False)
+    drawn = torch.randn(len(clip.tokenizer) - len(old), old.shape[1], generator=generator)
+    new = old.std() * drawn.to(old)
+    embeddings.token_embedding = nn.Embedding.from_pretrained(torch.cat([old, new]), freeze=False)
     clip.model.config.text_config.vocab_size = len(clip.tokenizer)

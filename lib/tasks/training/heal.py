@@ -49,9 +49,11 @@ def heal(
     check_count("batch", batch)
     check_number("share", share, 0, 1)
 
+    device = next(student.parameters()).device
+
     def losses():
         while True:
-            x, answers = draw(batch, generator)
+            x, answers = (part.to(device) for part in draw(batch, generator))
             with torch.no_grad():
                 wanted = teacher(x)
             logits = student(x)
