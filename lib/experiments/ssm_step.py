@@ -36,7 +36,7 @@ LARGE = 70 * 2**30  # bytes of a GPU that eight sequences need with transformers
 def usual(device: torch.device) -> tuple[int, int, int, int, int]:
     """Sizes (B, T, D, layers, vocabulary): on a GPU the smallest Mamba that was published, but for the vocabulary."""
     if device.type == "cuda":
-        return 8 if available_bytes(device) >= LARGE else 1, 2048, 768, 24, 8192
+        return (8, 2048, 768, 24, 8192) if available_bytes(device) >= LARGE else (1, 1024, 768, 24, 8192)
     return 1, 512, 256, 2, 1000
 
 

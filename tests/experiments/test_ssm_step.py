@@ -59,7 +59,7 @@ def test_a_gpu_compares_half_precision_too_and_a_cpu_does_not():
     assert list(ssm_step._series(64, 64, False, CPU)) == [(64, (OURS, ACCELERATED, FALLBACK), SINGLE)]
 
 
-@pytest.mark.parametrize(("gibibytes", "batch"), [(14, 1), (78, 8)])
-def test_a_large_gpu_gets_more_sequences_of_the_same_model(gibibytes, batch, monkeypatch):
+@pytest.mark.parametrize(("gibibytes", "batch", "length"), [(14, 1, 1024), (78, 8, 2048)])
+def test_a_large_gpu_gets_more_tokens_of_the_same_model(gibibytes, batch, length, monkeypatch):
     monkeypatch.setattr(ssm_step, "available_bytes", lambda device: gibibytes * 2**30)
-    assert ssm_step.usual(CUDA) == (batch, 2048, 768, 24, 8192)
+    assert ssm_step.usual(CUDA) == (batch, length, 768, 24, 8192)

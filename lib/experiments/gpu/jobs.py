@@ -41,7 +41,7 @@ def _table(*jobs: Job) -> dict[str, Job]:
 _HERE = "lib.experiments"
 _TRAININGS = {name: 300 for name in SEQUENCES}
 JOBS = _table(
-    Job("scan", f"{_HERE}.ssm_scan", 45, presets="scan"),
+    Job("scan", f"{_HERE}.ssm_scan", 58, presets="scan"),
     Job("ssm_scaling", f"{_HERE}.ssm_scaling", 40),
     Job("mrss_proxy", f"{_HERE}.mrss_proxy", 10),
     Job("mrss_scan", f"{_HERE}.mrss_scan", 50),
