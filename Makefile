@@ -60,7 +60,7 @@ bench: $(READY)  ## the selective scan against its peers, interleaved (under 10 
 gpu:  ## what everything costs on a GPU, in under 10 minutes, resumable; sets up nothing: PYTHON=... names one with torch
 	@$(MEASURE) -m lib.experiments gpu $(GPUFLAGS)
 
-record: $(READY) $(SNAKE)  ## all records, job by job, resumable: PRESET=cpu (hours) or smoke (minutes, replaces none)
+record: $(READY) $(SNAKE)  ## all records, job by job, resumable: PRESET=cpu or gpu (hours), or smoke (minutes, replaces none)
 	$(SNAKE) -s workflow/Snakefile --cores all --resources machine=1 --rerun-incomplete --config preset=$(PRESET) python=$(BIN)/python $(SNAKEFLAGS)
 
 slurm: $(READY) $(SNAKE)  ## the workflow on a Slurm of one node, a job killed and taken up again; needs root and Slurm
