@@ -136,7 +136,7 @@ def _differentiated(inputs: tuple | list) -> bool:
 
 
 def _reason(kernel: Any, device: torch.device, dtype: torch.dtype) -> str | None:
-    if eager():
+    if torch._C._len_torch_dispatch_stack() == 0:
         return kernel.unavailable(device, dtype)
     with _disable_current_modes():  # a backend may try itself out, on tensors that hold data
         return kernel.unavailable(device, dtype)

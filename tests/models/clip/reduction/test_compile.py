@@ -7,7 +7,6 @@ import sys
 import pytest
 from reductions import REDUCTIONS
 
-from lib.models.clip.reduction import kind
 from lib.paths import ROOT
 
 pytestmark = pytest.mark.slow
@@ -29,10 +28,8 @@ for method in sys.argv[1:]:
 
 def test_it_compiles_in_one_piece():
     # In a process of its own: the shape checks of the tests cannot be traced.
-    # Without those whose shapes depend on the image, and the choice that draws from a generator.
-    methods = [name for name in REDUCTIONS if not kind(name).per_image and name != "random"]
     subprocess.run(
-        [sys.executable, "-c", COMPILED, *methods],
+        [sys.executable, "-c", COMPILED, *REDUCTIONS],
         check=True,
         cwd=ROOT / "tests/helpers",
         env=os.environ | {"PYTHONPATH": str(ROOT)},
