@@ -7,8 +7,7 @@ from importlib import import_module
 import experiments
 import pytest
 
-from lib.experiments.gpu.command import LIMIT, TRAINING
-from lib.experiments.gpu.jobs import JOBS, chosen
+from lib.experiments.gpu.jobs import JOBS, LIMIT, chosen
 from lib.experiments.gpu.work import settings_of
 from lib.paths import ROOT
 
@@ -32,7 +31,8 @@ def test_a_job_makes_the_record_of_its_name_by_every_preset(name):
 def test_costs_take_less_than_a_minute_each_and_ten_minutes_in_all():
     assert max(job.seconds for job in COST) < 60
     assert sum(job.seconds for job in COST) < len(COST) * LIMIT < 600
-    assert all(job.seconds < TRAINING for job in JOBS.values() if job.trains)
+    assert {job.limit for job in COST} == {LIMIT}
+    assert all(LIMIT < job.seconds < job.limit for job in JOBS.values() if job.trains)
 
 
 def test_trainings_come_where_they_are_asked_for():

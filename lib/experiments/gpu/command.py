@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from lib.experiments.gpu.jobs import JOBS, Job, chosen
+from lib.experiments.gpu.jobs import JOBS, LIMIT, TRAINING, Job, chosen
 from lib.experiments.gpu.kept import Place, alone
 from lib.experiments.gpu.summary import table
 from lib.experiments.gpu.turns import LookError, Turns
@@ -24,7 +24,6 @@ from lib.paths import PRESETS, ROOT, RUNS, in_repository
 
 PRESET = "gpu"
 OUT = ROOT / "workflow/out/one-device"
-LIMIT, TRAINING = 80.0, 600.0  # seconds of a job; seven of the first are less than ten minutes
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 INTERRUPTED = 130  # exit code, as a shell's
 TWICE = 3.0  # seconds within which a second signal is the same one
@@ -59,8 +58,7 @@ def main(arguments: Sequence[str] | None = None, jobs: Mapping[str, Job] = JOBS)
 def _run(jobs: list[Job], given: argparse.Namespace) -> int:
     screen = _Screen()
     screen.say(f"looking at the device, importing what {len(jobs)} jobs need ...")
-    limit = given.limit or (TRAINING if any(job.trains for job in jobs) else LIMIT)
-    turns = Turns(given.preset, given.device, given.out, limit, screen.say, screen.tick)
+    turns = Turns(given.preset, given.device, given.out, given.limit, screen.say, screen.tick)
     before = {number: signal.signal(number, _interruption()) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         machine = turns.look(jobs)
@@ -131,7 +129,7 @@ def _parser(jobs: Mapping[str, Job]) -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu rehearses (default: cuda)")
     parser.add_argument("--preset", choices=presets, default=PRESET, help="whose sizes (default: %(default)s)")
     parser.add_argument(
-        "--limit", type=float, metavar="SECONDS", help=f"of a job (default: {LIMIT:.0f}, with trainings {TRAINING:.0f})"
+        "--limit", type=float, metavar="SECONDS", help=f"of a job (default: {LIMIT:.0f}, of a training {TRAINING:.0f})"
     )
     return parser
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from lib.names import SEQUENCES
 
+LIMIT, TRAINING = 80.0, 600.0  # seconds that a job may take; seven of the first are less than ten minutes
+
 
 @dataclass(frozen=True)
 class Job:
@@ -32,6 +34,11 @@ class Job:
     more: dict[str, Any] = field(default_factory=dict)
     presets: str | None = None
     trains: bool = False
+
+    @property
+    def limit(self) -> float:
+        """Seconds that it may take."""
+        return TRAINING if self.trains else LIMIT
 
 
 def _table(*jobs: Job) -> dict[str, Job]:

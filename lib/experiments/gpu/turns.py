@@ -35,7 +35,7 @@ class Turns:
 
     preset, device   of their settings
     out              folder of what they leave
-    limit            seconds that a job may take
+    limit            seconds that a job may take; its own where left out
     say              shows a line that stays
     tick             shows a line that the next one replaces
     """
@@ -43,7 +43,7 @@ class Turns:
     preset: str
     device: str
     out: Path
-    limit: float
+    limit: float | None = None
     say: Say = print
     tick: Say = field(default=lambda line: None)
 
@@ -89,7 +89,7 @@ class Turns:
 
     def _one(self, job: Job, place: Place, mark: str, head: str) -> Kept:
         place.log(job.name).unlink(missing_ok=True)
-        start, state = perf_counter(), None
+        start, state, limit = perf_counter(), None, self.limit or job.limit
         process = _context(job).Process(target=work, args=(job, self.preset, self.device, place))
         process.start()
         try:
@@ -97,8 +97,8 @@ class Turns:
                 process.join(AGAIN)
                 passed = perf_counter() - start
                 self.tick(f"{head} {passed:.0f} s, {_count(place.cases(job.name))} cases")
-                if passed > self.limit and process.is_alive():
-                    state = f"stopped after {self.limit:.0f} s"
+                if passed > limit and process.is_alive():
+                    state = f"stopped after {limit:.0f} s"
                     _end(process)
         except KeyboardInterrupt:
             _end(process)
