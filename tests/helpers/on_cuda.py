@@ -19,13 +19,16 @@ import experiments
 import IPython.display
 import matplotlib.pyplot as plt
 import nbformat
+import torch
 import yaml
 from chapters import tagged
 from fake_cuda import pretended
+from torch.utils._python_dispatch import _disable_current_modes
 
 from lib.experiments import clip_variants, lora_cases, lora_live
 from lib.kernels import driver, eager
 from lib.models.clip import load as clip
+from lib.models.mrss import variants
 from lib.models.ssm.mamba import MambaConfig
 from lib.paths import BOOK, PRESETS
 from lib.profilers.clocks import EVENTS
@@ -64,8 +67,19 @@ def without_kernels() -> Iterator[None]:
         for module in list(sys.modules.values()):  # those that ask whether tensors hold data: these do
             if module is not eager and getattr(module, "eager", None) is eager.eager:
                 stack.enter_context(patch.object(module, "eager", lambda *_: True))
+        stack.enter_context(patch.object(variants, "parameters", _parameters))
         stack.enter_context(pretended())
         yield
+
+
+COUNT = variants.parameters
+
+
+@cache
+def _parameters(config: variants.MrssConfig) -> int:
+    """Counted outside of the pretended GPU: widths are found by many counts, which are the CPU's everywhere."""
+    with torch._C.DisableTorchFunction(), _disable_current_modes():
+        return COUNT(config)
 
 
 def names() -> list[str]:
