@@ -81,7 +81,7 @@ def test_what_is_quadratic_in_tokens_trains_at_fewer_of_them_beside_our_own(made
     assert set(short["variant"]) == {"cpp", "torch", FALLBACK}
     assert (set(training["length"]), set(short["length"])) == ({16}, {8})
     (reason,) = rows.loc[(rows["variant"] == FALLBACK) & (rows["part"] == ABSENT), "error"]
-    assert reason == "its time is quadratic in T: see short training"
+    assert reason == "its time is quadratic in the length: timed at 8 tokens"
 
 
 def test_where_all_tokens_are_few_there_is_no_short_training():
