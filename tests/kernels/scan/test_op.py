@@ -1,7 +1,10 @@
 """The scan's operators: what torch's own check of them says, for every backend that serves here."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
+from emulation import NEEDED, emulated
 from scans import MISSING, Problem
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
@@ -17,6 +20,7 @@ ORDER = ("u", "delta", "A", "B", "C", "D", "z", "delta_bias", "initial_state")
 SERVING = [
     pytest.param("cpp", marks=pytest.mark.skipif(MISSING is not None, reason=str(MISSING))),
     "torch",
+    pytest.param("emulated", marks=[pytest.mark.slow, NEEDED]),
     pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")]),
 ]
 PROBLEMS = [
@@ -31,15 +35,19 @@ PROBLEMS = [
 
 
 def arguments(problem: Problem, backend: str, dtype: torch.dtype = torch.float32, grad: bool = True) -> list:
-    """What the operator takes: the contract's form."""
+    """What the operator takes: the contract's form. "emulated" is the CUDA backend on a CPU."""
     given = problem.inputs(dtype, device="cuda" if backend == "cuda" else "cpu")
     fixed = {name: x.float() for name, x in given.items() if x.ndim < 3 or name == "initial_state"}
     given = {name: x.detach().requires_grad_(grad) for name, x in (given | fixed).items()}
-    return [*(given.get(name) for name in ORDER), problem.softplus, backend]
+    return [*(given.get(name) for name in ORDER), problem.softplus, "cuda" if backend == "emulated" else backend]
 
 
-@pytest.mark.parametrize("backend", SERVING)
 def check(problem: Problem, backend: str, dtype: torch.dtype, **options) -> None:
+    with emulated() if backend == "emulated" else nullcontext():
+        check_all(problem, backend, dtype, **options)
+
+
+def check_all(problem: Problem, backend: str, dtype: torch.dtype, **options) -> None:
     opcheck(OPS.selective_scan.default, arguments(problem, backend, dtype), **options)
     inputs = arguments(problem, backend, dtype, grad=False)
     opcheck(OPS.selective_scan_saving.default, inputs, **options)

@@ -78,12 +78,12 @@ def threads(states: int, blocks: int, processors: int, shared_bytes: int, backwa
     )
 
 
-def long_tile(states: int, shared_bytes: int) -> int:
+def long_tile(states: int | torch.SymInt, shared_bytes: int) -> int:
     """32 where a multiprocessor holds three blocks with tiles of so many steps, else 0."""
     return 32 if states <= 16 and shared_bytes >= ROOMY else 0
 
 
-def checkpoint(states: int, dtype: torch.dtype, shared_bytes: int) -> int:
+def checkpoint(states: int | torch.SymInt, dtype: torch.dtype, shared_bytes: int) -> int:
     """Tokens between the states that a forward pass keeps.
 
     In float32 those of each long tile are kept: N / 32 numbers a token and channel, half an input at N = 16. They would
