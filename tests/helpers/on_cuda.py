@@ -25,7 +25,7 @@ from chapters import tagged
 from fake_cuda import pretended
 from torch.utils._python_dispatch import _disable_current_modes
 
-from lib.experiments import clip_variants, lora_cases, lora_live
+from lib.experiments import lora_cases, lora_live
 from lib.kernels import driver, eager
 from lib.models.clip import load as clip
 from lib.models.mrss import variants
@@ -53,7 +53,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "lora_tokens": ({"VARIANTS": {"fewer": {"keep": 0.5}}}, {**TRIAL, "per_step": 2, "tested": 8}),
     "mrss_proxy": ({"SHARES": (1,)}, {"length": 64}),
     "mrss_scan": ({"SHARES": (4,), "FACTORS": (2,)}, {"longest": 64}),
-    "mrss_training": ({"SIZES": MambaConfig(dim=64, layers=2)}, {**TRIAL, "task": "induction"}),
+    "mrss_training": ({"SIZES": MambaConfig(dim=64, layers=2)}, {**TRIAL, "task": "motions"}),
     "ssm_scaling": ({"SHARES": (1,)}, {"length": 64}),
     "ssm_scan": ({}, {"sizes": (1, 24, 32, 4), "tokens": 8, "memory": (1, 8, 32, 4), "step": (1, 24, 8, 1, 20)}),
 }
@@ -167,7 +167,6 @@ def execute(path: Path, **more: Any) -> dict[str, Any]:
             stack.enter_context(
                 patch(f"lib.experiments.{name}.run", lambda settings, name=name: _handed(name, settings))
             )
-        stack.enter_context(patch.object(clip_variants, "KEEPS", (0.5,)))  # of pictures
         stack.enter_context(patch.object(IPython.display, "display", _Shown))
         stack.enter_context(patch.object(plt, "show", lambda: plt.close("all")))
         stack.enter_context(without_kernels())
@@ -175,6 +174,8 @@ def execute(path: Path, **more: Any) -> dict[str, Any]:
             if cell.cell_type != "code":
                 continue
             exec(compile(cell.source, f"{path.stem}, cell {number}", "exec"), namespace)
+            if "KEEPS" in namespace:  # pictures of one share of tokens, in place of one of each
+                namespace["KEEPS"] = (0.5,)
             if "parameters" in cell.metadata.get("tags", []):
                 namespace |= {**smoke, "device": "cuda", "runs": 2, "warmup": 0, **more}
     return namespace
