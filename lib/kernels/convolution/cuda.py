@@ -24,6 +24,7 @@ LANES, ROWS, UNROLL = 32, 4, 4  # channels side by side, runs of a block; four t
 MOST_CHANNELS = LANES * 65535  # what a grid's second axis holds
 SHORTEST, LONGEST = 16, 64  # tokens of a run: shorter ones read more twice, longer ones leave a GPU idle
 WANTED = 2048  # threads of a multiprocessor: about two for each one that fits
+_faults: dict[torch.device, str | None] = {}
 
 _POINTERS = (
     *("x", "past", "grad_out", "out", "grad_x", "grad_past"),
@@ -165,15 +166,23 @@ def _dense(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
     return stride[2] == 1 and all(step % 4 == 0 for step, size in zip(stride[:2], shape[:2], strict=True) if size > 1)
 
 
-@functools.cache
 def _fault(device: torch.device) -> str | None:
-    """What goes wrong in a convolution of one token on this GPU, if anything: torch's then runs instead."""
+    """What goes wrong in a convolution of one token on this GPU, if anything: tried once, torch's then runs instead."""
+    if device not in _faults:
+        if torch.cuda.is_current_stream_capturing():  # nothing can be read while a graph is captured
+            return None
+        _faults[device] = _try(device)
+        if _faults[device]:
+            warnings.warn(f"the convolution runs in torch: {_faults[device]}", stacklevel=5)
+    return _faults[device]
+
+
+def _try(device: torch.device) -> str | None:
     one = torch.ones(1, 1, 1, device=device)
     try:
         found, wanted = forward(one, None, one, None).item(), 1 / (1 + 2.718281828**-1)
-        reason = None if abs(found - wanted) < 1e-4 else f"its kernel computes {found} on {device}, not {wanted:.4f}"
+        return None if abs(found - wanted) < 1e-4 else f"its kernel computes {found} on {device}, not {wanted:.4f}"
+    except torch.OutOfMemoryError:  # for now: the convolution itself would not fit either
+        raise
     except Exception as error:  # whatever it is: a driver too old, a cache that cannot be read
-        reason = f"its kernels do not run on {device}: {str(error).splitlines()[0]}"
-    if reason:
-        warnings.warn(f"the convolution runs in torch: {reason}", stacklevel=4)
-    return reason
+        return f"its kernels do not run on {device}: {next(iter(str(error).splitlines()), type(error).__name__)}"
