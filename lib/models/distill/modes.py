@@ -121,7 +121,9 @@ class Modes(nn.Module):
         """The decays, computed in double precision and rounded once, so that both views have the same system."""
         slowest = math.log(torch.finfo(self.skip.dtype).eps)
         rate = self.log_rate.double().clamp(slowest, math.log(FASTEST)).exp()
-        return torch.polar(torch.exp(-rate), self.angle.double()).to(torch.promote_types(self.skip.dtype, torch.complex64))
+        return torch.polar(torch.exp(-rate), self.angle.double()).to(
+            torch.promote_types(self.skip.dtype, torch.complex64)
+        )
 
 
 def check_stream(x: Tensor, *axes: str, modes: Tensor, skip: Tensor, state: Tensor | None = None) -> None:
