@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture(scope="session")
 def made():
-    def here(runs, work, folder):  # in this process, nothing kept: the sweep has tests of its own
+    def here(runs, work, folder, **_):  # in this process, nothing kept: the sweep has tests of its own
         return {run: work(run) for run in runs}
 
     with pytest.MonkeyPatch.context() as patch:
