@@ -1,8 +1,8 @@
 """How a scan is cut up for a GPU: lanes, tiles, segments and slices of time, by its sizes.
 
-What speaks for a choice is a simulation of an H100's multiprocessor, which issues the compiled instructions with their
-own stall counts and barriers. It gives the measured times of this scan's first version within 15 %; its figures here
-are milliseconds at N = 16 in float32, one choice against the other. `make bench` measures on the GPU at hand.
+The milliseconds that speak for a choice are at N = 16 in float32 and, unless they are called measured, a simulation's:
+an H100's multiprocessor that issues the compiled instructions with their own stall counts and barriers. It came within
+some 20 % of what a sketch of this scan took on an H100. They rank choices; `make bench` measures on the GPU at hand.
 """
 
 from dataclasses import dataclass
