@@ -9,6 +9,7 @@ import ctypes
 import functools
 import hashlib
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -21,6 +22,7 @@ from lib.kernels.build import HERE, BuildError, cache_folder
 
 OLDEST = (7, 5)  # compute capability of a T4, the oldest that NVRTC of CUDA 13 compiles for
 DIGEST = 32  # bytes in front of a kept module
+LANGUAGE = "--std=c++17", "--device-as-default-execution-space"  # NVRTC 12 takes lambdas for the host's without it
 
 
 def compiled(source: str, options: Sequence[str], capability: tuple[int, int]) -> bytes:
@@ -34,13 +36,13 @@ def compiled(source: str, options: Sequence[str], capability: tuple[int, int]) -
     texts = sources(source)
     nvrtc = library()
     arch = architecture(capability)
-    key = hashlib.sha256(repr((sorted(texts.items()), tuple(options), arch, version(nvrtc))).encode()).hexdigest()[:24]
+    key = hashlib.sha256(
+        repr((sorted(texts.items()), LANGUAGE, tuple(options), arch, version(nvrtc))).encode()
+    ).hexdigest()[:24]
     path = cache_folder() / f"{Path(source).stem}-{key}.cubin"
     if (kept := _read(path)) is not None:
         return kept
-    image = build(
-        texts, source, [f"--gpu-architecture={arch}", "--std=c++17", *options], ptx=arch.startswith("compute")
-    )
+    image = build(texts, source, [f"--gpu-architecture={arch}", *options], ptx=arch.startswith("compute"))
     _write(path, image)
     return image
 
@@ -67,8 +69,9 @@ def build_with_log(texts: dict[str, str], source: str, options: Sequence[str], p
     if code:
         raise BuildError(f"NVRTC could not take {source}: error {code}")
     try:
-        given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
-        code = nvrtc.nvrtcCompileProgram(program, len(options), given)
+        every = [*LANGUAGE, *options]
+        given = (ctypes.c_char_p * len(every))(*(option.encode() for option in every))
+        code = nvrtc.nvrtcCompileProgram(program, len(every), given)
         log = _get(nvrtc, "ProgramLog", program).rstrip(b"\0").decode(errors="replace")
         if code:
             first = next((line for line in log.splitlines() if "error" in line), f"error {code}")
@@ -125,11 +128,12 @@ def architecture(capability: tuple[int, int]) -> str:
     raises  BuildError for a device that is older than NVRTC compiles for
     """
     known, wanted = supported(), capability[0] * 10 + capability[1]
+    older = [one for one in known if one <= wanted]
+    if capability < OLDEST or not older:
+        needed = f"{OLDEST[0]}.{OLDEST[1]} or newer is needed, of those that NVRTC knows, {known}"
+        raise BuildError(f"compute capability {capability[0]}.{capability[1]}: {needed}")
     if wanted in known:
         return f"sm_{wanted}"
-    older = [one for one in known if one < wanted]
-    if wanted < OLDEST[0] * 10 + OLDEST[1] or not older:
-        raise BuildError(f"compute capability {capability[0]}.{capability[1]}: NVRTC compiles for {known}")
     return f"compute_{older[-1]}"
 
 
@@ -152,9 +156,15 @@ def _candidates() -> list[str]:
     places += [(Path(home) / "lib64", "libnvrtc.so*") for home in homes if home]
     found = [str(path) for folder, name in places for path in sorted(folder.glob(name), reverse=True)]
     found = [path for path in found if not any(part in Path(path).name for part in ("builtins", ".alt."))]
-    found.sort(key=lambda path: f".so.{major}" not in path and f"nvrtc64_{major}" not in path)
+    found.sort(key=lambda path: (_major(path) == major, _major(path)), reverse=True)
     plain = [f"libnvrtc.so.{number}" for number in (major, "13", "12") if number]
     return [*found, *plain, "libnvrtc.so"] if sys.platform != "win32" else found
+
+
+def _major(path: str) -> str:
+    """CUDA's major version in a library's name, such as 12 in libnvrtc.so.12 and in nvrtc64_120_0.dll."""
+    found = re.search(r"(?:\.so\.|nvrtc64_)(\d\d)", path)
+    return found[1] if found else ""
 
 
 def _get(nvrtc: ctypes.CDLL, what: str, program: ctypes.c_void_p) -> bytes:

@@ -15,7 +15,7 @@ REGISTERS = 65536  # of a multiprocessor
 
 def resources(source: str, options: list[str]) -> dict[str, tuple[int, int, int]]:
     """Registers, bytes spilled, bytes of shared memory of each kernel, from the compiler's log."""
-    _, log = nvrtc.build_with_log(nvrtc.sources(source), source, [*options, "--std=c++17", "--ptxas-options=-v"])
+    _, log = nvrtc.build_with_log(nvrtc.sources(source), source, [*options, "--ptxas-options=-v"])
     found = {}
     for name, spills, used in re.findall(
         r"entry function '(\w+)'.*?(\d+) bytes spill stores.*?: (Used .*?)$", log, flags=re.DOTALL | re.MULTILINE

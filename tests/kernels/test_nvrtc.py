@@ -1,6 +1,6 @@
 """Compiling at run time: the cache, its damage, other processes, and what is said where nothing can be compiled."""
 
-import ctypes
+import ctypes.util
 import subprocess
 import sys
 import warnings
@@ -98,7 +98,9 @@ def test_a_gpu_newer_than_nvrtc_gets_portable_code(cache, monkeypatch):
 
 @needed
 def test_a_gpu_older_than_is_served_is_refused():
-    with pytest.raises(BuildError, match=r"compute capability 7\.0: NVRTC compiles for \["):
+    with pytest.raises(
+        BuildError, match=r"compute capability 7\.0: 7\.5 or newer is needed, of those that NVRTC knows, \["
+    ):
         nvrtc.architecture((7, 0))
 
 
@@ -138,3 +140,14 @@ def test_torchs_own_major_version_is_tried_first(tmp_path, monkeypatch):
     names = nvrtc._candidates()
     assert names[0].endswith("cuda_nvrtc/lib/libnvrtc.so.12")
     assert not any("builtins" in name for name in names)
+
+
+def test_without_a_cuda_build_of_torch_the_newest_is_tried_first(tmp_path, monkeypatch):
+    (tmp_path / "torch").mkdir()
+    monkeypatch.setattr(nvrtc.torch, "__file__", str(tmp_path / "torch/__init__.py"))
+    monkeypatch.setattr(nvrtc.torch.version, "cuda", None)
+    for name in ("cuda_nvrtc/lib/libnvrtc.so.12", "cu13/lib/libnvrtc.so.13"):
+        path = tmp_path / "nvidia" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert nvrtc._candidates()[0].endswith("libnvrtc.so.13")

@@ -1,8 +1,10 @@
 """The CUDA kernels as NVRTC compiles them, for every generation of GPUs that they serve: registers, spills, memory."""
 
+import ctypes
 import re
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +20,12 @@ pytestmark = [pytest.mark.slow, NEEDED]
 
 THREADS = 128
 KIB_OF = {75: 64, 80: 164, 89: 100, 90: 228, 100: 228, 120: 100}  # shared memory of a multiprocessor
+KERNELS = {"outputs", "segment_ends", "tile_states", "segment_starts", "gradients", "totals"}
 PLENTY, SOME, FEW = 1, 4, 132  # multiprocessors, of which 12 blocks make plenty, some or few
+
+
+def _kind(path: str) -> str:
+    return Path(path).name
 
 
 def modules(dtype: torch.dtype, states: int, capability: int, processors: int) -> list[Module]:
@@ -49,11 +56,21 @@ def kernels(
 )
 def test_kernels_fit_every_gpu_and_spill_little_and_nothing_forward(capability, states, dtype, processors):
     found = dict(kernels(capability, states, dtype, processors))
-    assert found.keys() == {"outputs", "segment_ends", "tile_states", "segment_starts", "gradients", "totals"}
+    assert found.keys() == KERNELS
     for name, (registers, spilled, shared) in found.items():
         assert shared <= SHARED_BYTES, name
         assert registers * THREADS * 2 <= REGISTERS, name
         assert spilled <= (512 if name == "gradients" else 0), name
+
+
+@pytest.mark.parametrize("path", [path for path in nvrtc._candidates() if Path(path).is_absolute()], ids=_kind)
+@pytest.mark.parametrize("source", ["scan/cuda/forward.cu", "scan/cuda/backward.cu"])
+def test_every_nvrtc_that_is_there_compiles_them(path, source, monkeypatch):
+    """CUDA 12's takes less than CUDA 13's; torch comes with either."""
+    (module,) = (one for one in modules(torch.float32, 16, 75, SOME) if one.source == source)
+    found = ctypes.CDLL(path)
+    monkeypatch.setattr(nvrtc, "library", lambda: found)
+    assert set(resources(source, ["--gpu-architecture=sm_75", *module.options])) <= KERNELS
 
 
 def test_the_log_shows_what_a_kernel_spills():
