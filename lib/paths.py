@@ -11,6 +11,8 @@ BOOK = ROOT / "book"
 LIB = ROOT / "lib"
 DATA = ROOT / "data"
 
+SOURCES = (".py", ".cpp", ".h", ".cu", ".cuh")  # code that decides results: whoever asks what changed asks for all
+
 # In the repository where they belong; in a wheel beside the code, which a link there is for.
 CONFIGS = LIB / "configs" if INSTALLED else DATA / "configs"
 ORIGINAL = DATA / "original"

@@ -20,7 +20,7 @@ def pyproject(tmp_path):
 
 
 class Pip:
-    """Stands in for pip: notes what it is asked for, and ends as it is told, once per try."""
+    """Stands in for pip: notes what it is asked for, and ends with the next of the given codes."""
 
     def __init__(self, *ends):
         self.ends, self.asked, self.held = list(ends), [], []

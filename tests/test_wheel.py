@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lib.paths import ROOT
+from lib.paths import ROOT, SOURCES
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +78,7 @@ def run(place, code, folder, *options):
 def test_a_wheel_holds_the_library_and_nothing_else(installed):
     held = {path.relative_to(installed).parts[0] for path in installed.iterdir()}
     assert {name for name in held if not name.endswith(".dist-info")} == {"lib"}
-    sources = {path.relative_to(ROOT) for path in (ROOT / "lib/kernels").rglob("*") if path.suffix in (".cpp", ".h")}
+    sources = {path.relative_to(ROOT) for path in (ROOT / "lib/kernels").rglob("*") if path.suffix in SOURCES}
     assert [path for path in sources if not (installed / path).is_file()] == []
 
 

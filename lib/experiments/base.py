@@ -87,7 +87,7 @@ class Cases(list[Case]):
     """Cases of declared parts; one that readers would not find is refused when it is written.
 
     parts   the experiment's PARTS
-    seen    what is told of every case, of any experiment, as soon as it is there: a run may be cut off
+    seen    called with every case, of any experiment, as soon as it is there: a run may be cut off
     """
 
     seen: ClassVar[Callable[[Case], object] | None] = None

@@ -3,6 +3,8 @@
 import ctypes
 import functools
 import threading
+import warnings
+from collections.abc import Callable
 
 import torch
 
@@ -71,6 +73,44 @@ def unavailable(device: torch.device) -> str | None:
     if (major, minor) < nvrtc.OLDEST:
         return f"compute capability {major}.{minor}: {nvrtc.OLDEST[0]}.{nvrtc.OLDEST[1]} or newer is needed"
     return nvrtc.unavailable()
+
+
+class Trial:
+    """Whether kernels run right on a device: tried once, on something small, and said aloud where they do not.
+
+    instead   what happens then, for the warning
+    run       makes one number on a device
+    wanted    that number
+    """
+
+    def __init__(self, instead: str, run: Callable[[torch.device], float], wanted: float):
+        self.instead, self.run, self.wanted = instead, run, wanted
+        self.faults: dict[torch.device, str | None] = {}
+
+    def fault(self, device: torch.device) -> str | None:
+        """What goes wrong, in one line, or None; None, too, while a graph is captured: nothing can be read then."""
+        if device not in self.faults:
+            if torch.cuda.is_current_stream_capturing():
+                return None
+            self.faults[device] = self.tried(device)
+            if self.faults[device]:
+                warnings.warn(f"{self.instead}: {self.faults[device]}", stacklevel=5)
+        return self.faults[device]
+
+    def tried(self, device: torch.device) -> str | None:
+        """What goes wrong now.
+
+        raises   torch.OutOfMemoryError: what was asked for would not fit either
+        """
+        try:
+            found = self.run(device)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # whatever it is: a driver too old, a cache that cannot be read
+            return f"its kernels do not run on {device}: {next(iter(str(error).splitlines()), type(error).__name__)}"
+        if abs(found - self.wanted) < 1e-4:
+            return None
+        return f"its kernels compute {found} on {device}, not {self.wanted:.4f}"
 
 
 @functools.cache

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from lib.paths import SOURCES
+
 LOW = {"names", "paths"}  # leaves: any layer may read them
 MEASURES = {"profilers", "provenance", "records"}
 ALLOWED = {
@@ -74,7 +76,7 @@ def loads(lib: Path) -> dict[str, set[str]]:
 
 def oversized(*folders: Path) -> list[str]:
     """Files of code that are too long, or whose name says nothing."""
-    files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".cpp", ".h"))
+    files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in SOURCES)
     files = [path for path in files if "node_modules" not in path.parts]
     lengths = {path: len(path.read_text().splitlines()) for path in files}
     found = [f"{path.name}: {length} lines, {LINES} are allowed" for path, length in lengths.items() if length > LINES]

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None, jobs: Mapping[str, Job] = JOBS)
         return _list(jobs)
     try:
         in_repository(PRESETS)
+        if given.limit is not None and not 0 < given.limit < inf:
+            raise ValueError(f"--limit {given.limit}: a number of seconds above 0 is needed")
         picked = chosen(jobs, given.jobs.split(",") if given.jobs else None, given.trainings)
         if given.out.resolve().is_relative_to(RUNS.resolve()):
             raise ValueError(f"--out {given.out}: logs and trials do not go there; unpack the archive there afterwards")

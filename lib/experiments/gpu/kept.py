@@ -20,14 +20,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from lib.paths import LIB
+from lib.paths import LIB, SOURCES
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # Windows: two at once are not told from one another
     flock = None
-
-SOURCES = (".py", ".cpp", ".cu", ".h", ".json")
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class Place:
 def stamp(settings: Any, versions: Any) -> str:
     """A digest of all of lib, of a job's settings and of the packages that compute: what a finished job is of."""
     content = sha256(json.dumps([settings, versions], sort_keys=True, default=str).encode())
-    for path in sorted(path for path in LIB.rglob("*") if path.suffix in SOURCES):
+    for path in sorted(path for path in LIB.rglob("*") if path.suffix in (*SOURCES, ".json")):
         content.update(path.relative_to(LIB).as_posix().encode() + path.read_bytes())
     return content.hexdigest()[:24]
 

@@ -8,7 +8,6 @@ side. In torch, the same is a padded copy, a convolution and a SiLU, 6 units for
 """
 
 import functools
-import warnings
 from ctypes import Structure, c_int, c_longlong, c_void_p
 from dataclasses import dataclass
 
@@ -24,7 +23,6 @@ LANES, ROWS, UNROLL = 32, 4, 4  # channels side by side, runs of a block; four t
 MOST_CHANNELS = LANES * 65535  # what a grid's second axis holds
 SHORTEST, LONGEST = 16, 64  # tokens of a run: shorter ones read more twice, longer ones leave a GPU idle
 WANTED = 2048  # threads of a multiprocessor: about two for each one that fits
-_faults: dict[torch.device, str | None] = {}
 
 _POINTERS = (
     *("x", "past", "grad_out", "out", "grad_x", "grad_past"),
@@ -73,7 +71,7 @@ def unavailable(device: torch.device, dtype: torch.dtype, channels: int, taps: i
         return (
             f"{taps} taps, {channels} channels, {dtype}: up to {MOST_TAPS} taps and {MOST_CHANNELS} channels of {kinds}"
         )
-    return driver.unavailable(device) or _fault(device)
+    return driver.unavailable(device) or TRIAL.fault(device)
 
 
 def forward(x: Tensor, past: Tensor | None, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -166,23 +164,10 @@ def _dense(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
     return stride[2] == 1 and all(step % 4 == 0 for step, size in zip(stride[:2], shape[:2], strict=True) if size > 1)
 
 
-def _fault(device: torch.device) -> str | None:
-    """What goes wrong in a convolution of one token on this GPU, if anything: tried once, torch's then runs instead."""
-    if device not in _faults:
-        if torch.cuda.is_current_stream_capturing():  # nothing can be read while a graph is captured
-            return None
-        _faults[device] = _try(device)
-        if _faults[device]:
-            warnings.warn(f"the convolution runs in torch: {_faults[device]}", stacklevel=5)
-    return _faults[device]
-
-
-def _try(device: torch.device) -> str | None:
+def _one_token(device: torch.device) -> float:
+    """The SiLU of one."""
     one = torch.ones(1, 1, 1, device=device)
-    try:
-        found, wanted = forward(one, None, one, None).item(), 1 / (1 + 2.718281828**-1)
-        return None if abs(found - wanted) < 1e-4 else f"its kernel computes {found} on {device}, not {wanted:.4f}"
-    except torch.OutOfMemoryError:  # for now: the convolution itself would not fit either
-        raise
-    except Exception as error:  # whatever it is: a driver too old, a cache that cannot be read
-        return f"its kernels do not run on {device}: {next(iter(str(error).splitlines()), type(error).__name__)}"
+    return forward(one, None, one, None).item()
+
+
+TRIAL = driver.Trial("the convolution runs in torch", _one_token, 1 / (1 + 2.718281828**-1))

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from lib.kernels.convolution import op
 from lib.kernels.convolution.torch import convolve, gradients, windowed
 from lib.kernels.eager import eager, readable
-from lib.models.checks import check_shape
+from lib.models.checks import check_dtype, check_shape
+from lib.models.ssm.scan_inputs import FLOATS
 
 
 def convolution_silu(
@@ -47,6 +48,7 @@ def halves_convolution_silu(
 
     On a GPU the backward pass puts the gradients of both halves where a projection reads them.
     """
+    check_shape("both", both, "B", "T", 2 * weight.shape[0])
     x, gate = both.chunk(2, dim=-1)
     if x.device.type == op.DEVICE and eager(both, past, weight, bias) and op.served(x, past, weight, bias):
         _check(x, weight, bias, past)
@@ -119,6 +121,7 @@ def _check(x: Tensor, weight: Tensor, bias: Tensor | None, past: Tensor | None) 
     check_shape("weight", weight, "E", 1, "K")
     channels, _, taps = weight.shape
     check_shape("x", x, "B", "T", channels)
+    check_dtype("x", x, *FLOATS)
     if bias is not None:
         check_shape("bias", bias, channels)
     if past is not None:

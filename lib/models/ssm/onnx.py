@@ -14,6 +14,7 @@ from onnxscript.values import Opset
 from torch import nn
 
 from lib.kernels.scan import op as op  # registers the operator that is translated
+from lib.models.checks import check_kind
 
 DOMAIN = Opset("ssm", 1)
 Float = Union[FLOAT, DOUBLE]  # noqa: UP007 - onnxscript knows the other form not yet
@@ -24,8 +25,9 @@ def export_onnx(model: nn.Module, inputs: tuple, path: str | Path | None = None,
 
     inputs    an example of its arguments
     options   of torch.onnx.export, such as `dynamic_shapes={"tokens": {1: torch.export.Dim("T", min=2)}}`
-    raises    what torch.onnx.export raises, for a model that cannot be exported
+    raises    TypeError for what is no module; what torch.onnx.export raises, for a model that cannot be exported
     """
+    check_kind("model", model, nn.Module)
     table = {torch.ops.ssm.selective_scan.default: translated} | options.pop("custom_translation_table", {})
     options = {"dynamo": True, "verbose": False, "custom_translation_table": table} | options
     program = torch.onnx.export(model, inputs, **options)

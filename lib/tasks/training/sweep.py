@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from tqdm.auto import tqdm
 
-from lib.paths import LIB
+from lib.paths import LIB, SOURCES
 
 Run = TypeVar("Run")
 Json = dict[str, Any] | list[dict[str, Any]]
@@ -69,7 +69,7 @@ def _digest(run: object, work: Callable) -> str:
     content = sha256(json.dumps([file.stem, work.__qualname__, asdict(run)], sort_keys=True).encode())
     content.update(file.read_bytes())
     for layer in ("kernels", "models", "tasks", "experiments"):
-        for path in sorted(path for path in (LIB / layer).rglob("*") if path.suffix in (".py", ".cpp", ".h")):
+        for path in sorted(path for path in (LIB / layer).rglob("*") if path.suffix in SOURCES):
             content.update(path.read_bytes())
     content.update(torch.__version__.encode())
     return content.hexdigest()[:24]

@@ -23,7 +23,7 @@ def gpu(monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
         monkeypatch.setattr(nvrtc, "unavailable", lambda: None)
-        monkeypatch.setattr(cuda, "_faults", {GPU: None})
+        monkeypatch.setattr(cuda.TRIAL, "faults", {GPU: None})
 
     driver.unavailable.cache_clear()
     yield pretend
@@ -72,8 +72,8 @@ def test_kernels_that_do_not_run_are_a_reason_said_once(gpu, monkeypatch, error,
 
     gpu(9, 0)
     monkeypatch.setattr(driver.Module, "launch", broken)
-    monkeypatch.setattr(cuda, "_faults", {})
-    monkeypatch.setattr(cuda, "_try", lambda device, on_a_cpu=cuda._try: on_a_cpu(torch.device("cpu")))
+    monkeypatch.setattr(cuda.TRIAL, "faults", {})
+    monkeypatch.setattr(cuda.TRIAL, "run", lambda device: cuda._one_token(torch.device("cpu")))
     with pytest.warns(UserWarning, match="the scan runs in torch, which is many times slower: its kernels do not run"):
         reason = explain_backend(GPU).reasons["cuda"]
     assert said in reason
@@ -87,17 +87,29 @@ def test_kernels_that_do_not_run_are_a_reason_said_once(gpu, monkeypatch, error,
 @pytest.mark.slow
 def test_kernels_that_run_have_no_fault():
     with emulated():
-        assert cuda._try(torch.device("cpu")) is None
+        assert cuda.TRIAL.tried(torch.device("cpu")) is None
 
 
 def test_kernels_that_compute_something_else_are_found(monkeypatch):
     monkeypatch.setattr(cuda, "forward", lambda *inputs: (torch.full((1, 1, 1), 2.0), None, None))
-    assert cuda._try(torch.device("cpu")) == "its kernels compute 2.0 on cpu for a sum of one"
+    assert cuda.TRIAL.tried(torch.device("cpu")) == "its kernels compute 2.0 on cpu, not 1.0000"
 
 
 def test_while_a_graph_is_captured_nothing_is_tried(gpu, monkeypatch):
     gpu(9, 0)
-    monkeypatch.setattr(cuda, "_faults", {})
+    monkeypatch.setattr(cuda.TRIAL, "faults", {})
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
     assert explain_backend(GPU).backend == "cuda"
-    assert cuda._faults == {}
+    assert cuda.TRIAL.faults == {}
+
+
+def test_a_lack_of_memory_is_no_fault_and_is_not_kept(gpu, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    gpu(9, 0)
+    monkeypatch.setattr(cuda.TRIAL, "faults", {})
+    monkeypatch.setattr(cuda.TRIAL, "run", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        explain_backend(GPU)
+    assert cuda.TRIAL.faults == {}

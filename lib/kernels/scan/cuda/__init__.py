@@ -18,14 +18,12 @@ from lib.kernels.scan.cuda.problem import Problem
 from lib.kernels.scan.cuda.threads import MOST_SEQUENCES, MOST_STATES, checkpoint
 from lib.kernels.scan.layout import like
 
-_faults: dict[torch.device, str | None] = {}
-
 
 def unavailable(device: torch.device, dtype: torch.dtype) -> str | None:
     """Why the CUDA backend cannot serve inputs of that device and dtype, or None."""
     if dtype == torch.float64:
         return "computes in float32: float64 is for torch and ref"
-    return driver.unavailable(device) or _fault(device)
+    return driver.unavailable(device) or TRIAL.fault(device)
 
 
 def about() -> str:
@@ -128,23 +126,10 @@ def _say(text: str) -> None:
     warnings.warn(text, stacklevel=6)
 
 
-def _fault(device: torch.device) -> str | None:
-    """What goes wrong in a scan of one token on this GPU, if anything: tried once, and said aloud."""
-    if device not in _faults:
-        if torch.cuda.is_current_stream_capturing():  # nothing can be read while a graph is captured
-            return None
-        _faults[device] = _try(device)
-        if _faults[device]:
-            warnings.warn(f"the scan runs in torch, which is many times slower: {_faults[device]}", stacklevel=5)
-    return _faults[device]
-
-
-def _try(device: torch.device) -> str | None:
+def _one_token(device: torch.device) -> float:
+    """A scan of one token of ones: h = u B = 1, and y = C h."""
     one = torch.ones(1, 1, 1, device=device)
-    try:
-        out, *_ = forward(one, one, one[0], one[None], one[None], None, None, None, None, False, False)
-        return None if out.item() == 1 else f"its kernels compute {out.item()} on {device} for a sum of one"
-    except torch.OutOfMemoryError:  # for now: the scan itself would not fit either
-        raise
-    except Exception as error:  # whatever it is: a driver too old, a cache that cannot be read
-        return f"its kernels do not run on {device}: {next(iter(str(error).splitlines()), type(error).__name__)}"
+    return forward(one, one, one[0], one[None], one[None], None, None, None, None, False, False)[0].item()
+
+
+TRIAL = driver.Trial("the scan runs in torch, which is many times slower", _one_token, 1.0)

@@ -29,10 +29,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
   arrive(grad, a, p, w, true);
 #pragma unroll
   for (int i = 0; i < SHARE; i++) sum_A[i] = sum_B[i] = sum_C[i] = 0.f;
-  constexpr int OWN = TIME_FIRST ? GROUPS : V;  // channels of a thread in staging
-  float sum_D[OWN], sum_bias[OWN];
+  float sum_D[S::OWN], sum_bias[S::OWN];
 #pragma unroll
-  for (int i = 0; i < OWN; i++) sum_D[i] = sum_bias[i] = 0.f;
+  for (int i = 0; i < S::OWN; i++) sum_D[i] = sum_bias[i] = 0.f;
 
   const int last = last_tile(w);
   const element *u = p.u + S::offset(p.stride_u, w, last), *delta = p.delta + S::offset(p.stride_delta, w, last);
@@ -100,11 +99,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
         for (int s = 0; s < SUB; s++) {
           const float2 x = pairs[(k * SUB + s) * ROW_PAIRS + w.channel];
           float b[SHARE];
-          if (!FIXED_B) fetch<SHARE>(b, rows_B + (k * SUB + s) * ROW + w.lane * SHARE);
+          row_of<FIXED_B>(b, fixed_b, rows_B, k * SUB + s, w);
 #pragma unroll
           for (int i = 0; i < SHARE; i++)
-            h[i] = fmaf(decay(x.x, a[i], !partly.value || start + k * SUB + s < w.to), h[i],
-                        x.y * (FIXED_B ? fixed_b[i] : b[i]));
+            h[i] = fmaf(decay(x.x, a[i], !partly.value || start + k * SUB + s < w.to), h[i], x.y * b[i]);
         }
       }
 #pragma unroll 1
@@ -118,12 +116,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
         for (int s = 0; s < SUB; s++) {
           const float2 x = pairs[(k * SUB + s) * ROW_PAIRS + w.channel];
           float b[SHARE];
-          if (!FIXED_B) fetch<SHARE>(b, rows_B + (k * SUB + s) * ROW + w.lane * SHARE);
+          row_of<FIXED_B>(b, fixed_b, rows_B, k * SUB + s, w);
 #pragma unroll
           for (int i = 0; i < SHARE; i++) {
             decays[s][i] = decay(x.x, a[i], !partly.value || start + k * SUB + s < w.to);
             states[s][i] = h[i];
-            h[i] = fmaf(decays[s][i], h[i], x.y * (FIXED_B ? fixed_b[i] : b[i]));
+            h[i] = fmaf(decays[s][i], h[i], x.y * b[i]);
           }
         }
 #pragma unroll
@@ -135,19 +133,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
           const float2 x = pairs[t * ROW_PAIRS + w.channel];
           const float dy = outs[t * ROW_OUT + w.channel];
           float b[SHARE], c[SHARE], rows[SUMS];
-          if (!FIXED_B) fetch<SHARE>(b, rows_B + t * ROW + w.lane * SHARE);
-          if (!FIXED_C) fetch<SHARE>(c, rows_C + t * ROW + w.lane * SHARE);
+          row_of<FIXED_B>(b, fixed_b, rows_B, t, w);
+          row_of<FIXED_C>(c, fixed_c, rows_C, t, w);
           of_inflow[s] = of_step[s] = y[s] = 0.f;
 #pragma unroll
           for (int i = 0; i < SHARE; i++) {
-            const float b_i = FIXED_B ? fixed_b[i] : b[i], c_i = FIXED_C ? fixed_c[i] : c[i];
-            const float here = fmaf(dy, c_i, grad[i]);
-            of_inflow[s] = fmaf(here, b_i, of_inflow[s]);
+            const float here = fmaf(dy, c[i], grad[i]);
+            of_inflow[s] = fmaf(here, b[i], of_inflow[s]);
             rows[i] = here * x.y;
             rows[SHARE + i] = dy * states[s + 1][i];
             if (FIXED_B) sum_B[i] += rows[i];
             if (FIXED_C) sum_C[i] += rows[SHARE + i];
-            if (HAS_Z) y[s] = fmaf(states[s + 1][i], c_i, y[s]);
+            if (HAS_Z) y[s] = fmaf(states[s + 1][i], c[i], y[s]);
             grad[i] = here * decays[s][i];
             const float slope = grad[i] * states[s][i];  // of the loss in step A
             of_step[s] = fmaf(slope, a[i], of_step[s]);
@@ -238,21 +235,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
   store_states(sum_A, p.part_A, at, p, w, p.add);
   if (FIXED_B) store_states(sum_B, p.part_B, at, p, w, p.add);
   if (FIXED_C) store_states(sum_C, p.part_C, at, p, w, p.add);
-  constexpr int SHARED_BY = TIME_FIRST ? S::COLUMNS : S::STEP;  // threads that staged the same channels
-  for (int which = 0; which < 2; which++) {
-#pragma unroll
-    for (int i = 0; i < OWN; i++) {
-      const int channel = TIME_FIRST ? S::channel(w.thread, i) : S::channel(w.thread, 0, i);
-      const int row = TIME_FIRST ? w.thread % S::COLUMNS : w.thread / S::COLUMNS;
-      if (S::busy(w.thread)) outs[row * ROW_OUT + channel] = which ? sum_bias[i] : sum_D[i];
-    }
-    __syncthreads();
-    if (w.thread < CHANNELS && w.first + w.thread < w.stop) {
-      float total = 0.f;
-      for (int row = 0; row < SHARED_BY && row < TILE_BACK; row++) total += outs[row * ROW_OUT + w.thread];
-      float *to = (which ? p.part_bias : p.part_D) + at * p.channels + w.first + w.thread;
-      *to = p.add ? *to + total : total;
-    }
-    __syncthreads();
-  }
+  S::sum_over_steps(outs, sum_D, p.part_D + at * p.channels, p.add, w);
+  S::sum_over_steps(outs, sum_bias, p.part_bias + at * p.channels, p.add, w);
 }

@@ -109,6 +109,17 @@ DEVICE float step_size(float raw) {
 // e^(step A). Past the end, a state stays as it is, whatever A: 0 times infinity is not a number.
 DEVICE float decay(float step, float scaled_A, bool inside) { return inside ? exp2_(step * scaled_A) : 1.f; }
 
+// A thread's share of a row of B or C: from the staged tile, or from its registers where the row is always the same.
+template <bool FIXED>
+DEVICE void row_of(float *row, const float *fixed, const float *rows, int t, const Place &w) {
+  if constexpr (FIXED) {
+#pragma unroll
+    for (int i = 0; i < SHARE; i++) row[i] = fixed[i];
+  } else {
+    fetch<SHARE>(row, rows + t * ROW + w.lane * SHARE);
+  }
+}
+
 // Whole tiles and the last one are compiled apart: only that one asks at each step whether it is inside.
 template <bool VALUE>
 struct Flag {

@@ -71,11 +71,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) segment_starts(Pro
       for (int t = TILE_BACK - 1; t >= 0; t--) {
         const float2 x = pairs[t * ROW_PAIRS + w.channel];
         float c[SHARE];
-        if (!FIXED_C) fetch<SHARE>(c, rows_C + t * ROW + w.lane * SHARE);
+        row_of<FIXED_C>(c, fixed_c, rows_C, t, w);
 #pragma unroll
         for (int i = 0; i < SHARE; i++)
-          grad[i] =
-              fmaf(x.y, FIXED_C ? fixed_c[i] : c[i], grad[i]) * decay(x.x, a[i], !partly.value || start + t < w.to);
+          grad[i] = fmaf(x.y, c[i], grad[i]) * decay(x.x, a[i], !partly.value || start + t < w.to);
         sum += x.x;
       }
     };

@@ -88,6 +88,23 @@ struct Sequences {
       for (int i = 0; i < V; i++) v[i] = p[i * ROW_OUT];
     }
   }
+  // What threads have summed of their own channels, over the threads that share them; to the array of all channels.
+  static constexpr int OWN = TIME_FIRST ? GROUPS : V;
+  static DEVICE void sum_over_steps(float *shared, const float *own, float *to, bool add, const Place &w) {
+    const int row = TIME_FIRST ? w.thread % COLUMNS : w.thread / COLUMNS, rows = TIME_FIRST ? COLUMNS : STEP;
+#pragma unroll
+    for (int i = 0; i < OWN; i++)
+      if (busy(w.thread))
+        shared[row * ROW_OUT + (TIME_FIRST ? channel(w.thread, i) : channel(w.thread, 0, i))] = own[i];
+    __syncthreads();
+    const int mine = w.first + w.thread;
+    if (w.thread < CHANNELS && mine < w.stop) {
+      float total = 0.f;
+      for (int k = 0; k < rows && k < LENGTH; k++) total += shared[k * ROW_OUT + w.thread];
+      to[mine] = add ? to[mine] + total : total;
+    }
+    __syncthreads();
+  }
   // D, or the bias, of its channels.
   static DEVICE void by_channel(float *v, const float *shared, int thread, int g) {
 #pragma unroll

@@ -100,14 +100,13 @@ DEVICE void walk(const Problem &p) {
         for (int s = 0; s < UNROLL; s++) {
           const float2 x = pairs[(t + s) * ROW_PAIRS + w.channel];
           float b[SHARE], c[SHARE];
-          if (!FIXED_B) fetch<SHARE>(b, rows_B + (t + s) * ROW + w.lane * SHARE);
-          if (!FIXED_C && FULL) fetch<SHARE>(c, rows_C + (t + s) * ROW + w.lane * SHARE);
+          row_of<FIXED_B>(b, fixed_b, rows_B, t + s, w);
+          if (FULL) row_of<FIXED_C>(c, fixed_c, rows_C, t + s, w);
           y[s] = 0.f;
 #pragma unroll
           for (int i = 0; i < SHARE; i++) {
-            h[i] = fmaf(decay(x.x, a[i], !partly.value || start + t + s < w.to), h[i],
-                        x.y * (FIXED_B ? fixed_b[i] : b[i]));
-            if (FULL) y[s] = i ? fmaf(h[i], FIXED_C ? fixed_c[i] : c[i], y[s]) : h[i] * (FIXED_C ? fixed_c[i] : c[i]);
+            h[i] = fmaf(decay(x.x, a[i], !partly.value || start + t + s < w.to), h[i], x.y * b[i]);
+            if (FULL) y[s] = i ? fmaf(h[i], c[i], y[s]) : h[i] * c[i];
           }
           if (WANTED == ENDS) sum += x.x;
         }
