@@ -3,7 +3,7 @@ import re
 import pytest
 from layers import ALLOWED, circles, complaints, crowded, imported, loads, oversized
 
-from lib.paths import LIB, ROOT
+from lib.paths import LIB, ROOT, SOURCES
 
 
 def test_imports_point_one_way():
@@ -149,3 +149,8 @@ def test_a_crowded_room_is_found(tmp_path):
         (tmp_path / f"file_{number}.py").touch()
     (tmp_path / "__init__.py").touch()
     assert crowded(tmp_path) == [f"{tmp_path.name}: 10 rooms and files, 9 are allowed"]
+
+
+def test_whoever_asks_what_changed_asks_for_every_kind_of_source():
+    kinds = {path.suffix for path in (LIB / "kernels").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert kinds == set(SOURCES)

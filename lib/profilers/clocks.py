@@ -39,11 +39,16 @@ class Clock(Protocol):
 
 
 def clocks(device: torch.device, count: int) -> list[Clock]:
-    """A clock for each of so many callables that take turns on a device."""
+    """A clock for each of so many callables that take turns on a device.
+
+    raises   RuntimeError for a GPU that is not there
+    """
     if device.type == "cpu" or not count:
         return [Wall() for _ in range(count)]
     if device.type != "cuda" or not hasattr(torch.cuda, "_sleep"):  # private, in every release so far
         return [Synchronised(device) for _ in range(count)]
+    if not torch.cuda.is_available():
+        raise RuntimeError(f"device = {device}: torch {torch.__version__} finds no CUDA GPU")
     rate = cycles_per_second(device)
     return [Events(device, rate) for _ in range(count)]
 

@@ -203,3 +203,9 @@ def test_a_python_that_lacks_something_is_told_what_and_how(go, monkeypatch):
     code, said, _ = go(jobs)
     assert code == 1
     assert f"{sys.executable} lacks no_such_module: {sys.executable} -m pip install" in said
+
+
+@pytest.mark.parametrize("limit", ["0", "-5", "nan", "inf"])
+def test_a_limit_that_is_no_time_is_refused(tmp_path, capsys, limit):
+    assert command.main(["--out", str(tmp_path), "--limit", limit], toy_jobs.jobs(first="well")) == 1
+    assert capsys.readouterr().err == f"--limit {float(limit)}: a number of seconds above 0 is needed\n"

@@ -49,6 +49,7 @@ class SimulatedGpu:
         for name, stand_in in {
             "_sleep": lambda cycles: self.kernel(cycles / self.rate),
             "synchronize": self.wait,
+            "is_available": lambda: True,
             "device": nullcontext,
             "Event": lambda enable_timing: Event(self, enable_timing),
         }.items():

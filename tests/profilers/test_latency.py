@@ -53,3 +53,9 @@ def test_an_impossible_number_of_rounds_is_refused(wrong):
 
 def test_nothing_to_time_gives_nothing():
     assert latency({}) == {}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
+def test_a_gpu_that_is_not_there_is_named():
+    with pytest.raises(RuntimeError, match=r"device = cuda: torch .* finds no CUDA GPU"):
+        latency({"one": lambda: None}, device="cuda", progress=False)

@@ -6,7 +6,7 @@ from refusals import refused
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from lib.models.ssm.convolution import causal_convolution
+from lib.models.ssm.convolution import causal_convolution, convolution_silu, halves_convolution_silu
 
 
 @pytest.mark.parametrize("taps", [1, 4, 9])
@@ -42,3 +42,11 @@ def test_a_shape_that_does_not_fit_is_quoted(window, weight, bias, message):
 
 def test_a_window_of_as_many_tokens_as_taps_gives_one():
     assert causal_convolution(torch.ones(2, 4, 5), torch.ones(5, 1, 4)).eq(4).all()
+
+
+def test_whole_numbers_and_halves_that_are_none_are_refused():
+    weight = torch.zeros(5, 1, 4)
+    with refused("x of torch.int64: torch.float32 or torch.bfloat16 or torch.float16 or torch.float64 is needed"):
+        convolution_silu(torch.zeros(2, 3, 5, dtype=torch.long), weight)
+    with refused("both of shape (2, 3, 9): (B, T, 10) with B >= 1 and T >= 1 is needed"):
+        halves_convolution_silu(torch.zeros(2, 3, 9), weight)

@@ -77,3 +77,8 @@ def test_accelerated_transformers_reach_onnx(tmp_path):
     with accelerate_transformers():
         export_onnx(Logits().eval(), (tokens(),), path)
     assert_close(run(path, tokens())[0], model(tokens()).logits.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(TypeError, match="model is of type str: a Module is needed"):
+        export_onnx("model", ())
