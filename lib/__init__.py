@@ -1,6 +1,7 @@
 """Models and profilers behind the report's chapters. Nothing is re-exported: import the module you need.
 
     paths         where things are in this repository
+    files         files and folders that are there whole or not at all
     names         tables of chapters, methods, backends and tasks, which every layer reads
     colab         where a notebook was opened from
     requirements  what an interpreter lacks to run a chapter

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from lib.paths import SOURCES
 
-LOW = {"names", "paths"}  # leaves: any layer may read them
+LOW = {"names", "paths", "files"}  # leaves: any layer may read them
 MEASURES = {"profilers", "provenance", "records"}
 ALLOWED = {
     "names": set(),
     "paths": set(),
+    "files": set(),
     "colab": {"paths"},
     "requirements": {"paths", "colab"},
     "kernels": LOW | {"kernels"},
