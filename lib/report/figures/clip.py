@@ -122,12 +122,9 @@ def kept(ax: Axes, image: np.ndarray, places: np.ndarray, title: str) -> Axes:
     shown = patches.reshape(grid, grid, *patches.shape[1:]).swapaxes(1, 2).reshape(image.shape)
     ax.imshow(shown, interpolation="nearest")
     field, size = places.reshape(grid, grid), image.shape[0] / grid
-    for row in range(grid):
-        for column in range(grid):
-            if column + 1 < grid and field[row, column] != field[row, column + 1]:
-                ax.plot([(column + 1) * size - 0.5] * 2, [row * size - 0.5, (row + 1) * size - 0.5], **EDGE)
-            if row + 1 < grid and field[row, column] != field[row + 1, column]:
-                ax.plot([column * size - 0.5, (column + 1) * size - 0.5], [(row + 1) * size - 0.5] * 2, **EDGE)
+    beside, above = np.nonzero(field[:, :-1] != field[:, 1:]), np.nonzero(field[:-1] != field[1:])
+    ax.vlines((beside[1] + 1) * size - 0.5, beside[0] * size - 0.5, (beside[0] + 1) * size - 0.5, **EDGE)
+    ax.hlines((above[0] + 1) * size - 0.5, above[1] * size - 0.5, (above[1] + 1) * size - 0.5, **EDGE)
     ax.set_axis_off()
     ax.set_title(title, fontsize="small")
     return ax
