@@ -8,7 +8,8 @@ PRESET ?= cpu
 # On a GPU any Python will do that has what is needed: the one that is named, else .venv's, else python3.
 MEASURE = $(if $(filter file,$(origin PYTHON)),$(or $(wildcard $(BIN)/python),$(PYTHON)),$(PYTHON))
 # A process per core, one thread each: several processes of several threads would wait for each other.
-SPREAD := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+THREADS ?= 1
+SPREAD := OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup vendor book pdf test test-fast check bench gpu record slurm lint clean
