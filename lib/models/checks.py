@@ -14,6 +14,7 @@ from torch import Tensor
 from lib.kernels.eager import readable
 
 Number = int | float  # a bound
+MIXED = (torch.float32, torch.bfloat16, torch.float16)  # what one autocast region holds
 
 
 def check_kind(name: str, value: object, kind: type | tuple[type, ...], needed: str = "") -> None:
@@ -27,11 +28,14 @@ def check_kind(name: str, value: object, kind: type | tuple[type, ...], needed: 
 
 
 def check_tensor(name: str, x: Tensor) -> None:
-    """Accept a tensor.
+    """Accept a tensor with an element for every index: no sparse, nested or packed one.
 
     raises   TypeError, naming it, for anything else
     """
     check_kind(name, x, Tensor, "tensor")
+    if x.layout is not torch.strided or x.is_nested:
+        kind = "a nested tensor" if x.is_nested else f"of layout {x.layout}"
+        raise TypeError(f"{name} is {kind}: a dense tensor is needed, such as {name}.to_dense() or a padded one")
 
 
 def check_state(state: object, kind: type) -> None:
@@ -142,11 +146,23 @@ def check_dtype(name: str, x: Tensor, *allowed: torch.dtype, where: str = "") ->
 
 
 def check_beside(name: str, x: Tensor, weights: Tensor) -> None:
-    """Accept a tensor in the precision and on the device of a model's weights.
+    """Accept a tensor on the device of a model's weights, in their precision; single and half precision mix.
 
     raises   ValueError, quoting both, for another
     """
-    check_dtype(name, x, weights.dtype, where=", as in the parameters")
+    if weights.dtype in MIXED and x.dtype in MIXED:
+        allowed = MIXED
+    else:
+        allowed = (weights.dtype,)
+    check_dtype(name, x, *allowed, where=", as in the parameters")
+    check_device(name, x, weights)
+
+
+def check_device(name: str, x: Tensor, weights: Tensor) -> None:
+    """Accept a tensor on the device of a model's weights.
+
+    raises   ValueError, quoting both, for another
+    """
     if x.device != weights.device:
         raise ValueError(f"{name} on {x.device}: {weights.device} is needed, where the parameters are")
 

@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from lib.kernels.convolution import cuda
 from lib.kernels.convolution import torch as anywhere
+from lib.kernels.eager import settled
 
 DEVICE = "cuda"  # elsewhere torch's own operators do it, which compilers and exports know
 INPUTS = "Tensor x, Tensor? past, Tensor weight, Tensor? bias"
@@ -36,7 +37,7 @@ class Convolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         """Gradients of the inputs."""
-        return cuda.backward(grad, *ctx.saved_tensors)
+        return cuda.backward(settled(grad), *ctx.saved_tensors)
 
 
 class FirstHalf(torch.autograd.Function):
@@ -66,7 +67,7 @@ class FirstHalf(torch.autograd.Function):
         if grad is None:
             first.zero_()
             return found, None, None, None
-        return found, *cuda.backward(grad, x, past, weight, bias, into=first)[1:]
+        return found, *cuda.backward(settled(grad), x, past, weight, bias, into=first)[1:]
 
 
 def served(x: Tensor, past: Tensor | None, weight: Tensor, bias: Tensor | None) -> bool:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.kernels.autocast import off, single
 from lib.kernels.eager import readable
 from lib.models.checks import check_count, check_shape
 from lib.models.distill.distilled import Distilled, Source, distilled, taken, unit
@@ -36,15 +37,17 @@ class LowRankConvolution(nn.Module):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Convolve T tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.skip))
-        length, left = x.shape[1], self.left[: x.shape[1]]
+        length, given = x.shape[1], x.dtype
+        x, left = (one.to(single(x.dtype, self.skip.dtype)) for one in (x, self.left[:length]))
         points = length + len(left)
         basis, spectrum = torch.fft.rfft(left, points, dim=0), torch.fft.rfft(x, points, dim=1)
         right = self.right.to(basis.dtype)
-        if right.ndim == 2:
-            spectrum = spectrum * (basis @ right)
-        else:
-            spectrum = torch.einsum("bfi,fr,roi->bfo", spectrum, basis, right)
-        return torch.fft.irfft(spectrum, points, dim=1)[:, :length] + self.skip * x
+        with off(x):
+            if right.ndim == 2:
+                spectrum = spectrum * (basis @ right)
+            else:
+                spectrum = torch.einsum("bfi,fr,roi->bfo", spectrum, basis, right)
+        return (torch.fft.irfft(spectrum, points, dim=1)[:, :length] + self.skip * x).to(given)
 
     def kernel(self, length: int) -> Float[Tensor, "D L"] | Float[Tensor, "L D D"]:
         """The kernel at lags 0 .. length-1, without the skip; zero after the last of its own taps."""
@@ -73,18 +76,23 @@ class SparseConvolution(nn.Module):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Convolve T tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.skip))
+        given, x = x.dtype, x.to(single(x.dtype, self.skip.dtype))
+        with off(x):
+            return self._filtered(x, self.weight.to(x.dtype)).to(given)
+
+    def _filtered(self, x: Float[Tensor, "B T D"], weights: Tensor) -> Float[Tensor, "B T D"]:
         out, length = self.skip * x, x.shape[1]
         if not readable(x, self.lags):  # where lags are no numbers yet: gathered
-            return out + self._gathered(x)
-        for lag, weight in zip(self.lags.tolist(), self.weight, strict=True):
+            return out + self._gathered(x, weights)
+        for lag, weight in zip(self.lags.tolist(), weights, strict=True):
             if lag < length:
                 before = x[:, : length - lag]
                 out[:, lag:] += before * weight if weight.ndim == 1 else before @ weight.T
         return out
 
-    def _gathered(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+    def _gathered(self, x: Float[Tensor, "B T D"], weights: Tensor) -> Float[Tensor, "B T D"]:
         out, now = torch.zeros_like(x), torch.arange(x.shape[1], device=x.device)
-        for lag, weight in zip(self.lags, self.weight, strict=True):
+        for lag, weight in zip(self.lags, weights, strict=True):
             before = torch.where((now >= lag)[:, None], x[:, (now - lag).clamp(min=0)], 0)
             out = out + (before * weight if weight.ndim == 1 else before @ weight.T)
         return out

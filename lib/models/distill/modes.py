@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
+from lib.kernels.autocast import single
 from lib.kernels.modes import recurrence
 from lib.models.checks import (
     check_beside,
@@ -44,6 +45,9 @@ def inside(decay: Complex[Tensor, "*D"]) -> Complex[Tensor, "*D"]:
 
 class Modes(nn.Module):
     """D independent sums of M damped modes, in float32 or float64, whichever the skip is in.
+
+    Transforms and states are in float32 where weights, inputs or autocast are in half precision; outputs are in the
+    input's dtype.
 
     Learns -log|decay| through its logarithm, so that no gradient step makes a system unstable. It is kept at one
     machine epsilon or more: any less, and rounding could lift |decay| to one. A channel with fewer modes than others
@@ -80,7 +84,8 @@ class Modes(nn.Module):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Filter T tokens by the convolution view, from a state of zeros: to train with."""
         check_stream(x, "B", "T", modes=self.C, skip=self.skip)
-        return causal_convolution(x, self.kernel(x.shape[1])) + self.skip * x
+        given, x = x.dtype, x.to(single(x.dtype, self.skip.dtype))
+        return (causal_convolution(x, self.kernel(x.shape[1])) + self.skip * x).to(given)
 
     def kernel(self, length: int) -> Float[Tensor, "D L"]:
         """The bank's impulse response at lags 0 .. L-1, without the skip.
@@ -88,7 +93,7 @@ class Modes(nn.Module):
         raises   ValueError, quoting the length, for less than 1
         """
         check_count("length", length)
-        return impulse_response(self.decay(), torch.view_as_complex(self.C), length, self.skip.dtype)
+        return impulse_response(self.decay(), self._weight(), length, single(self.skip.dtype))
 
     def recurrent(
         self, x: Float[Tensor, "B T D"], state: Complex[Tensor, "B D M"] | None = None
@@ -99,7 +104,7 @@ class Modes(nn.Module):
         """
         check_stream(x, "B", "T", modes=self.C, skip=self.skip, state=state)
         state = self.initial_state(x.shape[0]) if state is None else state
-        return recurrence(x, self.decay(), torch.view_as_complex(self.C), self.skip, state)
+        return recurrence(x, self.decay(), self._weight(), self.skip, state)
 
     def step(
         self, x: Float[Tensor, "B D"], state: Complex[Tensor, "B D M"]
@@ -107,8 +112,9 @@ class Modes(nn.Module):
         """Filter one token by the recurrent view; returns its output and the new state."""
         check_tensor("state", state)
         check_stream(x, "B", modes=self.C, skip=self.skip, state=state)
+        given, x = x.dtype, x.to(single(x.dtype, self.skip.dtype))
         state = self.decay() * state + x.unsqueeze(-1)
-        return (torch.view_as_complex(self.C) * state).sum(-1).real + self.skip * x, state
+        return ((self._weight() * state).sum(-1).real + self.skip * x).to(given), state
 
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
@@ -119,11 +125,14 @@ class Modes(nn.Module):
 
     def decay(self) -> Complex[Tensor, "D M"]:
         """The decays, computed in double precision and rounded once, so that both views have the same system."""
-        slowest = math.log(torch.finfo(self.skip.dtype).eps)
+        slowest = math.log(torch.finfo(single(self.skip.dtype)).eps)
         rate = self.log_rate.double().clamp(slowest, math.log(FASTEST)).exp()
         return torch.polar(torch.exp(-rate), self.angle.double()).to(
             torch.promote_types(self.skip.dtype, torch.complex64)
         )
+
+    def _weight(self) -> Complex[Tensor, "D M"]:
+        return torch.view_as_complex(self.C.to(single(self.C.dtype)))
 
 
 def check_stream(x: Tensor, *axes: str, modes: Tensor, skip: Tensor, state: Tensor | None = None) -> None:

@@ -5,15 +5,20 @@ Symbols: `lib/__init__.py`.
 
 import torch
 from jaxtyping import Complex, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from lib.kernels import modes
+from lib.kernels.autocast import single
 from lib.models.checks import check_kind, check_tensor
 from lib.models.distill.modes import Modes, check_stream
+from lib.models.ssm.fft_convolution import Precise
 
 
-class Recurrence(nn.Module):
+class Recurrence(Precise):
     """A bank of damped modes without gradients: sequences and single tokens go through the same fused loop.
+
+    It stays in single precision where a model is cast to half precision: a slow mode, rounded, would not decay. Outputs
+    are in the input's dtype.
 
     raises   TypeError for what is no `Modes`; ValueError, quoting it, for an input or a state of another shape or dtype
     """
@@ -23,8 +28,8 @@ class Recurrence(nn.Module):
         check_kind("bank", bank, Modes)
         # As pairs: `.to()` casts no complex buffer.
         self.register_buffer("pairs", torch.view_as_real(bank.decay().detach()))
-        self.register_buffer("C", bank.C.detach().clone())
-        self.register_buffer("skip", bank.skip.detach().clone())
+        for name, held in {"C": bank.C, "skip": bank.skip}.items():
+            self.register_buffer(name, held.detach().to(single(held.dtype), copy=True))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Filter T tokens from a state of zeros."""

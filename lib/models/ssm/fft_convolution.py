@@ -12,14 +12,20 @@ from scipy.fft import next_fast_len
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.kernels.autocast import off, single
 from lib.models.checks import check_count, check_finite, check_shape, check_state
 
 
 def causal_convolution(x: Float[Tensor, "B T D"], kernel: Float[Tensor, "D K"]) -> Float[Tensor, "B T D"]:
-    """Convolve each channel with its kernel, causally, by FFT: the sum of kernel[k] x[t - k], padded with zeros."""
+    """Convolve each channel with its kernel, causally, by FFT: the sum of kernel[k] x[t - k], padded with zeros.
+
+    Transforms of half precision are in float32: an FFT in half precision overflows, where there is one at all.
+    """
     length, points = x.shape[1], x.shape[1] + kernel.shape[1]
+    wanted = torch.promote_types(x.dtype, kernel.dtype)
+    x, kernel = (one.to(single(one.dtype)) for one in (x, kernel))
     spectrum = torch.fft.rfft(x, points, dim=1) * torch.fft.rfft(kernel, points).T
-    return torch.fft.irfft(spectrum, points, dim=1)[:, :length]
+    return torch.fft.irfft(spectrum, points, dim=1)[:, :length].to(wanted)
 
 
 @dataclass
@@ -59,11 +65,24 @@ class Window(NamedTuple):
         return Window(tape, end + 1, self.taps)
 
 
-class CachedConvolution(nn.Module):
+class Precise(nn.Module):
+    """A module whose buffers no cast to half precision reaches: rounded, they would be another system."""
+
+    def _apply(self, fn, recurse=True):
+        before = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, held in before.items():
+            now = self._buffers[name]
+            if now.dtype in (torch.float16, torch.bfloat16):
+                self._buffers[name] = held.to(now.device, single(held.dtype))
+        return self
+
+
+class CachedConvolution(Precise):
     """A causal convolution with fixed long kernels: what they cost when they are deployed without distillation.
 
     A sequence costs two FFTs, of a size that has only small prime factors. A token costs a product with the last K
-    inputs.
+    inputs. Both are computed in single precision at least, and given back in the input's.
 
     kernel   one per channel, at lags 0 .. K-1
     length   the most tokens of a sequence
@@ -79,7 +98,7 @@ class CachedConvolution(nn.Module):
         check_count("length", length)
         if skip is not None:
             check_shape("skip", skip, len(kernel))
-        kernel = kernel.detach().clone()
+        kernel = kernel.detach().to(single(kernel.dtype), copy=True)
         if skip is not None:
             kernel[:, 0] += skip.detach()
         self.length = length
@@ -99,7 +118,9 @@ class CachedConvolution(nn.Module):
         check_state(state, Window)
         check_shape("state", state.inputs, x.shape[0], *self.backwards.shape)
         state = state.followed_by(x)
-        return torch.einsum("bdk,dk->bd", state.inputs, self.backwards), state
+        with off(x):
+            out = torch.einsum("bdk,dk->bd", state.inputs.to(self.backwards.dtype), self.backwards)
+        return out.to(_kept(x, out)), state
 
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
@@ -110,7 +131,7 @@ class CachedConvolution(nn.Module):
         return Window(Tape(torch.zeros(batch, dim, 2 * taps, **like), taps), taps, taps)
 
 
-class CachedLowRank(nn.Module):
+class CachedLowRank(Precise):
     """A causal convolution with fixed kernels that are sums of R basis kernels: only the spectra of these are stored.
 
     A call combines them into the spectra of all channels, R multiply-adds a frequency and channel.
@@ -132,16 +153,19 @@ class CachedLowRank(nn.Module):
         check_count("length", length)
         self.length = length
         self.points = next_fast_len(length + min(length, len(left)) - 1, real=True)
-        spectrum = torch.fft.rfft(left.detach()[:length].T, self.points)
+        left, right, skip = (one.detach().to(single(one.dtype), copy=True) for one in (left, right, skip))
+        spectrum = torch.fft.rfft(left[:length].T, self.points)
         self.register_buffer("spectrum", torch.view_as_real(spectrum))
-        self.register_buffer("right", right.detach().clone())
-        self.register_buffer("skip", skip.detach().clone())
+        self.register_buffer("right", right)
+        self.register_buffer("skip", skip)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Convolve up to `length` tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.skip))
         # A product of real matrices, twice: the weights are real.
-        spectrum = torch.einsum("rd,rfz->dfz", self.right, self.spectrum) + F.pad(self.skip[:, None, None], (0, 1))
+        with off(x):
+            combined = torch.einsum("rd,rfz->dfz", self.right, self.spectrum)
+        spectrum = combined + F.pad(self.skip[:, None, None], (0, 1))
         return _filtered(x, torch.view_as_complex(spectrum), self.points, self.length)
 
 
@@ -154,6 +178,13 @@ def _filtered(
     """
     if x.shape[1] > length:
         raise ValueError(f"input of {x.shape[1]} tokens: at most length = {length} are possible")
-    found = torch.fft.rfft(x.mT.contiguous(), points)
+    precise = single(x.dtype, spectrum.real.dtype)
+    found = torch.fft.rfft(x.mT.contiguous().to(precise), points)
     found *= spectrum
-    return torch.fft.irfft(found, points)[..., : x.shape[1]].mT
+    out = torch.fft.irfft(found, points)[..., : x.shape[1]].mT
+    return out.to(_kept(x, out))
+
+
+def _kept(x: Tensor, out: Tensor) -> torch.dtype:
+    """The dtype of an output: the input's where that is half precision."""
+    return x.dtype if x.dtype in (torch.float16, torch.bfloat16) else out.dtype

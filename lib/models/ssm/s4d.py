@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Complex, Float, Inexact
 from torch import Tensor, nn
 
+from lib.kernels.autocast import single
 from lib.models.checks import check_beside, check_choice, check_count, check_number, check_shape, check_tensor
 from lib.models.ssm.fft_convolution import causal_convolution
 from lib.models.ssm.vandermonde import impulse_response
@@ -61,6 +62,9 @@ def bilinear(a: Inexact[Tensor, "D M"], dt: Float[Tensor, "D 1"]) -> tuple[Tenso
 class S4D(nn.Module):
     """D independent diagonal state space models, one per channel, in float32 or float64.
 
+    Transforms and states are in float32 where weights, inputs or autocast are in half precision; outputs are in the
+    input's dtype.
+
     dim             channels D >= 1
     states          N >= 1 real states per channel, even unless init is "real"
     init            "lin", "inv", "legs" or "real": where the eigenvalues of A start
@@ -106,10 +110,11 @@ class S4D(nn.Module):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Filter T tokens by the convolution view, from a state of zeros: O(T log T) operations, all tokens at once."""
         self._check(x, "B", "T")
-        return causal_convolution(x, self.kernel(x.shape[1])) + self.skip * x
+        given, x = x.dtype, x.to(single(x.dtype, self.skip.dtype))
+        return (causal_convolution(x, self.kernel(x.shape[1])) + self.skip * x).to(given)
 
     def kernel(self, length: int) -> Float[Tensor, "D T"]:
-        """The layer's impulse response at lags 0 .. T-1, without the skip.
+        """The layer's impulse response at lags 0 .. T-1, without the skip, in single precision at least.
 
         length   T >= 1; memory grows as D (T + M sqrt(T)), not as D M T
         raises   ValueError, quoting the length
@@ -117,7 +122,7 @@ class S4D(nn.Module):
         """
         check_count("length", length)
         decay, gain, output = (x.to(torch.promote_types(x.dtype, torch.float64)) for x in self.modes())
-        return impulse_response(decay, output * gain, length, self.skip.dtype)
+        return impulse_response(decay, output * gain, length, single(self.skip.dtype))
 
     def recurrent(
         self, x: Float[Tensor, "B T D"], state: Inexact[Tensor, "B D M"] | None = None
@@ -147,7 +152,7 @@ class S4D(nn.Module):
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> Inexact[Tensor, "B D M"]:
         """The state before the first token: zeros, N real numbers per channel; complex unless init is "real"."""
-        dtype = torch.promote_types(dtype or self.skip.dtype, torch.float32)
+        dtype = single(dtype or self.skip.dtype)
         dtype = dtype if self.a_imag is None else torch.promote_types(dtype, torch.complex64)
         return torch.zeros(batch, *self.log_a_real.shape, dtype=dtype, device=device or self.skip.device)
 
@@ -157,14 +162,16 @@ class S4D(nn.Module):
         if self.a_imag is not None:
             a = torch.complex(a, self.a_imag.double())
         decay, gain = DISCRETISATIONS[self.discretisation](a, torch.exp(self.log_dt.double())[:, None])
-        output = self.C if self.a_imag is None else 2 * torch.view_as_complex(self.C)
+        output = self.C.to(single(self.C.dtype))
+        output = output if self.a_imag is None else 2 * torch.view_as_complex(output)
         # Worked out in double precision, rounded once: from two roundings of A_bar the views would drift apart with T.
         return decay.to(output.dtype), gain.to(output.dtype), output
 
     def _advance(self, modes: tuple[Tensor, Tensor, Tensor], x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         decay, gain, output = modes
+        given, x = x.dtype, x.to(output.real.dtype)
         state = decay * state + gain * x[..., None]
-        return (output * state).sum(-1).real + self.skip * x, state
+        return ((output * state).sum(-1).real + self.skip * x).to(given), state
 
     def _check(self, x: Tensor, *axes: str, state: Tensor | None = None) -> None:
         dim, modes = self.log_a_real.shape

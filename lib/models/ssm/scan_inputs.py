@@ -12,13 +12,13 @@ OPTIONAL = ("D", "z", "delta_bias", "initial_state")
 def check_scan(u, delta, A, B, C, D, z, delta_bias, **state) -> None:
     """Accept inputs of the scan, with an `initial_state`, or of one step, with a `state` and without an axis T.
 
-    raises   TypeError for what is no tensor; ValueError, quoting all that was given, for shapes, dtypes or devices that
-             do not fit together
+    raises   TypeError for what is no dense tensor; ValueError, quoting all that was given, for shapes, dtypes or
+             devices that do not fit together
     """
     given = dict(u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias, **state)
     given = {name: tensor for name, tensor in given.items() if tensor is not None or name not in OPTIONAL}
     for name, tensor in given.items():
-        if not isinstance(tensor, Tensor):
+        if not isinstance(tensor, Tensor) or tensor.layout is not torch.strided or tensor.is_nested:
             check_tensor(name, tensor)
     if wrong := {name: tensor.dtype for name, tensor in given.items() if tensor.dtype not in FLOATS}:
         said = ", ".join(f"{name} is {dtype}" for name, dtype in wrong.items())

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
+from lib.kernels.autocast import off
+
 
 def impulse_response(
     decay: Inexact[Tensor, "D M"], weight: Inexact[Tensor, "D M"], length: int, dtype: torch.dtype
@@ -21,7 +23,8 @@ def impulse_response(
     fine = powers(decay, width)
     coarse = weight[..., None] * powers(fine[..., -1] * decay, -(-length // width))
     fine, coarse = (_parts(x).to(dtype) for x in (fine, coarse.conj()))
-    return torch.einsum("dmqz,dmsz->dqs", coarse, fine).flatten(1)[:, :length]
+    with off(fine):
+        return torch.einsum("dmqz,dmsz->dqs", coarse, fine).flatten(1)[:, :length]
 
 
 def powers(base: Inexact[Tensor, "D M"], count: int) -> Inexact[Tensor, "D M K"]:
