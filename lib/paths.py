@@ -13,6 +13,9 @@ DATA = ROOT / "data"
 
 SOURCES = (".py", ".cpp", ".h", ".cu", ".cuh")  # code that decides results: whoever asks what changed asks for all
 
+# What decides a result: a change there makes a run dirty. A notebook only passes settings, which the record holds.
+MEASURED = ("lib", "pyproject.toml", "constraints.txt", "data/checkpoints", "data/configs", "data/presets")
+
 # In the repository where they belong; in a wheel beside the code, which a link there is for.
 CONFIGS = LIB / "configs" if INSTALLED else DATA / "configs"
 ORIGINAL = DATA / "original"

@@ -4,19 +4,21 @@ import os
 import platform
 import re
 import subprocess
+from hashlib import sha1
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
 
 import psutil
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, Strict, StrictBool, StringConstraints
 
-from lib.paths import ROOT
+from lib.paths import MEASURED, ROOT
 from lib.profilers import allocator
 
 PACKAGES = ("torch", "transformers", "numpy")
-# What decides a result: a change there makes a run dirty. A notebook only passes settings, which the record holds.
-MEASURED = ("lib", "pyproject.toml")
+Words = Annotated[str, StringConstraints(min_length=1, max_length=400, pattern=r"^[^\r\n]+\z")]
+Count = Annotated[int, Strict(), Field(ge=1, lt=2**63)]
 
 
 class Environment(BaseModel):
@@ -24,21 +26,21 @@ class Environment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    machine: str
-    cpu: str
-    cores: PositiveInt
-    memory_bytes: PositiveInt
-    gpu: str | None
-    driver: str | None
-    cuda: str | None
-    system: str
-    python: str
-    packages: dict[str, str]
-    threads: PositiveInt
-    allocator: str
-    matmul_precision: str
-    tf32_matmul: bool
-    tf32_convolution: bool
+    machine: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\z", max_length=200)]
+    cpu: Words
+    cores: Count
+    memory_bytes: Count
+    gpu: Words | None
+    driver: Words | None
+    cuda: Words | None
+    system: Words
+    python: Words
+    packages: Annotated[dict[Words, Words], Field(min_length=1)]
+    threads: Count
+    allocator: Words
+    matmul_precision: Words
+    tf32_matmul: StrictBool
+    tf32_convolution: StrictBool
 
 
 def environment(device: str | torch.device = "cpu") -> Environment:
@@ -71,23 +73,79 @@ def environment(device: str | torch.device = "cpu") -> Environment:
 def commit(root: Path = ROOT) -> tuple[str | None, bool]:
     """The checked-out commit, and whether what decides a result differs from it.
 
-    returns  (None, True) where git or the repository is missing: nothing vouches for the code then; a repository
-             around the folder that an installed package is in does not
+    Every file of MEASURED is compared with the commit by its content: what git was told to overlook, or overlooks by
+    itself, counts.
+    returns  (None, True) where git or the repository is missing, or git refuses: nothing vouches for the code then; a
+             repository around the folder that a copy or an installed package is in does not
     """
     try:
-        if Path(_run("git", "-C", str(root), "rev-parse", "--show-toplevel")).resolve() != root.resolve():
+        top = _git(root, "rev-parse", "--show-toplevel").decode().removesuffix("\n")
+        if not Path(top).samefile(root):
             return None, True
-        head = _run("git", "-C", str(root), "rev-parse", "HEAD")
-        changed = _run("git", "-C", str(root), "status", "--porcelain", "--", *MEASURED)
-    except (OSError, subprocess.CalledProcessError):
+        head = _git(root, "rev-parse", "--verify", "HEAD^{commit}").decode().strip()
+        listed = _git(root, "ls-tree", "-r", "-z", "--full-tree", head, "--", *MEASURED)
+    except (OSError, ValueError, subprocess.CalledProcessError):
         return None, True
-    return head, bool(changed)
+    if not re.fullmatch(r"[0-9a-f]{40}", head):  # a repository by another digest
+        return None, True
+    known = {}
+    for entry in listed.split(b"\0")[:-1]:
+        about, _, name = entry.partition(b"\t")
+        known[os.fsdecode(name)] = about.split()[2].decode()
+    if (root / "lib").exists() and not any(name.startswith("lib/") for name in known):  # others' repository
+        return None, True
+    return head, _differs(root, known)
 
 
 def slug(name: str) -> str:
     """A name as a folder: lower case, hyphens; marketing signs and clock rates left out."""
     name = re.sub(r"\((r|tm)\)|@.*ghz|\b(cpu|processor)\b", " ", name.lower())
     return re.sub(r"[^a-z0-9]+", "-", name).strip("-")
+
+
+def _differs(root: Path, known: dict[str, str]) -> bool:
+    """Whether the files of MEASURED are not those that are known, name -> git's digest of the content."""
+    found = set()
+    for place in MEASURED:
+        for path in [root / place, *_below(root / place)]:
+            if not path.is_symlink() and not path.is_file():
+                continue
+            name = path.relative_to(root).as_posix()
+            found.add(name)
+            try:
+                held = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+            except OSError:
+                return True
+            # A checkout on Windows may end its lines otherwise, and write a link as a file.
+            if known.get(name) not in (_digest(held), _digest(held.replace(b"\r\n", b"\n"))):
+                return True
+    return found != set(known)
+
+
+def _below(folder: Path) -> list[Path]:
+    """Files and links in a folder and those below; neither hidden ones, which no import finds, nor compiled ones."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        found += [Path(place) / name for name in [*files, *links] if not name.startswith(".")]
+    return found
+
+
+def _digest(content: bytes) -> str:
+    """Git's name for a file of this content."""
+    return sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def _git(root: Path, *words: str) -> bytes:
+    """What git says of the repository that a folder is in, whatever the caller's shell has set."""
+    settings = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name.startswith("GIT_CONFIG_")
+    }
+    settings |= {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    return subprocess.run(["git", "-C", str(root), *words], check=True, capture_output=True, env=settings).stdout
 
 
 def _cpu() -> str:
