@@ -9,6 +9,10 @@
     models        torch modules and pure functions, a room per subject
     profilers     latency, memory, FLOPs of any callable
     tasks         seeded data, and the loop that trains on it
+    cases         what was measured of one variant, and what its numbers may be
+    reading       JSON from files, each name once, nothing that breaks off
+    saving        a folder is tried before a measurement; what it does not take is kept elsewhere
+    processes     processes that end with the one that started them
     provenance    on which machine, with which versions, at which commit
     records       one measured run, written to and read from data/runs
     experiments   one file per record: what is measured, and how it is read again

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from lib.paths import SOURCES
 
-LOW = {"names", "paths", "files"}  # leaves: any layer may read them
-MEASURES = {"profilers", "provenance", "records"}
+LOW = {"names", "paths", "files", "reading", "saving", "processes"}  # leaves: any layer may read them
+MEASURES = {"profilers", "provenance", "cases", "records"}
 ALLOWED = {
     "names": set(),
     "paths": set(),
     "files": set(),
+    "reading": set(),
+    "saving": {"files"},
+    "processes": set(),
     "colab": {"paths"},
     "requirements": {"paths", "colab"},
     "kernels": LOW | {"kernels"},
@@ -20,7 +23,8 @@ ALLOWED = {
     "profilers": LOW | {"profilers"},
     "tasks": LOW | {"kernels", "models", "profilers", "tasks"},
     "provenance": LOW | {"profilers"},
-    "records": LOW | {"profilers", "provenance"},
+    "cases": LOW | {"profilers"},
+    "records": LOW | {"profilers", "provenance", "cases"},
     "experiments": LOW | MEASURES | {"requirements", "kernels", "models", "tasks", "experiments"},
     "report": LOW | MEASURES | {"experiments", "report"},
     "__init__": set(),
