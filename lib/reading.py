@@ -1,4 +1,4 @@
-"""JSON as the standard has it, from files: each name once, no NaN, nothing that breaks off."""
+"""JSON from files: each name once, whole letters, nothing that breaks off."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,10 @@ def parse_json(text: str, path: Path) -> Any:
     raises   UnreadableError, naming the file
     """
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_refused)
+        content = json.loads(text, object_pairs_hook=_once)
+        if "\\ud" in text.lower():
+            json.dumps(content, ensure_ascii=False).encode()  # half a letter cannot be written
+        return content
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{path}: not readable as JSON ({error}); the file may be truncated") from None
 
@@ -47,7 +50,3 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
     return held
-
-
-def _refused(word: str) -> None:
-    raise ValueError(f"{word} is no number of JSON")
