@@ -38,6 +38,18 @@ def no_bars() -> Iterator[None]:
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """A context without progress bars and warnings of transformers, for what is looked through by a check of ours."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with no_bars():
+            yield
+    finally:
+        logging.set_verbosity(before)
+
+
+@contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
     """A context with a new folder to write into, which replaces the target once all is written."""
     target.parent.mkdir(parents=True, exist_ok=True)
