@@ -9,12 +9,14 @@ from numbers import Integral, Real
 from operator import ge, gt, le, lt
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lib.kernels.eager import readable
 
 Number = int | float  # a bound
 MIXED = (torch.float32, torch.bfloat16, torch.float16)  # what one autocast region holds
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16)  # integers, True and False none
+MOST = 2**31 - 1  # of any count: no size beyond it was ever meant, and memory for it is not to be had
 
 
 def check_kind(name: str, value: object, kind: type | tuple[type, ...], needed: str = "") -> None:
@@ -51,25 +53,30 @@ def check_count(
 ) -> None:
     """Accept an integer, torch's own or numpy's, from `least` to `most`; True and False are none.
 
+    most     the highest there is, 2^31 - 1, where left out
     also     more values that are allowed, such as None
     where    words that end the sentence, such as what a bound comes from
     raises   ValueError, quoting the value and what is allowed
     """
-    if _integer(value) and value >= least and (most is None or value <= most):
+    highest = MOST if most is None else most
+    if _integer(value) and least <= value <= highest:
         return
     if value in also:
         return
-    bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+    beyond = most is None and _integer(value) and value > highest
+    bounds = f"of at least {least}" if most is None and not beyond else f"from {least} to {highest}"
     others = "".join(f", or {other!r}" for other in also) + "," * bool(also)
     _refuse(name, value, f"an integer {bounds}{others}", where)
 
 
 def check_counts(name: str, values: Iterable[object], least: int = 1) -> None:
-    """Accept one or more integers of at least `least`.
+    """Accept one or more integers of at least `least`, and of at most 2^31 - 1.
 
     raises   ValueError, quoting all of them
     """
     values = tuple(values)
+    if any(_integer(value) and value > MOST for value in values):
+        raise ValueError(f"{name} = {values}: one or more integers from {least} to {MOST} are needed")
     if not values or not all(_integer(value) and value >= least for value in values):
         raise ValueError(f"{name} = {values}: one or more integers of at least {least} are needed")
 
@@ -150,10 +157,7 @@ def check_beside(name: str, x: Tensor, weights: Tensor) -> None:
 
     raises   ValueError, quoting both, for another
     """
-    if weights.dtype in MIXED and x.dtype in MIXED:
-        allowed = MIXED
-    else:
-        allowed = (weights.dtype,)
+    allowed = MIXED if weights.dtype in MIXED and x.dtype in MIXED else (weights.dtype,)
     check_dtype(name, x, *allowed, where=", as in the parameters")
     check_device(name, x, weights)
 
@@ -167,6 +171,22 @@ def check_device(name: str, x: Tensor, weights: Tensor) -> None:
         raise ValueError(f"{name} on {x.device}: {weights.device} is needed, where the parameters are")
 
 
+def check_precision(name: str, x: Tensor, weights: Tensor | nn.Module) -> None:
+    """Accept a tensor that one of torch's operators multiplies with weights: in their precision, or under autocast.
+
+    weights   themselves, or a layer; one that is not torch's own may mix what it likes
+    raises    ValueError, quoting its dtype and that of the weights
+    """
+    if isinstance(weights, nn.Module):
+        weights = weights.weight if type(weights) is nn.Linear else x
+    if x.dtype == weights.dtype:
+        return
+    if torch.is_autocast_enabled(x.device.type) and weights.dtype in MIXED:
+        check_dtype(name, x, *MIXED, where=", under autocast")
+    else:
+        check_dtype(name, x, weights.dtype, where=", as in the parameters; torch.autocast mixes precisions")
+
+
 def check_finite(name: str, x: Tensor) -> None:
     """Accept a tensor without infinities and without NaN; a compiler or an export finds no values to look at.
 
@@ -177,19 +197,42 @@ def check_finite(name: str, x: Tensor) -> None:
 
 
 def check_tokens(tokens: Tensor, vocabulary: int, *axes: int | str) -> None:
-    """Accept tokens of these axes from 0 to vocabulary - 1.
+    """Accept tokens of these axes from 0 to vocabulary - 1, of int32 or int64.
 
     Values are looked at on a CPU: elsewhere it costs a wait, and a compiler or an export finds none.
-    raises   TypeError for what is no tensor; ValueError, quoting values or shape, for others
+    raises   TypeError for what is no tensor; ValueError, quoting values, dtype or shape, for others
     """
     check_tensor("tokens", tokens)
-    said, wrong = "tokens", tokens.is_floating_point()
-    if tokens.device.type == "cpu" and readable(tokens) and tokens.numel():
-        least, most = tokens.min().item(), tokens.max().item()
-        said, wrong = f"tokens {least} to {most}", wrong or least < 0 or most >= vocabulary
-    if wrong:
-        raise ValueError(f"{said} of {tokens.dtype}: integers from 0 to {vocabulary - 1} are needed")
+    _check_whole("tokens", tokens, vocabulary)
+    check_dtype("tokens", tokens, torch.int32, torch.int64)  # what an embedding takes
     check_shape("tokens", tokens, *axes)
+
+
+def check_labels(name: str, labels: Tensor, classes: int, *axes: int | str, ignored: int | None = None) -> None:
+    """Accept numbers of classes, from 0 to classes - 1, of these axes, in any integers.
+
+    A column (N, 1) beside a row (N,) would be compared with each of its members, so that it is refused. Numbers from 1
+    on are not to be told from others unless the last class is among them. Values are looked at on a CPU.
+
+    ignored   a number that stands for no answer
+    raises    TypeError for what is no tensor; ValueError, quoting values, dtype or shape, for others
+    """
+    check_tensor(name, labels)
+    _check_whole(name, labels, classes, ignored)
+    check_shape(name, labels, *axes)
+
+
+def _check_whole(name: str, numbers: Tensor, count: int, ignored: int | None = None) -> None:
+    said, wrong = name, numbers.dtype not in WHOLE
+    if numbers.device.type == "cpu" and readable(numbers) and numbers.numel() and not numbers.is_complex():
+        plain = numbers.long() if numbers.dtype in WHOLE and numbers.dtype != torch.int64 else numbers
+        if ignored is not None:
+            plain = plain.where(plain != ignored, 0)
+        least, most = plain.min().item(), plain.max().item()
+        said, wrong = f"{name} {least} to {most}", wrong or least < 0 or most >= count
+    if wrong:
+        others = "" if ignored is None else f", or {ignored},"
+        raise ValueError(f"{said} of {numbers.dtype}: integers from 0 to {count - 1}{others} are needed")
 
 
 def _integer(value: object) -> bool:

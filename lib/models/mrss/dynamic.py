@@ -85,7 +85,8 @@ class Dynamic(LowRate):
         taken = parts.gather(1, order[..., None, None].expand(-1, -1, *parts.shape[2:]))
         mixed = self.full(taken.flatten(1, 2)).unflatten(1, taken.shape[1:3])
         weight = torch.where(chosen, self.chance, 0).gather(1, order)
-        return slow.scatter_add(1, order[..., None].expand(-1, -1, slow.shape[2]), self._pooled(mixed, weight))
+        pooled = self._pooled(mixed, weight).to(slow.dtype)
+        return slow.scatter_add(1, order[..., None].expand(-1, -1, slow.shape[2]), pooled)
 
     def slow_step(self, state: LowRateState) -> tuple[Float[Tensor, "B D"], LowRateState]:
         """Input of the low-rate blocks for the chunk that has just become complete, and the state after it."""
@@ -100,8 +101,8 @@ class Dynamic(LowRate):
                 out, own = self.full.step(token, own)
                 outs.append(out)
             pooled = self._pooled(torch.stack(outs, dim=1), scores[rows].sigmoid())
-            slow = slow.index_add(0, rows, pooled)
-            full = tree_map(lambda tensor, new: tensor.index_copy(0, rows, new), full, own)
+            slow = slow.index_add(0, rows, pooled.to(slow.dtype))
+            full = tree_map(lambda tensor, new: tensor.index_copy(0, rows, new.to(tensor.dtype)), full, own)
             used = used.index_add(0, rows, torch.ones_like(rows))
         return slow, state._replace(routed=RoutedState(full, used, seen + 1))
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_count, check_shape, check_state
+from lib.models.checks import check_count, check_precision, check_shape, check_state
 from lib.models.mrss.config import MrssConfig
 from lib.models.mrss.resample import Downsample, Upsample, chunks, delayed
 from lib.models.ssm.convolution import causal_convolution_step, convolution_silu
@@ -58,6 +58,7 @@ class LowRate(nn.Module):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Mix T tokens."""
         check_shape("input", x, "B", "T", self.config.dim)
+        check_precision("input", x, self.in_proj)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
         fast = convolution_silu(fast, self.conv1d.weight, self.conv1d.bias)
         if x.shape[1] >= self.factor:
@@ -69,6 +70,7 @@ class LowRate(nn.Module):
     def step(self, x: Float[Tensor, "B D"], state: LowRateState) -> tuple[Float[Tensor, "B D"], LowRateState]:
         """Mix one token; the low-rate blocks run at every r-th step only. The state given does not change."""
         check_shape("input", x, "B", self.config.dim)
+        check_precision("input", x, self.in_proj)
         check_state(state, LowRateState)
         check_shape("state.convolution", state.convolution, x.shape[0], self.config.kernel - 1, self.config.dim)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_count, check_shape
+from lib.models.checks import check_count, check_precision, check_shape
 
 TAPS = 63  # of the original report's convolution
 
@@ -40,6 +40,7 @@ class Branch(nn.Module):
         """Filter and mix T tokens."""
         dim = len(self.mix)
         check_shape("input", x, "B", "T", dim)
+        check_precision("input", x, self.mix)
         # The padded copy stays unnamed: a name would keep it alive to the end.
         y = F.conv1d(F.pad(x.transpose(1, 2), (self.taps - 1, 0)), self.kernel, groups=dim)
         return F.relu(F.linear(y.transpose(1, 2), self.mix))

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_choice, check_count, check_number, check_shape, check_tokens
+from lib.models.checks import check_choice, check_count, check_number, check_precision, check_shape, check_tokens
 from lib.models.ssm.accelerate import accelerate_transformers as accelerate_transformers
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, fresh
 from lib.models.ssm.mamba_block import MambaState as MambaState
@@ -202,4 +202,5 @@ class MambaClassifier(nn.Module):
         if self.project is None:
             return x
         check_shape("input", x, *axes, self.inputs)
+        check_precision("input", x, self.project)
         return self.project(x)

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_choice, check_count, check_number, check_shape, check_state
+from lib.models.checks import check_choice, check_count, check_number, check_precision, check_shape, check_state
 from lib.models.ssm.convolution import causal_convolution_step, halves_convolution_silu, last_inputs
 from lib.models.ssm.scan import backends, selective_scan_fn, selective_scan_step
 
@@ -81,7 +81,8 @@ class MambaState(NamedTuple):
 class MambaBlock(nn.Module):
     """Mamba's mixer of tokens, without norm and residual; parameters are named as in transformers' MambaMixer.
 
-    raises   ValueError, quoting its shape, for an input or a state of another; TypeError for what is no MambaState
+    raises   ValueError, quoting its shape or dtype, for an input or a state of another; TypeError for what is no
+             MambaState
     source   Gu and Dao (2023), section 3.4; initial A (S4D-Real) and step sizes, section 3.6
     """
 
@@ -107,6 +108,7 @@ class MambaBlock(nn.Module):
     ) -> Float[Tensor, "B T D"] | tuple[Float[Tensor, "B T D"], MambaState]:
         """Mix T tokens that follow on a state; with `return_state`, also return the state after them."""
         check_shape("input", x, "B", "T", self.config.dim)
+        check_precision("input", x, self.in_proj)
         if state is not None:
             self._check_state(state, x.shape[0])
         both = self.in_proj(x)
@@ -125,6 +127,7 @@ class MambaBlock(nn.Module):
     def step(self, x: Float[Tensor, "B D"], state: MambaState) -> tuple[Float[Tensor, "B D"], MambaState]:
         """Mix one token, by the recurrence; the state given does not change."""
         check_shape("input", x, "B", self.config.dim)
+        check_precision("input", x, self.in_proj)
         self._check_state(state, x.shape[0])
         x, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution.to(x.dtype), x.unsqueeze(1)], dim=1)

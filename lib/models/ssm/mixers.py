@@ -74,18 +74,19 @@ def scan_and_block(dim: int, states: int, *, generator: torch.Generator) -> dict
 
 
 def uncounted(model: nn.Module, x: Tensor) -> int:
-    """Operations of all scans in a forward pass, which a counter of matrix products does not see."""
+    """Operations of the scans "ref" in a forward pass, whose work is element-wise; of others a counter knows them."""
     counts = []
 
-    def count(mixer: nn.Module, inputs: tuple[Tensor, ...], _) -> None:
-        (batch, length, dim), block = inputs[0].shape, isinstance(mixer, MambaBlock)
-        channels, states = (mixer.config.channels, mixer.config.states) if block else (dim, mixer.states)
-        counts.append(scan.flops(batch, length, channels, states))
+    def count(mixer: Scan, inputs: tuple[Tensor, ...], _) -> None:
+        batch, length, dim = inputs[0].shape
+        counts.append(scan.flops(batch, length, dim, mixer.states))
 
-    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, MambaBlock | Scan)]
+    found = [module for module in model.modules() if isinstance(module, Scan) and module.backend == "ref"]
+    hooks = [module.register_forward_hook(count) for module in found]
     try:
-        with torch.no_grad():
-            model(x)
+        if found:
+            with torch.no_grad():
+                model(x)
     finally:
         for hook in hooks:
             hook.remove()

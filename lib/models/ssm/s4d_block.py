@@ -8,7 +8,7 @@ from jaxtyping import Float, Inexact
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_shape
+from lib.models.checks import check_precision, check_shape
 from lib.models.ssm.fft_convolution import Window
 from lib.models.ssm.mamba_block import fresh
 from lib.models.ssm.s4d import S4D
@@ -31,6 +31,7 @@ class S4DBlock(nn.Module):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Mix T tokens, by the convolution."""
         check_shape("input", x, "B", "T", self.out_proj.in_features)
+        check_precision("input", x, self.out_proj)
         return self._gated(self.s4d(x))
 
     def step(
@@ -38,6 +39,7 @@ class S4DBlock(nn.Module):
     ) -> tuple[Float[Tensor, "B D"], Inexact[Tensor, "B D M"] | Window]:
         """Mix one token, by the recurrence; the state given does not change."""
         check_shape("input", x, "B", self.out_proj.in_features)
+        check_precision("input", x, self.out_proj)
         y, state = self.s4d.step(x, state)
         return self._gated(y), state
 
