@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lib.models.checks import check_count
 from lib.models.clip.merge_schedules import rounds
-from lib.models.clip.tokens import Tokens, moved, take
+from lib.models.clip.tokens import Tokens, moved, take, wide
 
 
 def match(
@@ -52,9 +52,10 @@ def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B 
     """
     moving = tokens.sizes.gather(1, sources)
     held = tokens.sizes.scatter_add(1, targets, moving)
-    share = (moving / held.gather(1, targets)).unsqueeze(-1).to(tokens.x.dtype)
-    pulls = (take(tokens.x, sources) - take(tokens.x, targets)) * share
-    x = tokens.x.scatter_add(1, targets.unsqueeze(-1).expand_as(pulls), pulls)
+    share = (moving / held.gather(1, targets)).unsqueeze(-1)
+    x = wide(tokens.x)
+    pulls = (take(x, sources) - take(x, targets)) * share
+    x = x.scatter_add(1, targets.unsqueeze(-1).expand_as(pulls), pulls).to(tokens.x.dtype)
     stays = torch.ones_like(held, dtype=torch.bool).scatter(1, sources, False)
     # Not by nonzero: a shape that depends on data would wait for a GPU, and break the graph of torch.compile.
     left = stays.int().argsort(dim=1, descending=True, stable=True)[:, : stays.shape[1] - sources.shape[1]]

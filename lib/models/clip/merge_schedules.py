@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Integral
 
 from lib.models.checks import check_number
 
@@ -43,11 +44,11 @@ def merges(
     keep       0 < keep <= 1, not used where numbers are given
     in_rounds  whether the tokens of one point merge in several rounds, as `rounds` has them, or at once; at most half
                of those that there are can at once
-    raises     ValueError, quoting it, for an unknown schedule, for numbers that are too many, too few or negative, and
-               for one by which tokens run out
+    raises     ValueError, quoting it, for an unknown schedule, for numbers that are too many, too few, negative or
+               not whole, and for one by which tokens run out
     """
-    if isinstance(schedule, str):
-        if schedule not in SCHEDULES:
+    if isinstance(schedule, str) or not isinstance(schedule, Sequence):
+        if schedule not in [*SCHEDULES]:
             raise ValueError(f"schedule = {schedule!r}: one of {', '.join(SCHEDULES)}, or numbers, is needed")
         shares = SCHEDULES[schedule](points)
         gone, whole = patches - kept(keep, patches), sum(shares)
@@ -56,7 +57,8 @@ def merges(
         planned = [total - before for total, before in zip(totals, [0, *totals], strict=False)]
     else:
         planned = list(schedule)
-        if len(planned) != points or min(planned, default=0) < 0:
+        whole = all(isinstance(count, Integral) and not isinstance(count, bool) for count in planned)
+        if len(planned) != points or not whole or min(planned, default=0) < 0:
             raise ValueError(f"schedule = {planned}: {points} numbers of at least 0 are needed, one per point")
     left = patches
     for number, count in enumerate(planned):
@@ -76,7 +78,7 @@ def rounds(count: int, tokens: int) -> list[int]:
     count    of tokens that merge in all rounds together
     tokens   number of those that there are
     """
-    number = min(MOST, max(1, math.ceil(count / (tokens * PORTION)))) if count else 0
+    number = min(MOST, count, math.ceil(count / (tokens * PORTION))) if count else 0
     return [(count + number - 1 - place) // number for place in range(number)]
 
 

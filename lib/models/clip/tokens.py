@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lib.kernels.eager import readable
+
 GONE = -1  # the place of a patch that no token holds any more
 
 
@@ -14,7 +16,8 @@ class Tokens:
     """Some of a tower's tokens.
 
     x        their features; the class token, where there is one, is the first
-    sizes    number of patches that each is the mean of; one for a class token, none for padding of a batch
+    sizes    number of patches that each is the mean of; one for a class token, none for padding of a batch; at least
+             in single precision, since half precision does not count beyond 256
     places   of every patch of the image the index of the token that holds it, or GONE
     classes  number of class tokens, 0 or 1
     single   whether each is one patch: nothing has merged yet, and there is no padding
@@ -33,7 +36,7 @@ class Tokens:
         classes   number of class tokens among them, at the start
         """
         places = torch.arange(classes, x.shape[1], device=x.device).expand(x.shape[0], -1)
-        return cls(x, x.new_ones(x.shape[:2]), places, classes)
+        return cls(x, wide(x.new_ones(x.shape[:2])), places, classes)
 
     @property
     def count(self) -> int:
@@ -80,11 +83,28 @@ class Tokens:
         """
         left = torch.ones_like(self.sizes, dtype=torch.bool).scatter(1, chosen + self.classes, False)
         left[:, : self.classes] = False
-        mean = (self.x * left.unsqueeze(-1)).sum(1, keepdim=True) / left.sum(1).view(-1, 1, 1).to(self.x.dtype)
+        shares = (self.sizes * left).unsqueeze(-1)
+        mean = ((wide(self.x) * shares).sum(1, keepdim=True) / shares.sum(1, keepdim=True)).to(self.x.dtype)
         tokens, number = self.kept(chosen), self.classes + chosen.shape[1]
         places = torch.where(left.gather(1, self.places.clamp(min=0)) & (self.places >= 0), number, tokens.places)
         sizes = torch.cat([tokens.sizes, torch.ones_like(tokens.sizes[:, :1])], dim=1)
         return replace(tokens, x=torch.cat([tokens.x, mean], dim=1), sizes=sizes, places=places)
+
+    def dense(self, x: Float[Tensor, "B S D"] | None = None) -> Float[Tensor, "B N D"]:
+        """The class token, and at every patch of the image the token that holds it: as many as the tower has.
+
+        x         features of the tokens; their own where left out
+        raises    ValueError where a patch is gone, unless values cannot be looked at
+        """
+        if readable(self.places) and (self.places == GONE).any():
+            raise ValueError("dense: some patches are held by no token; merge them, or ask for a summary of the rest")
+        x = self.x if x is None else x
+        return torch.cat([x[:, : self.classes], take(x, self.places)], dim=1)
+
+
+def wide(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Numbers in at least single precision, to be added up: sums in half precision overflow, or lose what is small."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def take(x: Float[Tensor, "B S D"], chosen: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:

@@ -47,6 +47,7 @@ def reduce_tokens(
     class_row_only: bool = False,
     summary: bool = False,
     seed: int = 0,
+    dense: bool = False,
 ) -> Reduction:
     """A vision tower with fewer tokens, to be put where the model is: the same call, output and weights.
 
@@ -60,8 +61,13 @@ def reduce_tokens(
     class_row_only  of the last layer, which then takes nothing away, the class token alone is computed
     summary         patches that are left out, by a choice of a fixed number, are replaced by one token, their mean
     seed            of the random choice
+    dense           last_hidden_state and hidden states hold, at every patch, the token that the patch has gone into:
+                    as many as the model's, for readers that take a mean, need a grid or count them, such as
+                    CLIPForImageClassification and LLaVA; for merging, and for choices with a summary
+    returns         an instance of the model's own class, whose parts and weights are the model's, under their names:
+                    what it saves is the model, to be reduced again once it is loaded
     raises          ValueError, quoting it, for an unknown method, for a value out of range, and for what needs a class
-                    token where the tower has none; TypeError for a model of other parts, and for a reduced one
+                    token where the tower has none; TypeError for a model that is not known, and for a reduced one
     """
     if isinstance(model, Reduction):
         raise TypeError(f"{type(model).__name__}: reduced already; `.model` is the tower that it was made of")
@@ -70,4 +76,4 @@ def reduce_tokens(
     if summary and not made.summarises:
         able = ", ".join(name for name in names.REDUCTIONS if kind(name).summarises)
         raise ValueError(f"summary: method = {method!r} leaves out no fixed number of patches; {able} do")
-    return made.of(model, method, Options(keep, schedule, layer, class_row_only, summary, seed))
+    return made.of(model, method, Options(keep, schedule, layer, class_row_only, summary, seed, dense))

@@ -30,6 +30,7 @@ class Adaptive(Reduced):
         values, order = attended.by_class(tokens).sort(dim=1, descending=True)
         before = values.cumsum(1) - values  # what the patches of a higher score hold
         valid = before < self.keep * values.sum(1, keepdim=True)
+        valid[:, :1] = True  # where so small a share rounds to nothing
         # A graph that is compiled or exported holds for all images: for those that need every patch.
         most = int(valid.sum(1).max()) if readable(valid) else valid.shape[1]
         return tokens.kept(order[:, :most], valid[:, :most])

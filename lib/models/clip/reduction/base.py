@@ -5,17 +5,22 @@ attention and its MLP. Symbols: `lib/__init__.py`.
 """
 
 import copy
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from lib.models.checks import check_count
+from lib.models.checks import check_count, check_kind, check_number
 from lib.models.clip.tokens import Tokens
-from lib.models.clip.tower import Tower, attend, class_row
+from lib.models.clip.tower.known import check_unhooked
+from lib.models.clip.tower.layers import Attended, through
+from lib.models.clip.tower.record import Record
+from lib.models.clip.tower.view import View
+
+__all__ = ["Attended", "Cut", "Options", "Reduced", "Reduction"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,17 @@ class Options:
     class_row_only: bool
     summary: bool
     seed: int
+    dense: bool = False
+
+    def check(self) -> None:
+        """Accept options that no tower speaks against.
+
+        raises   ValueError or TypeError, quoting it, for another
+        """
+        check_number("keep", self.keep, above=0, most=1)
+        check_count("seed", self.seed, -(2**63), 2**64 - 1)
+        for name in ("class_row_only", "summary", "dense"):
+            check_kind(name, getattr(self, name), bool, "True or False")
 
 
 @dataclass(frozen=True)
@@ -42,20 +58,7 @@ class Cut:
     merging: bool = False
 
 
-@dataclass(frozen=True)
-class Attended:
-    """A layer's attention with the queries and keys that it has just used."""
-
-    attention: nn.Module
-    query: Float[Tensor, "B heads S dim"]
-    key: Float[Tensor, "B heads S dim"]
-
-    def by_class(self, tokens: Tokens) -> Float[Tensor, "B P"]:
-        """Attention of the class token to every other token, the mean over heads."""
-        return class_row(self.attention, self.query, self.key, tokens.weights)[:, tokens.classes :]
-
-
-class Reduction(nn.Module, ABC):
+class Reduction(View):
     """A vision tower with fewer tokens: what every method of `lib.names.REDUCTIONS` defines.
 
     A class says how it differs from the usual one:
@@ -90,24 +93,32 @@ class Reduction(nn.Module, ABC):
 class Reduced(Reduction):
     """A vision tower that takes tokens away on the way; a method is a subclass, made by `reduce_tokens`.
 
-    Call and output are the model's. `last_hidden_state` holds the tokens that remain, or, with `class_row_only`, the
-    class token alone; `pooler_output` is as in the model.
+    Call and output are the model's. `last_hidden_state` and hidden states hold the tokens that remain there, or, with
+    `dense`, at every patch the token that holds it; with `class_row_only` the last layer holds the class token alone.
+    `pooler_output` is as in the model.
     """
 
     def __init__(self, model: nn.Module, method: str, options: Options):
-        super().__init__()
-        tower = Tower.of(model)
-        if (self.reads_class or options.class_row_only) and not tower.classes:
+        super().__init__(model)
+        if (self.reads_class or options.class_row_only) and not self.tower.classes:
             what = f"method = {method!r}" if self.reads_class else "class_row_only"
             raise ValueError(f"{what}: {type(model).__name__} has no class token")
-        layers = len(tower.layers) - options.class_row_only
+        options.check()
+        layers = len(self.tower.layers) - options.class_row_only
+        if self.reads_class and not layers:
+            raise ValueError(f"class_row_only: {type(model).__name__} has one layer, none in which {method!r} chooses")
         layer = self.usual_layer(layers) if options.layer is None else options.layer
-        check_count("layer", layer, 0, layers - 1)
-        self.model, self.config = model, model.config
+        if layers or options.layer is not None:
+            check_count("layer", layer, 0, max(0, layers - 1))
         self.method, self.keep, self.schedule, self.layer = method, options.keep, options.schedule, layer
         self.class_row_only, self.summary, self.seed = options.class_row_only, options.summary, options.seed
-        self.slicing = False
-        self.planned(model.embeddings.num_patches)  # what cannot be is refused before any image comes
+        self.dense, self.slicing = options.dense, False
+        plan = self.planned(model.embeddings.num_patches)  # what cannot be is refused before any image comes
+        if self.dense and (self.class_row_only or any(cut.count and not self._holds(cut) for cut in plan)):
+            lost = "class_row_only" if self.class_row_only else f"method = {method!r}"
+            raise ValueError(f"dense: with {lost} some patches are held by no token")
+        for layer in self._opened(plan):
+            check_unhooked(layer, layer.self_attn)
 
     @classmethod
     def of(cls, model: nn.Module, method: str, options: Options) -> "Reduced":
@@ -139,7 +150,7 @@ class Reduced(Reduction):
     @property
     def depth(self) -> int:
         """Number of layers that are computed whole."""
-        return len(Tower.of(self.model).layers) - self.class_row_only
+        return len(self.tower.layers) - self.class_row_only
 
     def once(self, point: int, count: int) -> list[Cut]:
         """A plan by which so many tokens are left out at one point and none elsewhere."""
@@ -158,15 +169,6 @@ class Reduced(Reduction):
         other.slicing = True
         return other
 
-    def forward(
-        self, pixel_values: Float[Tensor, "B C H W"], interpolate_pos_encoding: bool = False, **_
-    ) -> BaseModelOutputWithPooling:
-        """The model's output, computed from fewer tokens.
-
-        raises   as `traced`
-        """
-        return self.traced(pixel_values, interpolate_pos_encoding)[0]
-
     def traced(
         self, pixel_values: Float[Tensor, "B C H W"], interpolate_pos_encoding: bool = False
     ) -> tuple[BaseModelOutputWithPooling, Tokens]:
@@ -174,15 +176,14 @@ class Reduced(Reduction):
 
         raises   ValueError for pixels that are no images of this tower, empty or not finite
         """
-        tower = Tower.of(self.model)
-        tower.check(pixel_values)
-        tokens = Tokens.of(tower.embed(pixel_values, interpolate_pos_encoding), tower.classes)
-        first, *inside = self.planned(tokens.count)
-        tokens = self._cut(tokens, first)
-        for number, cut in enumerate(inside):
-            tokens = self._through(tower.layers[number], tokens, cut)
-        x = class_alone(tower.layers[-1], tokens) if self.class_row_only else tokens.x
-        return tower.finish(x), tokens
+        self.tower.check(pixel_values)
+        return self._walked(pixel_values, interpolate_pos_encoding, Record(self.config, self.depth, {}))
+
+    def recorded(
+        self, pixels: Float[Tensor, "B C H W"], interpolate: bool, record: Record
+    ) -> BaseModelOutputWithPooling:
+        """The model's output, computed from fewer tokens."""
+        return self._walked(pixels, interpolate, record)[0]
 
     def seen(self, patches: int, chosen: int | None = None) -> list[tuple[int, int]]:
         """Tokens in each layer's attention and in its MLP, the same for every image of so many patches."""
@@ -191,7 +192,7 @@ class Reduced(Reduction):
     def counted(self, patches: int, plan: Sequence[Cut]) -> list[tuple[int, int]]:
         """Tokens in each layer's attention and in its MLP under a plan of cuts, the class token included."""
         first, *inside = plan
-        classes, counts, after = Tower.of(self.model).classes, [], self._left(patches, first)
+        classes, counts, after = self.tower.classes, [], self._left(patches, first)
         for cut in inside:
             before, after = after, self._left(after, cut)
             counts.append((before + classes, after + classes))
@@ -201,14 +202,44 @@ class Reduced(Reduction):
         """Tokens after a cut, the summary of those left out among them."""
         return count - cut.count + (self.summary and cut.count > 0 and not cut.merging)
 
-    def _through(self, layer: nn.Module, tokens: Tokens, cut: Cut) -> Tokens:
+    def _holds(self, cut: Cut) -> bool:
+        """Whether tokens hold the patches of those that go."""
+        return cut.merging or self.summary
+
+    def _opened(self, plan: Sequence[Cut]) -> Iterator[nn.Module]:
+        """Layers under a plan that are not called as a whole."""
+        single = not (plan[0].count and plan[0].merging)
+        for number, layer in enumerate(self.tower.layers):
+            cut = plan[1 + number] if number < self.depth else Cut()
+            if cut.count or not single or number >= self.depth:
+                yield layer
+            single = single and not (cut.count and (cut.merging or self.per_image))
+
+    def _walked(self, pixels: Tensor, interpolate: bool, record: Record) -> tuple[BaseModelOutputWithPooling, Tokens]:
+        tower = self.tower
+        tokens = Tokens.of(tower.embed(pixels, interpolate), tower.classes)
+        first, *inside = self.planned(tokens.count)
+        tokens = self._cut(tokens, first)
+        record.state(tokens)
+        for number, cut in enumerate(inside):
+            tokens = self._through(tower.layers[number], tokens, cut, record)
+            record.state(tokens)
+        last = tokens
+        if self.class_row_only:
+            last = self._through(tower.layers[-1], tokens, Cut(), record, queries=1)
+            record.state(last)
+        output = tower.finish(last.x, last.weights)
+        if self.dense:
+            output.last_hidden_state = tokens.dense(output.last_hidden_state)
+        return record.into(output, Tokens.dense if self.dense else lambda state: state.x), tokens
+
+    def _through(
+        self, layer: nn.Module, tokens: Tokens, cut: Cut, record: Record, queries: int | None = None
+    ) -> Tokens:
         """Tokens after one layer."""
-        if not cut.count and tokens.single:
-            return replace(tokens, x=layer(tokens.x, None))
-        out, query, key = attend(layer.self_attn, layer.layer_norm1(tokens.x), tokens.weights)
-        tokens = replace(tokens, x=tokens.x + out)
-        tokens = self._cut(tokens, cut, Attended(layer.self_attn, query, key))
-        return replace(tokens, x=tokens.x + layer.mlp(layer.layer_norm2(tokens.x)))
+        if not cut.count and tokens.single and queries is None:
+            return replace(tokens, x=record.through(layer, tokens.x))
+        return through(layer, tokens, record, lambda tokens, attended: self._cut(tokens, cut, attended), queries)
 
     def _cut(self, tokens: Tokens, cut: Cut, attended: Attended | None = None) -> Tokens:
         if not cut.count:
@@ -217,10 +248,3 @@ class Reduced(Reduction):
             sliced = tokens.sliced(self._left(tokens.count, cut))
             return replace(sliced, single=False) if cut.merging else sliced
         return self.fewer(tokens, cut, attended)
-
-
-def class_alone(layer: nn.Module, tokens: Tokens) -> Float[Tensor, "B 1 D"]:
-    """The class token after a layer: all that is read of the last layer, at a fraction of its cost."""
-    out, _, _ = attend(layer.self_attn, layer.layer_norm1(tokens.x), tokens.weights, queries=1)
-    x = tokens.x[:, :1] + out
-    return x + layer.mlp(layer.layer_norm2(x))

@@ -2,7 +2,7 @@
 
 from lib.models.clip.merge_schedules import kept
 from lib.models.clip.reduction.base import Attended, Cut, Reduced
-from lib.models.clip.tokens import Tokens
+from lib.models.clip.tokens import Tokens, wide
 
 
 class Norm(Reduced):
@@ -16,7 +16,7 @@ class Norm(Reduced):
 
     def fewer(self, tokens: Tokens, cut: Cut, attended: Attended | None) -> Tokens:
         """The class token and the longest of the others."""
-        return self.best(tokens, cut, tokens.x[:, tokens.classes :].norm(dim=-1))
+        return self.best(tokens, cut, wide(tokens.x[:, tokens.classes :]).norm(dim=-1))
 
 
 METHOD = Norm

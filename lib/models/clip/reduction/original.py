@@ -12,8 +12,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from lib.models.checks import check_choice, check_number
 from lib.models.clip.reduction.base import Options, Reduction
-from lib.models.clip.tokens import take
-from lib.models.clip.tower import Tower
+from lib.models.clip.tokens import take, wide
+from lib.models.clip.tower.record import Record
 
 DEFECTS = {
     "axes": "attention runs over the images of a batch, not over the tokens of an image",
@@ -36,65 +36,69 @@ class OriginalPruning(Reduction):
     exact = False
 
     def __init__(self, model: nn.Module, keep: float = 1.0, mended: Collection[str] = ("axes",)):
-        super().__init__()
-        tower = Tower.of(model)
-        if not (tower.classes and hasattr(model, "pre_layrnorm")):
+        super().__init__(model)
+        if not (self.tower.classes and hasattr(model, "pre_layrnorm")):
             raise TypeError(f"{type(model).__name__}: the original report prunes CLIP, with a class token")
         for one in mended:
             check_choice("mended", one, DEFECTS)
         check_number("keep", keep, above=0, most=1)
-        self.model, self.config = model, model.config
         self.keep, self.mended = keep, frozenset(mended)
 
     @classmethod
     def of(cls, model: nn.Module, method: str, options: Options) -> "OriginalPruning":
         """The report's own form, axes mended; of the options it knows `keep` alone.
 
-        raises   as the class
+        raises   as the class; ValueError, naming it, for an option that would change what a tower of its own gives
         """
+        options.check()
+        for name in ("layer", "class_row_only", "dense"):
+            if getattr(options, name) not in (None, False):
+                raise ValueError(f"{name}: method = {method!r} knows keep alone")
         return cls(model, options.keep)
 
     def seen(self, patches: int, chosen: int | None = None) -> list[tuple[int, int]]:
         """Tokens in each layer: the patches kept and the first token, everywhere."""
-        return [(1 + self._kept(patches),) * 2] * len(Tower.of(self.model).layers)
+        return [(1 + self._kept(patches),) * 2] * len(self.tower.layers)
 
-    def forward(
-        self, pixel_values: Float[Tensor, "B C H W"], interpolate_pos_encoding: bool = False, **_
+    def recorded(
+        self, pixels: Float[Tensor, "B C H W"], interpolate: bool, record: Record
     ) -> BaseModelOutputWithPooling:
         """The output that the report's code would give, with the defects that are not mended.
 
-        raises   ValueError for pixels that are no images of this tower, empty or not finite
+        raises   ValueError for images of another size, unless positions are interpolated
         """
-        Tower.of(self.model).check(pixel_values)
-        side, sides = self.config.image_size, tuple(pixel_values.shape[2:])
-        if sides != (side, side) and not interpolate_pos_encoding:
+        side, sides = self.config.image_size, tuple(pixels.shape[2:])
+        if sides != (side, side) and not interpolate:
             raise ValueError(
                 f"images of {sides[0]} x {sides[1]} pixels: {side} x {side} without interpolated positions"
             )
-        embeddings, mended = self.model.embeddings, self.mended
-        patches = embeddings.patch_embedding(pixel_values.to(embeddings.patch_embedding.weight.dtype))
+        embeddings, mended = self.embeddings, self.mended
+        patches = embeddings.patch_embedding(pixels.to(embeddings.patch_embedding.weight.dtype))
         patches = patches.flatten(2).transpose(1, 2)  # (B, P, D)
         count = self._kept(patches.shape[1])
-        longest = patches.norm(dim=-1).topk(count, dim=1).indices.sort(dim=1).values
+        longest = wide(patches).norm(dim=-1).topk(count, dim=1).indices.sort(dim=1).values
         if {"positions", "class_token"} & mended:
             positions = embeddings.position_embedding.weight
-            if interpolate_pos_encoding:
-                positions = embeddings.interpolate_pos_encoding(patches, *pixel_values.shape[-2:])[0]
-        first = patches.mean(1, keepdim=True)
+            if interpolate:
+                positions = embeddings.interpolate_pos_encoding(patches, *pixels.shape[-2:])[0]
+        first = wide(patches).mean(1, keepdim=True).to(patches.dtype)
         if "class_token" in mended:
             first = (embeddings.class_embedding + positions[:1]).expand(len(patches), 1, -1)
         if "positions" in mended:
             patches = patches + positions[1:]
         x = torch.cat([first, take(patches, longest)], dim=1)
         if "pre_layernorm" in mended:
-            x = self.model.pre_layrnorm(x)
+            x = self.pre_layrnorm(x)
         swapped = "axes" not in mended
-        for layer in self.model.encoder.layers:
-            x = layer(x.transpose(0, 1), None).transpose(0, 1) if swapped else layer(x, None)
+        record.state(x)
+        for layer in self.tower.layers:
+            x = record.through(layer, x.transpose(0, 1)).transpose(0, 1) if swapped else record.through(layer, x)
+            record.state(x)
         pooled = x[:, 0]
         if "post_layernorm" in mended:
-            pooled = self.model.post_layernorm(pooled)
-        return BaseModelOutputWithPooling(last_hidden_state=x, pooler_output=pooled)
+            pooled = self.post_layernorm(pooled)
+        output = BaseModelOutputWithPooling(last_hidden_state=x, pooler_output=pooled)
+        return record.into(output, lambda state: state)
 
     def _kept(self, patches: int) -> int:
         return max(1, int(self.keep * patches))

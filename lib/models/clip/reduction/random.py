@@ -1,6 +1,7 @@
 """Pruning by lot, the baseline of every choice. Symbols: `lib/__init__.py`."""
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
 
 from lib.models.clip.merge_schedules import kept
 from lib.models.clip.reduction.base import Attended, Cut, Reduced
@@ -25,7 +26,8 @@ class Random(Reduced):
 
 @torch.compiler.assume_constant_result  # a compiler cannot make generators
 def _drawn(count: int, seed: int) -> list[float]:
-    return torch.rand(count, generator=torch.Generator().manual_seed(seed)).tolist()
+    with _disable_current_modes():  # numbers that a mode without memory, or one that traces, does not see being made
+        return torch.rand(count, generator=torch.Generator().manual_seed(seed)).tolist()
 
 
 METHOD = Random

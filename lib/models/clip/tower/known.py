@@ -1,0 +1,76 @@
+"""Which models are towers, and which parts of theirs are as transformers wrote them.
+
+What works with a tower's parts, rather than calling it, is right for code that it knows, and for no other: a list of
+the known, by where a class is defined and what it is named.
+"""
+
+from collections.abc import Iterator
+
+from torch import nn
+
+# Prefix of the classes' names -> where transformers defines them. Releases before 5.2 name the tower a transformer.
+KNOWN = {"CLIP": "transformers.models.clip.modeling_clip", "Siglip": "transformers.models.siglip.modeling_siglip"}
+TOWERS = ("VisionModel", "VisionTransformer")
+NEEDED = "a vision tower as of CLIP or SigLIP is needed, CLIPVisionModel or SiglipVisionModel of transformers"
+WITHIN = ("vision_model", "vision_tower", "module", "_orig_mod", "base_model.model", "model.vision_tower")
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+CAPTURING = "transformers.utils.output_capturing"  # hooks that tell a tower what its layers give
+
+
+def check_tower(model: nn.Module) -> None:
+    """Accept a vision tower that is known, by its class and those of its parts, none of them changed.
+
+    raises   TypeError, naming its type and what is not known, for any other
+    """
+    name = type(model).__name__
+    for path in ("embeddings.patch_embedding", "encoder.layers", "post_layernorm"):
+        if _part(model, path) is None:
+            inside = [way for way in WITHIN if _defined(_part(model, way), TOWERS)]
+            raise TypeError(f"{name} has no {path}: {NEEDED}" + "".join(f"; its .{way} is one" for way in inside[:1]))
+    if not _defined(model, TOWERS):
+        raise TypeError(f"{name}: {NEEDED}")
+    if not len(model.encoder.layers):
+        raise TypeError(f"{name} without layers: {NEEDED}")
+    for path, part, kind in _parts(model):
+        if not _defined(part, (kind,)):
+            raise TypeError(f"{name} with {path} changed, of type {type(part).__name__}: {NEEDED}")
+
+
+def check_unhooked(*modules: nn.Module) -> None:
+    """Accept modules whose work may be done without calling them.
+
+    raises   TypeError, naming the module's type, where hooks of others would not run
+    """
+    for module in modules:
+        hooks = [hook for name in HOOKS for hook in getattr(module, name).values()]
+        if any(getattr(hook, "__module__", None) != CAPTURING for hook in hooks):
+            raise TypeError(f"hooks on a {type(module).__name__} would not run where tokens go inside: remove them")
+
+
+def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """Parts whose code is known and in part done here instead: path, module, end of the name of its class."""
+    yield "embeddings", model.embeddings, "VisionEmbeddings"
+    yield "encoder", model.encoder, "Encoder"
+    for number, layer in enumerate(model.encoder.layers):
+        yield f"encoder.layers.{number}", layer, "EncoderLayer"
+        yield f"encoder.layers.{number}.self_attn", layer.self_attn, "Attention"
+    if hasattr(model, "head"):
+        yield "head", model.head, "MultiheadAttentionPoolingHead"
+
+
+def _part(model: object, path: str) -> object:
+    for name in path.split("."):
+        model = getattr(model, name, None)
+    return model
+
+
+def _defined(part: object, ends: tuple[str, ...]) -> bool:
+    """Whether a module's forward is that of a known class, neither overridden by a subclass nor replaced in place."""
+    if not isinstance(part, nn.Module) or "forward" in vars(part) or type(part).__call__ is not nn.Module.__call__:
+        return False
+    owner = next(kind for kind in type(part).__mro__ if "forward" in vars(kind))
+    return any(
+        (owner.__module__, owner.__qualname__) == (where, prefix + end)
+        for prefix, where in KNOWN.items()
+        for end in ends
+    )
