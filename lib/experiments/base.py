@@ -21,16 +21,13 @@ import pandas as pd
 import torch
 
 from lib import records
-from lib.models.checks import check_count
+from lib.experiments.sizes import check_fields, check_given
 from lib.profilers import clocks
 from lib.profilers.profile import Profile
 from lib.records import Case, Record, RecordError, Scalar
 
 Parts = Mapping[str, Sequence[str]]
 Words = Mapping[str, Mapping[str, str]]  # column -> word in a record -> word of today
-
-
-FROM_ZERO = {"seed", "warmup", "steps"}  # no steps: the task's own number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +39,7 @@ class Settings:
     dtype    name of a torch dtype
     runs     timed rounds
     warmup   untimed rounds before them
-    raises   ValueError, naming it, for a whole number that is too small: 0 is enough for those of FROM_ZERO, else 1
+    raises   ValueError or TypeError, naming it, for a field of another kind or out of bounds, see `check_fields`
     """
 
     seed: int = 42
@@ -52,20 +49,18 @@ class Settings:
     warmup: int = 2
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if isinstance(value, int) and not isinstance(value, bool):
-                check_count(one.name, value, 0 if one.name in FROM_ZERO else 1)
+        check_fields(self)
 
     @classmethod
     def of(cls, source: object, **more: Any) -> Self:
         """Take the fields that a mapping or an object has, for example a chapter's parameters.
 
         more     fields that are given here
-        raises   TypeError, naming it, for a field that is nowhere and has no default
+        raises   TypeError, naming it, for a field that is nowhere and has no default, and for a name that is no field
         """
         held = source if isinstance(source, Mapping) else {x.name: getattr(source, x.name, None) for x in fields(cls)}
         found = {x.name: held[x.name] for x in fields(cls) if held.get(x.name) is not None}
+        check_given(cls, found | more)
         return cls(**found | more)
 
     @property

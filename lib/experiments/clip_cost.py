@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.experiments import base, command
+from lib.experiments.clip_shown import check_images, sizes_of
 from lib.experiments.clip_variants import KEEPS, OLD, RATIOS, ROUNDS, SHARE, SLICED, UNREDUCED, towers
 from lib.models.clip import cost as vit_cost
 from lib.models.clip import load as clip
@@ -61,8 +62,17 @@ class Settings(base.Settings):
     scenes: int = 64
 
 
+def check(settings: Settings) -> None:
+    """Accept settings that can be run here.
+
+    raises   ValueError, naming what decides it, for a model of unknown sizes, and for more memory than is free
+    """
+    check_images(settings, sizes_of(settings.timed).vision_config)
+
+
 def run(settings: Settings) -> Record:
     """Time the original report's code by the share of patches kept, and the reductions, beside the unreduced tower."""
+    check(settings)
     cases = base.Cases(PARTS)
     generator = settings.generator()
     vision = clip.random_init(settings.timed, settings.seed, settings.torch_dtype).vision_model.to(settings.device)

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from lib import names
 from lib.experiments import base, command
 from lib.experiments.distill_models import few_states, load
+from lib.experiments.sizes import check_memory
 from lib.models.distill.by_modes import hankel_singular_values
 from lib.models.distill.modes import Modes
 from lib.models.distill.recurrence import Recurrence
@@ -79,8 +80,20 @@ class Settings(base.Settings):
         return sorted(order for order in wanted if order <= min(self.dim, self.states, self.length, ORDERS[-1]))
 
 
+def check(settings: Settings) -> None:
+    """Accept settings that can be run here: spectra of the longest kernels, and Hankel matrices of all channels.
+
+    raises   ValueError, naming what decides it, for more memory than is free
+    """
+    spectra = 7 * settings.longest * settings.dim + 2 * settings.length * settings.dim
+    matrices = 2 * settings.dim * settings.states**2  # in float64
+    names = ("dim", "states", "length", "longest")
+    check_memory(settings, spectra, *names, drawn=2 * matrices + settings.longest * settings.dim)
+
+
 def run(settings: Settings) -> Record:
     """Reduce every bank by every method, and time sequences, tokens and the trained model in every form."""
+    check(settings)
     cases = base.Cases(PARTS)
     generator = settings.generator()
     _reduce(cases, settings, banks(settings, generator))

@@ -15,8 +15,10 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from lib.experiments import base, command
+from lib.experiments.clip_shown import check_images, sizes_of
 from lib.experiments.lora_tokens import VARIANTS
 from lib.experiments.lora_training import EVERYWHERE, FULL, PLACES, RANK, SCALE, USUAL
+from lib.models.checks import check_choice
 from lib.models.clip import load as clip
 from lib.models.clip.reduction import reduce_tokens
 from lib.models.lora.layers import add_lora, merge_lora, trainable_report
@@ -55,8 +57,19 @@ class Settings(base.Settings):
     small: str = "clip-scenes-0"
 
 
+def check(settings: Settings) -> None:
+    """Accept settings that can be run here.
+
+    raises   ValueError, naming what decides it, for a model of unknown sizes, and for more memory than is free
+    """
+    check_choice("small", settings.small, clip.checkpoints())
+    vision = sizes_of(settings.timed, ours=True).vision_config
+    check_images(settings, vision, kept=vision.num_hidden_layers)
+
+
 def run(settings: Settings) -> Record:
     """Time a training step of each way to learn, the merged and the unmerged forward pass, and fewer tokens."""
+    check(settings)
     cases, generator = base.Cases(PARTS), settings.generator()
     whole = _fresh(settings)
     inputs = _inputs(whole, settings, generator)

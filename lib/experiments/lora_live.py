@@ -4,14 +4,17 @@ The answers before the first step, for LoRA and for what the original report cal
 tokens. And what its formula, W ~ A B, loses by rank.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 
-from lib.experiments import base
+from lib.experiments import base, clip_shown
+from lib.experiments.clip_shown import NUMBERS
 from lib.experiments.lora_training import PLACES, PROJECTIONS, SCALE
+from lib.experiments.sizes import check_memory, quoted
 from lib.models.clip import load as clip
 from lib.models.clip.reduction import reduce_tokens
 from lib.models.factors import low_rank
@@ -66,8 +69,23 @@ class Settings(base.Settings):
     rate: float
 
 
+def check(settings: Settings) -> None:
+    """Accept settings that can be run here.
+
+    raises   ValueError, naming what is wrong and what is allowed, and for more memory than is free
+    """
+    try:
+        re.compile(settings.targets)
+    except re.error as error:
+        raise ValueError(f"`targets` is {quoted(settings.targets)}; allowed is a regular expression; {error}") from None
+    clip_shown.check(clip_shown.Settings.of(settings))
+    learned = settings.learning * settings.batch * settings.accumulate
+    check_memory(settings, 0, "learning", "batch", "accumulate", drawn=learned * NUMBERS // 4)
+
+
 def run(settings: Settings) -> dict[str, float]:
     """Accuracies before and after a short training, by the words of ROWS."""
+    check(settings)
     generator = settings.generator()
     placed = {"device": settings.device}
     frozen = clip.load(settings.shown, **placed, dtype=settings.torch_dtype)

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from lib.experiments import base, command
+from lib.experiments.sizes import check_memory
 from lib.models.mrss import proxy
 from lib.profilers.profile import profile
 from lib.records import Record
@@ -55,8 +56,18 @@ def least_elements(settings: Settings) -> int:
     return proxy.least_elements(settings.batch, settings.length, settings.dim, settings.taps, settings.factors)
 
 
+def check(settings: Settings) -> None:
+    """Accept settings that can be run here.
+
+    raises   ValueError, naming what decides it, for more memory than is free
+    """
+    x = settings.batch * settings.length * settings.dim
+    check_memory(settings, least_elements(settings), "batch", "length", "dim", drawn=x)
+
+
 def run(settings: Settings) -> Record:
     """Time all factors at one length; then the baseline and one factor at five lengths."""
+    check(settings)
     cases = base.Cases(PARTS)
     generator = settings.generator()
     blocks = proxy.family(settings.dim, settings.factors, settings.taps, generator=generator)

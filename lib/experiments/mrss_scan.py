@@ -6,12 +6,14 @@ the same number of parameters, or, where their name says so, its width. The vari
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 
 import pandas as pd
 import torch
 
 from lib.experiments import base, command
+from lib.experiments.sizes import check_memory
 from lib.models.mrss import variants as mrss
 from lib.models.ssm import mixers
 from lib.models.ssm.mamba import MambaConfig
@@ -55,8 +57,26 @@ Variants = dict[str, mrss.MrssConfig]
 
 
 def least_elements(settings: Settings) -> int:
-    """Numbers that no run can do without: activations of the baseline's training step on the longest sequence."""
-    return 8 * settings.layers * settings.longest * settings.width
+    """Numbers that no run can do without: a training step's activations on the longest sequence, seven models' weights.
+
+    Of the wider baseline: 8 activations of T x D a block, and 6 D^2 weights in its two largest matrices.
+    """
+    return 8 * settings.layers * settings.longest * settings.width + 7 * settings.layers * 6 * settings.width**2
+
+
+def check(settings: Settings) -> None:
+    """Accept settings that can be run here.
+
+    raises   ValueError, naming what decides it, for more memory than is free, and for a factor at which no width gives
+             the same number of parameters
+    """
+    check_memory(settings, least_elements(settings), "layers", "longest", "width")
+    for dim in _widths(settings):
+        try:
+            _variants(MambaConfig(dim=dim, layers=settings.layers), settings.r)
+        except ValueError as error:
+            sizes = f"`width` {settings.width} and `layers` {settings.layers}"
+            raise ValueError(f"`r` is {settings.r}: with {sizes}, {error}; lower it") from None
 
 
 def label(form: str, factor: int) -> str:
@@ -69,6 +89,7 @@ def run(settings: Settings) -> Record:
 
     raises   ValueError, before anything is timed, for a factor at which no width gives the same number of parameters
     """
+    check(settings)
     cases = base.Cases(PARTS)
     generator = settings.generator()
     for dim, length, variants in list(_grid(settings)):
@@ -88,7 +109,7 @@ def run(settings: Settings) -> Record:
 
 def _grid(settings: Settings) -> Iterator[tuple[int, int, Variants]]:
     """Width, length and variants of each setting."""
-    for dim in (settings.width // NARROW, settings.width):
+    for dim in _widths(settings):
         sizes = MambaConfig(dim=dim, layers=settings.layers)
         chosen = _variants(sizes, settings.r)
         for share in SHARES:
@@ -99,6 +120,11 @@ def _grid(settings: Settings) -> Iterator[tuple[int, int, Variants]]:
             yield dim, settings.longest // share, variants
 
 
+def _widths(settings: Settings) -> tuple[int, int]:
+    return settings.width // NARROW, settings.width
+
+
+@cache  # a search that makes every mixer some twenty times
 def _variants(sizes: MambaConfig, factor: int) -> Variants:
     return mrss.family(sizes, factor) | mrss.proposed(sizes, factor)
 

@@ -13,6 +13,8 @@ import pandas as pd
 import torch
 
 from lib.experiments import base, command
+from lib.experiments.sizes import check_memory
+from lib.models.checks import check_count
 from lib.models.ssm import mixers
 from lib.profilers.profile import profile
 from lib.records import Record
@@ -23,6 +25,7 @@ LENGTHS, GATE, WIDTHS, STATES = "lengths", "gate", "widths", "states"
 COLUMNS = ("batch", "length", "dim", "states", "input_bytes")
 PARTS = {LENGTHS: COLUMNS, GATE: COLUMNS, WIDTHS: COLUMNS, STATES: COLUMNS}
 OPEN, CLOSED = "step open", "step closed"
+FEW = 4  # states where the width grows, or as many as there are channels
 SHARES = (64, 32, 16, 8, 4, 2, 1)  # of the longest sequence
 # Tokens of the longest sequence for scans that nobody would take: on a GPU some start kernels token by token, which is
 # linear, and seconds long.
@@ -45,8 +48,19 @@ class Settings(base.Settings):
     state: int
 
 
+def check(settings: Settings) -> None:
+    """Accept settings that can be run here: S4D's spectra of the longest input, and the weights of the widest block.
+
+    raises   ValueError, naming what decides it, for more states than channels, and for more memory than is free
+    """
+    check_count("state", settings.state, 1, settings.dim, where=", B is a slice of the `dim` channels")
+    x = settings.batch * settings.length * settings.dim
+    check_memory(settings, 6 * x + 6 * (4 * settings.dim) ** 2, "batch", "length", "dim", drawn=x)
+
+
 def run(settings: Settings) -> Record:
     """Time every mixer at every length, the scan with its gate open and closed, and scan and block over their sizes."""
+    check(settings)
     cases = base.Cases(PARTS)
     generator = settings.generator()
     for part, length, dim, states, variants in _grid(settings, generator):
@@ -71,7 +85,8 @@ def _grid(settings: Settings, generator: torch.Generator):
     yield GATE, lengths[-1], dim, state, gates
     middle, wide = max(64, longest // 16), max(64, dim)
     for width in (dim // 4, dim // 2, dim, 2 * dim, 4 * dim):
-        yield WIDTHS, middle, width, 4, mixers.scan_and_block(width, 4, generator=generator)
+        states = min(FEW, width)
+        yield WIDTHS, middle, width, states, mixers.scan_and_block(width, states, generator=generator)
     for states in (2, 4, 8, 16, 32, 64):
         yield STATES, middle, wide, states, {"scan": mixers.Scan(wide, states)}
 

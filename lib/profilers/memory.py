@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from lib.profilers import container
 from lib.profilers.failures import release
 
 
@@ -37,12 +38,16 @@ def peak_bytes(call: Callable[[], object], *, device: str | torch.device = "cpu"
 
 
 def available_bytes(device: str | torch.device = "cpu") -> int:
-    """Bytes that can still be allocated on a device without swapping; blocks that torch's allocator caches count."""
+    """Bytes that can still be allocated on a device without swapping; blocks that torch's allocator caches count.
+
+    Of a CPU's, no more than a container or a limit of this process leaves, see `lib.profilers.container`.
+    """
     device = torch.device(device)
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached
-    return psutil.virtual_memory().available
+    limited = container.free_bytes()
+    return psutil.virtual_memory().available if limited is None else min(limited, psutil.virtual_memory().available)
 
 
 class LiveBytes(TorchDispatchMode):

@@ -7,11 +7,11 @@ import ast
 from collections.abc import Iterable
 
 MARK = "# Parameters"  # the first line of a parameters cell, ours and papermill's
-OWN = "PAPERMILL_"  # begins the names that papermill injects for itself
+OWN = {"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"}  # what papermill injects for itself, where it is asked to
 
 
 def assigned(history: Iterable[str], names: list[str]) -> list[str]:
-    """Names set by the latest parameters cell and by what papermill injected after it."""
+    """Names set by the latest parameters cell and by what papermill injected after it; other targets as they stand."""
     current: list[str] = []
     for cell in history:
         if cell.startswith(MARK):
@@ -21,6 +21,11 @@ def assigned(history: Iterable[str], names: list[str]) -> list[str]:
 
 
 def _targets(cell: str) -> Iterable[str]:
-    for statement in ast.parse(cell).body:
-        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
-        yield from (target.id for target in targets if isinstance(target, ast.Name))
+    try:
+        body = ast.parse(cell).body
+    except SyntaxError:  # it was not run either
+        return
+    for statement in body:
+        for target in getattr(statement, "targets", [getattr(statement, "target", None)]):
+            if target is not None:
+                yield ast.unparse(target)

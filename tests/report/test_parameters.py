@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from lib import names
+from lib.experiments import sizes
 from lib.paths import BOOK
-from lib.report import parameters
 from lib.report.assigned import MARK
-from lib.report.parameters import KernelDistillation, Mrss, ParameterError, SsmBackground, check, fits
+from lib.report.parameters import KernelDistillation, Mrss, ParameterError, SsmBackground, check
 
 GOOD = {
     "r": 4, "batch": 2, "length": 64, "dim": 8, "taps": 5, "runs": 2, "warmup": 0,
@@ -113,11 +113,11 @@ def test_the_message_is_shown_without_a_traceback():
 
 
 def test_a_run_that_cannot_fit_is_refused_with_both_sizes(monkeypatch):
-    monkeypatch.setattr(parameters, "available_bytes", lambda device: 2**30)
-    p = check(Mrss, notebook())
-    fits(2**28, p, "batch", "dim")
-    with pytest.raises(ParameterError, match=r"`batch` 2, `dim` 8: needs 2.00 GiB on cpu, 1.00 GiB are free"):
-        fits(2**29, p, "batch", "dim")
+    monkeypatch.setattr(sizes, "available_bytes", lambda device: 2**30)
+    assert check(Mrss, notebook())
+    with pytest.raises(ParameterError) as caught:
+        check(Mrss, notebook(dim=16384))
+    assert str(caught.value).startswith("`batch` 2, `length` 64, `dim` 16384: needs ")
 
 
 SSM = {
