@@ -82,9 +82,7 @@ def load_lora(model: nn.Module, folder: str | Path) -> list[str]:
             raise ValueError(f"{folder / WEIGHTS}: the matrices of {name} are not of shapes {wanted[0]}, {wanted[1]}")
     generator, made = torch.Generator(), []
     for name, layer in found.items():
-        made.append(
-            LoraLinear(apart(layer), rank, float(config["lora_alpha"]), config["lora_dropout"], "zero", generator)
-        )
+        made.append(LoraLinear(apart(layer), rank, alpha, dropout, generator=generator))
         for weight, value in zip((made[-1].A, made[-1].B), pairs[name], strict=True):
             weight.data.copy_(value)
     for layer, other in zip(found.values(), made, strict=True):

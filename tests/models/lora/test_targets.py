@@ -170,8 +170,8 @@ def test_parts_of_one_memory_that_do_not_touch_are_two_weights():
 @pytest.mark.limit(
     "lora",
     "An adapter on one layer that a model holds under two names",
-    "A file of adapters knows one of the names, and peft would adapt that one alone. Copy the layer, or share the block "
-    "that holds it.",
+    "A file of adapters knows one of the names, and peft would adapt that one alone. Copy the layer, or share "
+    "the block that holds it.",
 )
 def test_a_layer_of_two_names_is_refused():
     shared = nn.Linear(4, 4)
