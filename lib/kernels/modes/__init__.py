@@ -181,7 +181,12 @@ def _fake(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor)
 
 
 def _vmapped(info, in_dims: tuple, *tensors: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-    return torch.vmap(chunked, in_dims)(*tensors), (0, 0)
+    examples = range(info.batch_size)
+    each = (
+        [x if axis is None else x.select(axis, i) for x, axis in zip(tensors, in_dims, strict=True)] for i in examples
+    )
+    outs, lasts = zip(*(torch.ops.ssm.modes.default(*one) for one in each), strict=True)
+    return (torch.stack(outs), torch.stack(lasts)), (0, 0)
 
 
 _library = torch.library.Library("ssm", "FRAGMENT")

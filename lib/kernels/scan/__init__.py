@@ -15,6 +15,7 @@ A backend is a row of `lib.names.BACKENDS`, which stand in the order of their sp
         the shape of `saved`, from these tensors' sizes and device alone: they may hold no data and lie on a device
         that is not there, and sizes may be symbols (`torch.SymInt`), so `-(-T // 32)`, `torch.sym_min`; no `math.ceil`
 
+All that a backend is given holds its values in memory, see `lib.kernels.eager`: no lazy views, no fakes.
 u, delta, z are (B, D, T) of any strides. B and C are (B, G, N, T), or (D, N) where they do not vary. A (D, N), D (D),
 delta_bias (D), initial_state (B, D, N), static B and C, last_state and grad_last are in the state's dtype: float64
 for float64 inputs, else float32. D, z, delta_bias, initial_state and grad_last may be None.

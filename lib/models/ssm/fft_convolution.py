@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.kernels.autocast import off, single
-from lib.models.checks import check_count, check_finite, check_shape, check_state
+from lib.models.checks import check_count, check_device, check_finite, check_shape, check_state
 
 
 def causal_convolution(x: Float[Tensor, "B T D"], kernel: Float[Tensor, "D K"]) -> Float[Tensor, "B T D"]:
@@ -110,11 +110,13 @@ class CachedConvolution(Precise):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Convolve up to `length` tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.backwards))
+        check_device("input", x, self.backwards)
         return _filtered(x, torch.view_as_complex(self.spectrum), self.points, self.length)
 
     def step(self, x: Float[Tensor, "B D"], state: Window) -> tuple[Float[Tensor, "B D"], Window]:
         """Convolve one token; returns its output, and the last K inputs, it among them."""
         check_shape("input", x, "B", len(self.backwards))
+        check_device("input", x, self.backwards)
         check_state(state, Window)
         check_shape("state", state.inputs, x.shape[0], *self.backwards.shape)
         state = state.followed_by(x)
@@ -162,6 +164,7 @@ class CachedLowRank(Precise):
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Convolve up to `length` tokens that follow zeros."""
         check_shape("input", x, "B", "T", len(self.skip))
+        check_device("input", x, self.skip)
         # A product of real matrices, twice: the weights are real.
         with off(x):
             combined = torch.einsum("rd,rfz->dfz", self.right, self.spectrum)

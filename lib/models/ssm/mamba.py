@@ -11,7 +11,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_choice, check_count, check_number, check_precision, check_shape, check_tokens
+from lib.models.checks import (
+    check_choice,
+    check_count,
+    check_device,
+    check_number,
+    check_precision,
+    check_shape,
+    check_tokens,
+)
 from lib.models.ssm.accelerate import accelerate_transformers as accelerate_transformers
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, fresh
 from lib.models.ssm.mamba_block import MambaState as MambaState
@@ -80,6 +88,7 @@ class MambaBackbone(nn.Module):
             check_shape("input", x, *axes, self.config.dim)
             return x
         check_tokens(x, self.config.vocabulary, *axes)
+        check_device("tokens", x, self.embedding.weight)  # torch's own embedding of tokens without memory is garbage
         return self.embedding(x)
 
 

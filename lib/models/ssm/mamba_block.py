@@ -162,8 +162,9 @@ class MambaBlock(nn.Module):
 
 def fresh(kind: type[nn.Module], *sizes: int, generator: torch.Generator | None, **options) -> nn.Module:
     """Make a linear layer or convolution with torch's own initial distribution, drawn from the generator alone."""
-    layer = nn.utils.skip_init(kind, *sizes, **options)
+    layer = kind(*sizes, **options, device="meta")  # draws nothing
     bound = layer.weight[0].numel() ** -0.5
-    for weight in layer.parameters():
-        nn.init.uniform_(weight, -bound, bound, generator=generator)
+    for name, weight in list(layer.named_parameters()):
+        weight = nn.Parameter(torch.empty(weight.shape, dtype=weight.dtype))
+        setattr(layer, name, nn.init.uniform_(weight, -bound, bound, generator=generator))
     return layer

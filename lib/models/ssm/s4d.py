@@ -97,13 +97,13 @@ class S4D(nn.Module):
         low, high = math.log(dt_min), math.log(dt_max)
         self.log_dt = nn.Parameter(low + (high - low) * torch.rand(dim, generator=generator))
         # The real part is stored as a logarithm, so that no gradient step makes it positive and the system unstable.
-        self.log_a_real = nn.Parameter(torch.log(-a.real).to(self.log_dt.dtype).repeat(dim, 1))
+        self.log_a_real = nn.Parameter(torch.log(-a.real).to(self.log_dt).repeat(dim, 1))
         # Complex numbers are stored as pairs of real ones: nn.Module.double() leaves complex parameters as they are.
         if init == "real":
             self.register_parameter("a_imag", None)
             self.C = nn.Parameter(torch.randn(shape, generator=generator))
         else:
-            self.a_imag = nn.Parameter(a.imag.to(self.log_dt.dtype).repeat(dim, 1))
+            self.a_imag = nn.Parameter(a.imag.to(self.log_dt).repeat(dim, 1))
             self.C = nn.Parameter(torch.randn(*shape, 2, generator=generator) / math.sqrt(2))
         self.skip = nn.Parameter(torch.randn(dim, generator=generator))
 
