@@ -98,6 +98,8 @@ BACKENDS = {  # of the selective scan, the fastest first
     "torch": Method("torch", f"{_SCAN}.torch", "torch, chunk by chunk; runs everywhere"),
 }
 
+OPERATORS = {"ssm": "lib.kernels.operations"}  # a space of `torch.ops` -> the module that counts its operations
+
 _PEERS = "lib.experiments.peers"
 PEERS = {  # what the selective scan is compared with
     "associative": Method(

@@ -1,16 +1,27 @@
 """FLOPs: floating-point operations of a call, a multiply-add counted as two, element-wise work left out.
 
-torch's counter knows matrix products, convolutions and the CUDA attention kernels. It passes in silence
-over what FORMULAS adds. Operators that hide matrix products it cannot see into are refused, not counted as zero.
+Each operator that passes through torch's dispatcher is counted by a formula, taken apart into operators that are,
+known to be free (`lib.profilers.free_operators`), or refused by name: none is zero because nobody knows it. Compiled
+functions run uncompiled, threads that the call starts are counted, and what replays kernels without operators is
+refused. What never passes through torch, such as NumPy or a C++ extension called directly, cannot be seen.
 """
 
-import math
+import threading
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from typing import Self
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
+from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.flop_counter import flop_registry
 
-aten = torch.ops.aten
+from lib import names
+from lib.profilers.flop_formulas import FORMULAS
+from lib.profilers.free_operators import is_free
+from lib.profilers.unseen import Shared, seen
 
 
 def flops(
@@ -19,79 +30,143 @@ def flops(
     formulas: Mapping[Callable, Callable[..., int]] | None = None,
     inference: bool = True,
 ) -> int:
-    """Count the operations of one call from the shapes that pass through torch's dispatcher.
+    """Count the operations of one call from what passes through torch's dispatcher.
 
-    formulas   for operators of your own: operator -> function of the operator's argument shapes and `out_shape`
+    formulas   for operators of your own: operator -> function of the operator's argument shapes and `out_shape`; those
+               that are registered with `torch.utils.flop_counter.register_flop_formula` are known, too
     inference  run under `torch.inference_mode`; False for training steps, whose backward pass is counted too
-    raises     NotImplementedError, naming the operator, where a fused operator hides its matrix products
+    raises     NotImplementedError, naming the operator, for one that is neither counted nor known to be free;
+               TypeError for a formula of something that is no operator
     """
-    counter = FlopCounterMode(display=False, custom_mapping={**FORMULAS, **(formulas or {})})
-    with torch.inference_mode(inference), counter:
+    tally = Tally(formulas or {})
+    with torch.inference_mode(inference), seen(), Counter(tally):
         call()
-    return counter.get_total_flops()
+    return tally.total
 
 
-def _fft(shape, dims, *_, out_shape, **__) -> int:
-    """5 n log2 n per complex transform of n points (Cooley and Tukey, radix 2)."""
-    points = math.prod(shape[dim] for dim in dims)
-    return round(5 * math.prod(shape) * math.log2(points))
+class Tally:
+    """Operations so far, of all threads, and how each operator is counted."""
+
+    def __init__(self, formulas: Mapping[Callable, Callable[..., int]]):
+        for operator in formulas:
+            if not isinstance(operator, OpOverload | OpOverloadPacket | HigherOrderOperator):
+                raise TypeError(f"formulas: {operator!r} is no operator; name one such as torch.ops.aten.mm")
+        self.formulas = {operator: partial(_of_shapes, formula) for operator, formula in formulas.items()}
+        self.total = 0
+        self._found: dict[OpOverload | HigherOrderOperator, Callable[..., int] | None] = {}
+        self._lock = threading.Lock()
+
+    def formula(self, operator: OpOverload | HigherOrderOperator) -> Callable[..., int] | None:
+        """How many operations an operator takes; None for one that is to be taken apart.
+
+        raises   NotImplementedError, naming it, for one that nobody knows
+        """
+        if operator not in self._found:
+            self._found[operator] = self._find(operator)
+        return self._found[operator]
+
+    def add(self, operator: OpOverload | HigherOrderOperator, count: int) -> None:
+        """Add the operations of one operator."""
+        if not isinstance(count, int) or count < 0:
+            raise TypeError(f"{_name(operator)}: its formula gives {count!r}; a whole number from 0 is needed")
+        with self._lock:
+            self.total += count
+
+    def _find(self, operator):
+        packet = getattr(operator, "_overloadpacket", operator)
+        for table in (self.formulas, FORMULAS):
+            for key in (operator, packet):
+                if key in table:
+                    return table[key]
+        counts = names.OPERATORS.get(_name(operator).partition("::")[0])
+        if counts and (formula := import_module(counts).FORMULAS.get(_name(operator))):
+            return formula
+        if packet in flop_registry:
+            return partial(_of_torch, flop_registry[packet])
+        if isinstance(operator, OpOverload):
+            if is_free(operator):
+                return _none
+            if torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), "CompositeImplicitAutograd"):
+                return None
+        raise NotImplementedError(
+            f"{_name(operator)}: its operations are not known; call flops(..., formulas={{torch.ops."
+            f"{_name(operator).replace('::', '.')}: a formula}}), or count what it stands for"
+        )
 
 
-def _real_fft(shape, dims, *rest, out_shape, **__) -> int:
-    """Half of the complex transform of the same real length."""
-    return _fft(shape, dims, out_shape=out_shape) // 2
+class Counter(Shared):
+    """A context that counts what passes through torch's dispatcher in its thread."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, tally: Tally):
+        super().__init__()
+        self.tally = tally
+
+    def copy(self) -> Self:
+        """A counter for another thread, to the same account."""
+        return type(self)(self.tally)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if wrapper := next((kind for kind in types if _wraps(kind)), None):
+            with self:  # what it wraps is computed with
+                return wrapper.__torch_dispatch__(func, types, args, kwargs)
+        if isinstance(func, HigherOrderOperator) and func.name() in CONTROL:
+            with self:
+                return CONTROL[func.name()](*args, **kwargs)
+        formula = self.tally.formula(func)
+        if formula is _none:
+            return func(*args, **kwargs)
+        if any(isinstance(x, Tensor) and x.is_nested for x in tree_leaves((args, kwargs))):
+            raise NotImplementedError(f"{_name(func)}: its operations are not known where a tensor is nested")
+        if formula is None:
+            with self:
+                return func.decompose(*args, **kwargs)
+        out = func(*args, **kwargs)
+        try:
+            self.tally.add(func, formula(out, *args, **kwargs))
+        except NotImplementedError as error:
+            raise NotImplementedError(f"{_name(func)}: {error}") from None
+        return out
 
 
-def _inverse_real_fft(shape, dims, *rest, out_shape, **__) -> int:
-    return _fft(out_shape, dims, out_shape=out_shape) // 2
+def _none(*_, **__) -> int:
+    return 0
 
 
-def _matrix_vector(matrix, vector, *_, **__) -> int:
-    return 2 * math.prod(matrix)
+def _of_shapes(formula: Callable[..., int], result, /, *args, **kwargs) -> int:
+    if getattr(formula, "_get_raw", False):
+        return formula(*args, **kwargs, out_val=result)
+    args, kwargs, shape = tree_map(lambda x: x.shape if isinstance(x, Tensor) else x, (args, kwargs, result))
+    return formula(*args, **kwargs, out_shape=shape)
 
 
-def _add_matrix_vector(added, matrix, vector, *_, **__) -> int:
-    return 2 * math.prod(matrix)
+def _of_torch(formula: Callable[..., int], result, /, *args, **kwargs) -> int:
+    return formula(*args, **kwargs, out_val=result)
 
 
-def _dot(left, right, *_, **__) -> int:
-    return 2 * math.prod(left)
+def _name(operator: OpOverload | HigherOrderOperator) -> str:
+    """With its space, such as aten::mm, and without what tells its forms apart."""
+    return operator._schema.name if isinstance(operator, OpOverload) else f"higher_order::{operator.name()}"
 
 
-def _add_batched_product(added, left, right, *_, **__) -> int:
-    return 2 * math.prod(left) * right[-1]
+def _wraps(kind: type) -> bool:
+    """Whether a class of tensors computes by itself with tensors that it holds; those that only trace do not."""
+    return kind.__torch_dispatch__ is not Tensor.__torch_dispatch__ and not kind.__module__.startswith(TRACING)
 
 
-def _attention(query, key, value, *_, **__) -> int:
-    *batch, queries, width = query
-    return 2 * math.prod(batch) * queries * key[-2] * (width + value[-1])
+TRACING = ("torch._subclasses.",)
 
 
-def _attention_backward(gradient, query, key, value, *_, **__) -> int:
-    """Scores again, then the gradients of values, weights, queries and keys."""
-    *batch, queries, width = query
-    return 2 * math.prod(batch) * queries * key[-2] * (3 * width + 2 * value[-1])
+def _branch(predicate, if_true, if_false, operands=()):
+    return (if_true if predicate else if_false)(*operands)
 
 
-def _hidden(name: str) -> Callable[..., int]:
-    def refuse(*_, **__) -> int:
-        raise NotImplementedError(f"{name} is fused: its operations cannot be counted; run the unfused path instead")
+def _loop(condition, body, carried, others=()):
+    while condition(*carried, *others):
+        carried = body(*carried, *others)
+    return tuple(carried)
 
-    return refuse
 
-
-_FUSED = ("_transformer_encoder_layer_fwd", "_native_multi_head_attention", "mkldnn_rnn_layer", "_trilinear")
-
-FORMULAS: dict[Callable, Callable[..., int]] = {
-    aten._fft_c2c: _fft,
-    aten._fft_r2c: _real_fft,
-    aten._fft_c2r: _inverse_real_fft,
-    aten.mv: _matrix_vector,
-    aten.addmv: _add_matrix_vector,
-    aten.dot: _dot,
-    aten.vdot: _dot,
-    aten.addbmm: _add_batched_product,
-    aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-    **{getattr(aten, name): _hidden(name) for name in _FUSED},
-}
+CONTROL: dict[str, Callable] = {"cond": _branch, "while_loop": _loop}

@@ -8,6 +8,7 @@ from operator import call
 import torch
 from torch import Tensor, nn
 
+from lib.profilers.failures import attempt
 from lib.profilers.profile import Profile, profile
 
 
@@ -20,7 +21,7 @@ def passes(
 ) -> dict[str, dict[str, Profile]]:
     """Profile models on one input, interleaved: all forward passes first, then all training steps.
 
-    uncounted  operations of a forward pass that the counter of matrix products does not see
+    uncounted  operations of a forward pass that `lib.profilers.flops` leaves out
     options    of `lib.profilers.profile.profile`
     returns    "forward" and "training" -> name -> profile. Operations are those of the forward pass, and none for a
                training step: a compiled backward pass hides its own
@@ -28,7 +29,8 @@ def passes(
     forward = profile({name: partial(call, model, x) for name, model in models.items()}, inference=True, **options)
     for name, result in forward.items():
         if uncounted is not None and result.error is None:
-            forward[name] = replace(result, flops=result.flops + uncounted(models[name], x))
+            more, error = attempt(partial(uncounted, models[name], x), options.get("device", "cpu"))
+            forward[name] = Profile(error=error) if error else replace(result, flops=result.flops + more)
     steps = {name: partial(training_step, model, x) for name, model in models.items()}
     return {"forward": forward, "training": profile(steps, inference=False, operations=False, **options)}
 

@@ -53,17 +53,20 @@ def test_attention_counts_what_equation_six_says(dim, heads, generator):
     assert flops(lambda: mixers.Attention()(x)) == 4 * 2 * 50**2 * dim
 
 
-def test_what_a_counter_misses_is_the_scan(generator):
-    variants, x = mixers.scan_and_block(8, 4, generator=generator), torch.randn(1, 10, 8, generator=generator)
-    assert mixers.uncounted(variants["scan"], x) == scan.flops(1, 10, 8, 4)
-    assert mixers.uncounted(variants["block"], x) == scan.flops(1, 10, 16, 4)
+@pytest.mark.parametrize("backend", ["auto", "torch", "ref"])
+def test_a_scan_is_counted_once_by_whichever_backend(backend, generator):
+    x = torch.randn(1, 10, 8, generator=generator)
+    model = mixers.Scan(8, 4, backend)
+    assert flops(lambda: model(x)) + mixers.uncounted(model, x) == scan.flops(1, 10, 8, 4)
     assert mixers.uncounted(mixers.Attention(), x) == 0
 
 
 def test_the_scans_of_a_model_count_for_the_tokens_that_they_see(generator):
     model = mrss.model(MrssConfig(MambaConfig(dim=8, layers=2, states=4), "hybrid", 4), 3, 5, generator=generator)
     x = torch.randn(2, 21, 3, generator=generator)
-    assert mixers.uncounted(model, x) == scan.flops(2, 21, 16, 4) + scan.flops(2, 5, 16, 4)
+    without = {torch.ops.ssm.selective_scan: lambda *_, **__: 0}
+    counted = flops(lambda: model(x)) - flops(lambda: model(x), formulas=without)
+    assert counted == scan.flops(2, 21, 16, 4) + scan.flops(2, 5, 16, 4)
 
 
 def test_more_states_than_channels_are_refused():
