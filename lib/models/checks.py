@@ -196,7 +196,7 @@ def check_finite(name: str, x: Tensor) -> None:
         raise ValueError(f"{name}: all of its values must be finite")
 
 
-def check_tokens(tokens: Tensor, vocabulary: int, *axes: int | str) -> None:
+def check_tokens(tokens: Tensor, vocabulary: int, *axes: int | str, **least: int) -> None:
     """Accept tokens of these axes from 0 to vocabulary - 1, of int32 or int64.
 
     Values are looked at on a CPU: elsewhere it costs a wait, and a compiler or an export finds none.
@@ -205,7 +205,7 @@ def check_tokens(tokens: Tensor, vocabulary: int, *axes: int | str) -> None:
     check_tensor("tokens", tokens)
     _check_whole("tokens", tokens, vocabulary)
     check_dtype("tokens", tokens, torch.int32, torch.int64)  # what an embedding takes
-    check_shape("tokens", tokens, *axes)
+    check_shape("tokens", tokens, *axes, **least)
 
 
 def check_labels(name: str, labels: Tensor, classes: int, *axes: int | str, ignored: int | None = None) -> None:

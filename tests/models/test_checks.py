@@ -89,6 +89,15 @@ def test_a_count_is_refused_in_one_sentence(options, said):
             checks.check_count("steps", 5, **options)
 
 
+@pytest.mark.parametrize("value", [2**31, 2**62, 10**23, np.int64(2**62)])
+def test_a_count_beyond_any_memory_is_refused_with_its_bound(value):
+    checks.check_count("state", 2**31 - 1)
+    with refused(f"state = {value!r}: an integer from 1 to 2147483647 is needed"):
+        checks.check_count("state", value)
+    with refused(f"factor = {(2, value)}: one or more integers from 1 to 2147483647 are needed"):
+        checks.check_counts("factor", (2, value))
+
+
 def test_what_is_allowed_beside_a_count_is_accepted():
     checks.check_count("rank", "auto", also=("auto", None))
     checks.check_count("rank", None, also=("auto", None))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lib.models.checks import check_count
-from lib.tasks.data.sequences import Task, endless
+from lib.tasks.data.sequences import LONGEST, Task, endless
 
 
 def clocks(generator: torch.Generator, length: int = 128) -> Task:
@@ -12,7 +12,7 @@ def clocks(generator: torch.Generator, length: int = 128) -> Task:
 
     The slow waves have 1 to 3.4 periods in the whole sequence; their random amplitude leaves no clue to a slope.
     """
-    check_count("length", length)
+    check_count("length", length, 1, LONGEST)
     slow, fast = torch.tensor([1, 1.5, 2.25, 3.375]) / length, 1 / torch.tensor([6.0, 8.0, 11.0, 15.0])
     time = torch.arange(length)
 

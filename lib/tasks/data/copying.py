@@ -5,11 +5,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lib.models.checks import check_count
-from lib.tasks.data.sequences import IGNORE, Task, endless
+from lib.tasks.data.sequences import IGNORE, LONGEST, Task, endless
 
 
 def copying(generator: torch.Generator, noise: int = 60, items: int = 4, vocabulary: int = 10) -> Task:
     """Selective copying: items stand anywhere among noise (0), and are repeated in order, at a cue (1) for each."""
+    check_count("noise", noise, 1, LONGEST)
     check_count("items", items, 1, noise)
     check_count("vocabulary", vocabulary, 3)
 

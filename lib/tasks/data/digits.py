@@ -9,7 +9,7 @@ from lib.tasks.data.sequences import Task, of_collection
 
 def digits(generator: torch.Generator, side: int = 16) -> Task:
     """Digits: 1,797 images of 8 x 8 pixels from scikit-learn, enlarged to side x side; a quarter is the test."""
-    check_count("side", side)
+    check_count("side", side, 1, 256)
     from sklearn.datasets import load_digits
 
     data = load_digits()

@@ -9,15 +9,17 @@ from typing import Literal
 
 import torch
 from datasets import Dataset, load_dataset
-from jaxtyping import Int, UInt8
+from jaxtyping import Integer, UInt8
 from torch import Tensor
 
-from lib.models.checks import check_count
+from lib.models.checks import check_count, check_dtype, check_labels, check_shape
 from lib.models.clip.hub import why_not
+from lib.models.clip.load.texts import check_names, check_templates
 from lib.tasks.data.scenes import COLOURS, Colours, captions, scenes
 
 CIFAR10 = "uoft-cs/cifar10"  # on the hub
 AT_ONCE = 500  # scenes that are drawn together, for their memory
+MOST = 1_000_000  # scenes of 64 pixels a side: 12 GB
 TEMPLATES = {
     "scenes": ("a {}.", "a picture of a {}.", "there is a {} in the picture."),
     "cifar10": ("a photo of a {}.", "a blurry photo of a {}.", "a small photo of the {}."),
@@ -28,16 +30,24 @@ TEMPLATES = {
 class Images:
     """Images with the class that each shows, and how a class is put into words.
 
-    images     0 to 255
-    classes    numbers in `names`
-    names      of the classes
+    images     0 to 255; of another kind, see `lib.models.clip.load.pictures`
+    classes    numbers in `names`, from 0 on
+    names      of the classes, each another
     templates  texts with a {} where a name goes
+    raises     TypeError and ValueError, quoting it, for what is none of that
     """
 
     images: UInt8[Tensor, "B 3 H W"]
-    classes: Int[Tensor, " B"]
+    classes: Integer[Tensor, " B"]
     names: tuple[str, ...]
     templates: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_shape("images", self.images, "B", 3, "H", "W", B=0)
+        check_dtype("images", self.images, torch.uint8, where=", from 0 to 255")
+        check_names(self.names)
+        check_labels("classes", self.classes, len(self.names), len(self.images))
+        check_templates(self.templates)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -52,14 +62,22 @@ class Images:
 
 
 def named(dataset: str, count: int, seed: int) -> Images:
-    """Images to judge by, at most `count`: "scenes", drawn by the seed, or test images of "cifar10" or of a folder."""
+    """Images to judge by, at most `count`: "scenes", drawn by the seed, or test images of "cifar10" or of a folder.
+
+    raises   ValueError, quoting it, for a count below 1
+    """
+    check_count("count", count)
     if dataset == "scenes":
         return rendered(count, torch.Generator().manual_seed(seed))
     return cifar10("test", CIFAR10 if dataset == "cifar10" else dataset).first(count)
 
 
 def to_learn(dataset: str, count: int, seed: int) -> Images:
-    """Images to learn from, at most `count`, none of them of `named`: other scenes, training images of "cifar10"."""
+    """Images to learn from, at most `count`, none of them of `named`: other scenes, training images of "cifar10".
+
+    raises   ValueError, quoting it, for a count below 1
+    """
+    check_count("count", count)
     if dataset == "scenes":
         return rendered(count, torch.Generator().manual_seed(seed + 1))
     return cifar10("train", CIFAR10 if dataset == "cifar10" else dataset).first(count)
@@ -68,9 +86,9 @@ def to_learn(dataset: str, count: int, seed: int) -> Images:
 def rendered(count: int, generator: torch.Generator, side: int = 64, colours: Colours = COLOURS) -> Images:
     """Draw images of new scenes, see `lib.tasks.data.scenes`.
 
-    raises   ValueError, quoting it, for a count below 1
+    raises   ValueError, quoting it, for a count below 1 or above a million
     """
-    check_count("count", count)
+    check_count("count", count, 1, MOST)
     drawn = [scenes(min(AT_ONCE, count - start), generator, side, colours) for start in range(0, count, AT_ONCE)]
     images = torch.cat([(one.images * 255).round().to(torch.uint8) for one in drawn])
     return Images(images, torch.cat([one.classes for one in drawn]), captions(colours), TEMPLATES["scenes"])

@@ -5,12 +5,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lib.models.checks import check_count
-from lib.tasks.data.sequences import IGNORE, Task, endless
+from lib.tasks.data.sequences import IGNORE, LONGEST, Task, endless
 
 
 def induction(generator: torch.Generator, length: int = 64, vocabulary: int = 10) -> Task:
     """Induction: a cue (0) stands once among random tokens, and at the end; the answer is what followed it."""
-    check_count("length", length, 3)
+    check_count("length", length, 3, LONGEST)
     check_count("vocabulary", vocabulary, 2)
 
     def draw(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

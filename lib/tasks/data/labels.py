@@ -10,6 +10,7 @@ from tokenizers import AddedToken
 from torch import nn
 
 from lib.models.clip.load import Clip
+from lib.models.clip.load.texts import LEGACY, check_names
 from lib.tasks.data.images import Images, rendered
 from lib.tasks.data.scenes import Colours
 
@@ -39,10 +40,19 @@ def by_way(data: Images, generator: torch.Generator) -> Images:
 def learn_words(clip: Clip, words: Sequence[str], generator: torch.Generator) -> None:
     """Add words that a tokenizer and text tower lack, in place: a random vector each, of the others' deviation.
 
-    raises   ValueError, quoting them, for no words
+    raises   ValueError, quoting them, for no words, for one that is there twice or that the tokenizer has as a token,
+             for a model without a row per token, and for one that reads a text at its highest token, not at its end
     """
-    if isinstance(words, str) or not words:
-        raise ValueError(f"words = {words!r}: a tuple of at least one is needed")
+    check_names(words, "words")
+    known = clip.tokenizer.get_vocab()
+    for word in words:
+        if word in known:
+            raise ValueError(f"words: {word!r} is token {known[word]} of {clip.name} already")
+    rows = clip.model.text_model.embeddings.token_embedding.num_embeddings
+    if rows != len(clip.tokenizer):
+        raise ValueError(f"{clip.name}: {rows} rows for {len(clip.tokenizer)} tokens; one for each is needed")
+    if clip.model.config.model_type == "clip" and clip.model.config.text_config.eos_token_id == LEGACY:
+        raise ValueError(f"{clip.name}: eos_token_id = {LEGACY} in its config: it would read texts at a new word")
     clip.tokenizer.add_tokens([AddedToken(word, single_word=True, normalized=True) for word in words])
     embeddings = clip.model.text_model.embeddings
     old = embeddings.token_embedding.weight.detach()

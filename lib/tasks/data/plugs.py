@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from lib.models.checks import check_count
-from lib.tasks.data.sequences import Task, of_collection
+from lib.tasks.data.sequences import LONGEST, Task, of_collection
 
 
 def plugs(generator: torch.Generator, length: int = 256) -> Task:
@@ -16,7 +16,7 @@ def plugs(generator: torch.Generator, length: int = 256) -> Task:
     Half of them are the test. Five of the collection's 1,074 are in it twice, once in each half of its own split; their
     copies are left out.
     """
-    check_count("length", length)
+    check_count("length", length, 1, LONGEST)
     from sktime.datasets import load_plaid
 
     table, classes = load_plaid(return_type="nested_univ")

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib.models.checks import check_count
+from lib.models.checks import check_count, check_many, check_number
 
 Colours = Mapping[str, tuple[float, float, float]]  # name -> red, green and blue, from 0 to 1
 COLOURS: Colours = {
@@ -85,11 +85,16 @@ def scenes(count: int, generator: torch.Generator, side: int = 64, colours: Colo
     """Draw scenes: class, place, size, angle and background at random, every second background cluttered on average.
 
     colours   of the objects
-    raises    ValueError, quoting it, for a count below 1, for fewer than 16 pixels a side, and for no colours
+    raises    ValueError, quoting it, for a count below 1, for fewer than 16 or more than 1,024 pixels a side, for no
+              colours, and for a colour that is not three numbers from 0 to 1
     """
     check_count("count", count)
-    check_count("side", side, 16)
+    check_count("side", side, 16, 1024)
     check_count("colours", len(colours))
+    for name, colour in colours.items():
+        check_many(f"colours[{name!r}]", colour, 3, "numbers")
+        for value in colour:
+            check_number(f"colours[{name!r}]", value, 0, 1)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(count, *shape, generator=generator)

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.models.checks import check_count, check_labels, check_shape, check_tensor
 from lib.models.tables import Functions
 
 IGNORE = -100  # a token without an answer
+LONGEST = 2**16  # tokens of a sequence: 1,024 of them are the test
 TASKS = Functions("SEQUENCES")  # name -> (generator, sizes) -> Task
 
 
@@ -43,20 +45,38 @@ class Task:
     endless: bool
 
     def loss(self, logits: Tensor, answers: Tensor) -> Tensor:
-        """Cross-entropy [nats], averaged over all answers that there are."""
+        """Cross-entropy [nats], averaged over all answers that there are.
+
+        raises   ValueError, quoting it, for answers that are not one per row of the logits, or of no class
+        """
+        check_tensor("answers", answers)
+        check_shape("logits", logits, *answers.shape, "C", C=self.classes)
+        check_labels("answers", answers, self.classes, *answers.shape, ignored=IGNORE)
         return F.cross_entropy(logits.flatten(0, -2), answers.flatten(), ignore_index=IGNORE)
 
     @torch.no_grad()
     def accuracy(self, model: nn.Module, data: tuple[Tensor, Tensor] | None = None, size: int = 128) -> float:
-        """Share of the answers, the test's or those of other data, that a model gets right; its mode is restored."""
+        """Share of the answers, the test's or those of other data, that a model gets right; its mode is restored.
+
+        raises   ValueError, quoting it, for inputs and answers of two numbers, for answers that are not one per
+                 prediction or of no class, and for none at all
+        """
+        check_count("size", size)
+        inputs, wanted = data or self.test
+        check_labels("answers", wanted, self.classes, len(inputs), *wanted.shape[1:], ignored=IGNORE)
         training, device = model.training, next(model.parameters()).device
         model.eval()
         right = answered = 0
-        for x, answers in zip(*(part.split(size) for part in data or self.test), strict=True):
-            found, known = model(x.to(device)).argmax(-1).cpu(), answers != IGNORE
-            right += (found == answers)[known].sum().item()
-            answered += known.sum().item()
-        model.train(training)
+        try:
+            for x, answers in zip(inputs.split(size), wanted.split(size), strict=True):
+                found, known = model(x.to(device)).argmax(-1).cpu(), answers.cpu() != IGNORE
+                check_shape("answers", answers, *found.shape)
+                right += (found == answers.cpu())[known].sum().item()
+                answered += known.sum().item()
+        finally:
+            model.train(training)
+        if not answered:
+            raise ValueError(f"answers of shape {tuple(wanted.shape)}: all are {IGNORE}, so that none can be right")
         return right / answered
 
 

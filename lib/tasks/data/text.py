@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lib.models.checks import check_count
+from lib.models.checks import check_count, check_kind, check_tokens
 from lib.paths import LIB
 
 
@@ -23,18 +23,23 @@ class Characters:
     held_out: Tensor
 
     def decode(self, tokens: Tensor) -> str:
-        """The text of one sequence of numbers (T,)."""
+        """The text of one sequence of numbers (T,).
+
+        raises   ValueError, quoting it, for a number of no character, such as a negative one
+        """
+        check_tokens(tokens, len(self.alphabet), "T", T=0)
         return "".join(self.alphabet[token] for token in tokens.tolist())
 
     def encode(self, text: str) -> Tensor:
         """The numbers (T,) of a text.
 
-        raises   ValueError, quoting the first character that is not in the alphabet
+        raises   TypeError for what is no text; ValueError, quoting the first character that is not in the alphabet
         """
+        check_kind("text", text, str)
         for character in text:
             if character not in self.alphabet:
                 raise ValueError(f"{character!r} is not among the {len(self.alphabet)} characters of the text")
-        return torch.tensor([self.alphabet.index(character) for character in text])
+        return torch.tensor([self.alphabet.index(character) for character in text], dtype=torch.long)
 
     def guessing(self) -> float:
         """Cross-entropy [nats per held-out character] of guessing by each character's frequency in `train`.

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast
 
-from lib.models.checks import check_choice, check_count
+from lib.models.checks import check_choice, check_count, check_labels, check_shape
 from lib.models.clip.hub import no_bars, whole_folder
 from lib.models.clip.load import Clip
 from lib.paths import CHECKPOINTS, SWEEPS, in_repository
@@ -118,8 +118,11 @@ def contrast(logits: Float[Tensor, "B C"], classes: Int[Tensor, " B"]) -> Tensor
     """CLIP's two-way loss [nats], where images that share their caption share it as their match.
 
     logits   of a batch of images and one caption per class
+    raises   ValueError, quoting it, for logits of other axes, and for numbers of no class
     source   Yang et al. (2022), https://arxiv.org/abs/2204.03610
     """
+    check_shape("logits", logits, "B", "C")
+    check_labels("classes", classes, logits.shape[1], len(logits))
     by_image = F.cross_entropy(logits, classes, label_smoothing=SMOOTHING)
     matches = F.one_hot(classes, logits.shape[1]).to(logits.dtype).T  # (C, B)
     shown = matches.sum(1) > 0
@@ -150,7 +153,7 @@ def losses(
         with torch.autocast(device.type, precision, enabled=precision is not None):
             texts = clip.text_features([template.format(name) for name in data.names])
             scale = clip.model.logit_scale.clamp(max=STEEPEST).exp()
-            loss = contrast(scale * clip.image_features(pixels) @ texts.T, data.classes[chosen].to(device))
+            loss = contrast(scale * clip.image_features(pixels) @ texts.T, data.classes[chosen].to(device, torch.long))
         yield loss
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_count, check_number
+from lib.models.checks import check_count, check_number, check_shape
 from lib.tasks.training.loop import train
 
 
@@ -71,6 +71,10 @@ def heal(
 
 
 def divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-    """KL(wanted || logits) [nats] of tempered answers, averaged over all of them, times the squared temperature."""
+    """KL(wanted || logits) [nats] of tempered answers, averaged over all of them, times the squared temperature.
+
+    raises   ValueError, quoting both, for logits of two shapes
+    """
+    check_shape("logits", logits, *wanted.shape)
     log_chances, log_wanted = (F.log_softmax(x.flatten(0, -2) / temperature, -1) for x in (logits, wanted))
     return F.kl_div(log_chances, log_wanted, reduction="batchmean", log_target=True) * temperature**2

@@ -136,7 +136,7 @@ def test_a_doubled_brace_is_a_brace_in_the_text(model):
 
 
 def test_classes_that_no_text_tells_apart_are_named(model):
-    with refused("names[0] and names[2] are both 'red disc': no text tells them apart"):
+    with refused("names[0] and names[2] are both 'red disc': each must be another"):
         check_names(["red disc", "blue star", "red disc"])
     for one, other in (("red disc", "Red  Disc"), ("cat", "dog")):  # neither animal is a word of this tokenizer
         with refused(f"names {one!r} and {other!r} are the same tokens: no image could tell them apart"):

@@ -3,6 +3,7 @@
 import clips as small
 import pytest
 import torch
+from refusals import refused
 
 from lib.tasks.data import labels
 from lib.tasks.data.scenes import SHAPES, scenes
@@ -61,7 +62,30 @@ def test_one_generator_gives_the_new_words_one_vector():
     assert not torch.equal(rows[0], rows[2])
 
 
-@pytest.mark.parametrize("words", [(), "cyan"])
-def test_no_words_are_refused(words):
-    with pytest.raises(ValueError, match="a tuple of at least one is needed"):
-        labels.learn_words(small.clip(), words, drawn())
+@pytest.mark.parametrize(
+    ("words", "said", "error"),
+    [
+        ((), "words = (): a list of at least one is needed", ValueError),
+        ("cyan", "words = 'cyan': a list of at least one is needed", ValueError),
+        (("cyan", "pink", "cyan"), "words[0] and words[2] are both 'cyan': each must be another", ValueError),
+        (("cyan", ""), "words[1] = '': a text with at least one character is needed", ValueError),
+        (("cyan", "red"), "words: 'red' is token 16 of clip-scenes-0 already", ValueError),
+        ((b"cyan",), "words[0] is of type bytes: a text is needed", TypeError),
+    ],
+)
+def test_words_that_cannot_be_learned_change_nothing(words, said, error):
+    model = small.clip()
+    with refused(said, error):
+        labels.learn_words(model, words, drawn())
+    assert len(model.tokenizer) == model.model.config.text_config.vocab_size == 24
+
+
+def test_a_model_that_would_read_texts_at_a_new_word_learns_none():
+    model = small.clip()
+    model.model.config.text_config.eos_token_id = 2
+    with refused("clip-scenes-0: eos_token_id = 2 in its config: it would read texts at a new word"):
+        labels.learn_words(model, ("cyan",), drawn())
+    model.model.config.text_config.eos_token_id = 3
+    model.tokenizer.add_tokens("cyan")
+    with refused("clip-scenes-0: 24 rows for 25 tokens; one for each is needed"):
+        labels.learn_words(model, ("pink",), drawn())

@@ -82,11 +82,11 @@ def test_what_is_repeated_followed_the_cue(generator):
     [
         ("copying", {"noise": 2, "items": 4}, "items = 4: an integer from 1 to 2 is needed"),
         ("copying", {"vocabulary": 2}, "vocabulary = 2: an integer of at least 3 is needed"),
-        ("induction", {"length": 2}, "length = 2: an integer of at least 3 is needed"),
+        ("induction", {"length": 2}, "length = 2: an integer from 3 to 65536 is needed"),
         ("induction", {"vocabulary": 1}, "vocabulary = 1: an integer of at least 2 is needed"),
-        ("clocks", {"length": 0}, "length = 0: an integer of at least 1 is needed"),
-        ("digits", {"side": 0}, "side = 0: an integer of at least 1 is needed"),
-        ("plugs", {"length": 0}, "length = 0: an integer of at least 1 is needed"),
+        ("clocks", {"length": 0}, "length = 0: an integer from 1 to 65536 is needed"),
+        ("digits", {"side": 0}, "side = 0: an integer from 1 to 256 is needed"),
+        ("plugs", {"length": 0}, "length = 0: an integer from 1 to 65536 is needed"),
     ],
 )
 def test_sizes_that_make_no_task_are_quoted(make, sizes, message, generator):

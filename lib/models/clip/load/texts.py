@@ -34,16 +34,17 @@ def check_texts(name: str, texts: Collection[str], what: str = "") -> None:
             raise ValueError(f"{name}[{number}] = {text!r}: a text with at least one character is needed")
 
 
-def check_names(names: Collection[str]) -> None:
-    """Accept names of classes, each another.
+def check_names(names: Collection[str], what: str = "names") -> None:
+    """Accept names of classes, or words, each another.
 
+    what     they are called
     raises   ValueError, quoting it, for a name that is there twice, and what `check_texts` raises
     """
-    check_texts("names", names)
+    check_texts(what, names)
     seen: dict[str, int] = {}
     for number, name in enumerate(names):
         if seen.setdefault(name, number) != number:
-            raise ValueError(f"names[{seen[name]}] and names[{number}] are both {name!r}: no text tells them apart")
+            raise ValueError(f"{what}[{seen[name]}] and {what}[{number}] are both {name!r}: each must be another")
 
 
 def check_apart(tokenizer: Any, names: Collection[str], texts: Collection[str]) -> None:
