@@ -19,10 +19,10 @@ def read_json(path: Path) -> Any:
         if path.exists() and not path.is_file():
             raise UnreadableError(f"{path}: no file")  # a folder, or a pipe that nobody may ever write to
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError) as error:
         if path.is_symlink():
             raise UnreadableError(f"{path}: a link to a file that is not there") from None
-        raise
+        raise FileNotFoundError(error.errno, error.strerror, str(path)) from None
     except OSError as error:
         raise UnreadableError(f"{path}: not readable ({error.strerror or error})") from None
     except UnicodeDecodeError as error:

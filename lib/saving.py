@@ -28,7 +28,10 @@ def try_folder(folder: Path) -> None:
             file.write(os.urandom(ENOUGH))  # nothing that a file system could make smaller
         synced(part)
     except OSError as error:
-        raise type(error)(f"{folder}: nothing can be written there ({error.strerror or error})") from None
+        why = error.strerror or str(error)
+        refusal = type(error)(f"{folder}: nothing can be written there ({why})")
+        refusal.strerror = why
+        raise refusal from None
     finally:
         with suppress(OSError):  # a file stands where the folder should be
             part.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ cost no page faults, which favours the peers.
 """
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -41,6 +42,7 @@ from lib.experiments.ssm_scan_jobs import (
 from lib.kernels.scan import cpp
 from lib.models.ssm.scan import explain_backend
 from lib.names import PEERS
+from lib.processes import end_with_parent
 from lib.records import Record
 
 NAME = "scan"
@@ -104,7 +106,7 @@ def _alone(settings: Settings, job: Callable[..., Found], *given) -> tuple[Found
     if not settings.isolated:
         return job(settings, *given), None
     # A process of its own: what one job leaves of its heap and threads would be another's start.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent) as fresh:
         try:
             return fresh.submit(job, settings, *given).result(), None
         except BrokenProcessPool:
@@ -122,6 +124,11 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = about.parse_args(arguments)
     if chosen.rounds < 2:
         about.error(f"--rounds {chosen.rounds}: at least 2 is needed")
+    if chosen.record:
+        try:
+            records.ready(NAME, device=chosen.device)
+        except (OSError, ValueError) as error:
+            sys.exit(str(error))
     print(explain_backend(chosen.device))
     if not chosen.quick:
         print("\nPeers are compiled first, minutes in all; --quick leaves those out.", flush=True)

@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 
 import pytest
 import toy_jobs
+from watching import wait_for
 
 from lib import records
 from lib.experiments.gpu import command
@@ -142,13 +142,6 @@ def test_an_interrupted_run_keeps_what_is_finished_and_leaves_no_process(tmp_pat
         ["--device", "cpu", "--preset", "smoke", "--out", str(out)], toy_jobs.jobs(count, first="well")
     ) in (0,)
     assert count.read_text().split() == ["first", "slow"]
-
-
-def wait_for(what, seconds=120):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def holders(path):

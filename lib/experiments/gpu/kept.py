@@ -6,13 +6,13 @@
     <out>/rest/<machine>/logs/<job>.txt            what a job printed
     <out>/<machine>.tar.gz                         all of these
 
-Every file is written beside its place first: whoever reads finds the old one or the new one.
+Every file is written beside its place first: whoever reads finds the old one or the new one. One that is broken all the
+same, after a power cut, counts as not there.
 """
 
 import json
-import os
+import math
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,7 +20,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from lib.files import whole, write_whole
 from lib.paths import LIB, SOURCES
+from lib.reading import UnreadableError, read_json
+from lib.saving import try_folder
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -35,11 +38,21 @@ class Kept:
     stamp    of the code and the settings that it is of
     state    "done", or how it ended otherwise
     seconds  that it took
+    digest   of its record's content, where it is done
+    raises   ValueError, naming it, for a field of another kind
     """
 
     stamp: str
     state: str
     seconds: float
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("stamp", "state", "digest"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} = {getattr(self, name)!r}: words are needed")
+        if not isinstance(self.seconds, int | float) or not 0 <= self.seconds < math.inf:
+            raise ValueError(f"seconds = {self.seconds!r}: a finite number of at least 0 is needed")
 
     @property
     def done(self) -> bool:
@@ -90,23 +103,33 @@ class Place:
     def known(self, job: str) -> Kept | None:
         """What is known of a job, or None; a file that cannot be read is as good as none."""
         try:
-            return Kept(**json.loads(self._state(job).read_text()))
+            return Kept(**read_json(self._state(job)))
         except (OSError, ValueError, TypeError):
             return None
 
+    def broken(self, job: str) -> Path | None:
+        """A file of a job that is there and cannot be read, or None: what is known of it, or its record."""
+        if self._state(job).exists() and self.known(job) is None:
+            return self._state(job)
+        if self.record(job).exists() and not _holds_cases(self.record(job)):
+            return self.record(job)
+        return None
+
     def keep(self, job: str, kept: Kept) -> None:
         """Write down how a job ended."""
-        with _whole(self._state(job)) as part:
-            part.write_text(json.dumps(asdict(kept)))
+        held = asdict(kept) | {"digest": _digest(self.record(job)) if kept.done else ""}
+        write_whole(self._state(job), json.dumps(held))
 
     def finished(self, job: str, stamp: str) -> Kept | None:
-        """What is known of a job whose record is there, of this code and these settings; else None."""
+        """What is known of a job whose record is there, whole, of this code and these settings; else None."""
         kept = self.known(job)
-        return kept if kept and kept.done and kept.stamp == stamp and self.record(job).is_file() else None
+        if not kept or not kept.done or kept.stamp != stamp:
+            return None
+        return kept if kept.digest and kept.digest == _digest(self.record(job)) else None
 
     def pack(self) -> Path:
         """Write the archive anew."""
-        with _whole(self.archive) as part, tarfile.open(part, "w:gz") as archive:
+        with whole(self.archive) as part, tarfile.open(part, "w:gz") as archive:
             for folder in (self.out / self.machine, self.rest):
                 for path in sorted(path for path in folder.rglob("*") if path.is_file()):
                     if not path.name.startswith("."):
@@ -131,6 +154,7 @@ def alone(out: Path) -> Iterator[None]:
 
     raises   OSError, for a folder that cannot be made or written; BlockingIOError, where another process is at it
     """
+    try_folder(out)
     out.mkdir(parents=True, exist_ok=True)
     with (out / ".lock").open("a") as file:
         if flock is not None:
@@ -141,16 +165,17 @@ def alone(out: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A file to write beside a path, which takes its place if all goes well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    part = Path(name)
+def _digest(path: Path) -> str:
+    """Of a file's content; empty where it cannot be read."""
     try:
-        yield part
-        part.chmod(0o644)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        return sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _holds_cases(path: Path) -> bool:
+    try:
+        held = read_json(path)
+    except (OSError, UnreadableError):
+        return False
+    return isinstance(held, dict) and isinstance(held.get("cases"), list)

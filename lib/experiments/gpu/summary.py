@@ -1,12 +1,12 @@
 """The table at the end: how each job ended, what did not fit, and how variants stand to the first of their kind."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from lib.experiments.gpu.kept import Kept, Place
+from lib.reading import read_json
 
 SETTING = ("part", "precision", "batch", "length", "dim", "side", "states", "tokens", "threads", "keep_freed", "after")
 MEMORY = "out of memory"
@@ -41,6 +41,7 @@ def ratios(cases: list[dict[str, Any]]) -> Iterator[str]:
 
 def _cases(path: Path) -> list[dict[str, Any]]:
     try:
-        return json.loads(path.read_text())["cases"]
-    except (OSError, ValueError, KeyError):
+        found = read_json(path)["cases"]
+        return [case for case in found if isinstance(case["parameters"], dict) and case["variant"]]
+    except (OSError, ValueError, LookupError, TypeError):
         return []

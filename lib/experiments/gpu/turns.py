@@ -16,6 +16,7 @@ from typing import Any
 from lib.experiments.gpu.jobs import JOBS, Job
 from lib.experiments.gpu.kept import DONE, Kept, Place, stamp
 from lib.experiments.gpu.work import Machine, look, salvage, work
+from lib.processes import end_with_parent
 
 GRACE = 5.0  # seconds between asking a process to end and ending it
 AGAIN = 0.2  # seconds between two looks at a process
@@ -82,6 +83,8 @@ class Turns:
             if kept:
                 self.say(f"{head} finished earlier, {kept.seconds:.0f} s")
             else:
+                if broken := place.broken(job.name):
+                    self.say(f"{broken}: not readable; {job.name} is measured anew")
                 kept = self._one(job, place, mark, head)
                 self.say(f"{head} {kept.state}, {kept.seconds:.0f} s")
             found[job.name] = kept
@@ -129,6 +132,7 @@ def _context(*jobs: Job) -> Any:
 
 def _look(pipe: Any, jobs: list[Job], preset: str, device: str) -> None:
     """Send a Machine, or one line that says why there is none."""
+    end_with_parent()
     try:
         pipe.send(look(jobs, preset, device))
     except Exception as error:

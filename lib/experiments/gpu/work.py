@@ -3,25 +3,23 @@
 import gc
 import os
 import shlex
-import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from multiprocessing import parent_process
-from multiprocessing.connection import wait
 from pathlib import Path
-from threading import RLock, Thread
+from threading import RLock
 from typing import Any
 
 import yaml
 
 from lib.experiments.gpu.jobs import Job
 from lib.experiments.gpu.kept import Place
+from lib.files import write_whole
 from lib.paths import PRESETS
+from lib.processes import end_with_parent
 from lib.requirements import missing
-
-STOPPED = "stopped"  # parameter of a partial record: why it is not whole
 
 
 @dataclass(frozen=True)
@@ -103,6 +101,7 @@ def work(job: Job, preset: str, device: str, place: Place) -> None:
         base.Cases.seen = lambda case: file.write(case.model_dump_json() + "\n")
         try:
             settings = settings_of(job, preset, device)
+            _make_way(place.record(job.name))
             made = import_module(job.module).run(settings)
             records.write(made, place.out)
         except Exception as error:
@@ -116,16 +115,38 @@ def salvage(job: Job, preset: str, device: str, place: Place, why: str) -> None:
     """Write a record of the cases that a job had finished when it was cut off, apart from the whole ones."""
     _alone_with(place.log(job.name))
     from lib.experiments import base
-    from lib.records import Case
+    from lib.records import STOPPED
 
     path = place.cases(job.name)
-    found = [Case.model_validate_json(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    found = list(_whole_cases(path.read_text(errors="replace").splitlines()))
     if found:
         made = base.record(job.name, found, settings_of(job, preset, device), **{STOPPED: why})
-        part = place.partial(job.name).with_suffix(".part")
-        part.write_text(made.model_dump_json(indent=1) + "\n")
-        part.replace(place.partial(job.name))
+        write_whole(place.partial(job.name), made.model_dump_json(indent=1) + "\n")
     path.unlink()
+
+
+def _whole_cases(lines: Iterable[str]) -> Iterator[Any]:
+    """Cases of a file that may break off anywhere."""
+    from pydantic import ValidationError
+
+    from lib.records import Case
+
+    for line in lines:
+        with suppress(ValidationError):
+            yield Case.model_validate_json(line)
+
+
+def _make_way(path: Path) -> None:
+    """Put a record aside that cannot be read, so that it does not stand in the way of the new one."""
+    from lib import records
+
+    try:
+        if path.exists():
+            records.read(path)
+    except records.RecordError as error:
+        aside = path.with_suffix(".unreadable")
+        path.replace(aside)
+        print(f"{error}; put aside as {aside.name}", flush=True)
 
 
 def _last_line(error: Exception) -> None:
@@ -146,12 +167,6 @@ def _alone_with(log: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.setpgid(0, 0)  # what it starts ends with it, and an interrupt from the keyboard goes to the parent
-    Thread(target=_end_with_the_parent, daemon=True).start()
+    end_with_parent(group=True)  # one that is killed takes its job along: the next call has the device to itself
     gc.collect()
     gc.freeze()  # a profiler collects garbage before each case: it need not go through all that is imported
-
-
-def _end_with_the_parent() -> None:
-    """A parent that is killed takes its job along: the next call has the device to itself."""
-    wait([parent_process().sentinel])
-    os.killpg(0, signal.SIGKILL)

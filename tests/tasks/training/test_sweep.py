@@ -1,5 +1,6 @@
 """Sweeps: what is finished is not computed again."""
 
+import tempfile
 from dataclasses import dataclass, replace
 
 import pytest
@@ -49,6 +50,55 @@ def test_a_result_belongs_to_its_run_its_work_and_its_code(monkeypatch, tmp_path
     (tmp_path / "models" / "other.py").write_text("changed = True")
     monkeypatch.setattr(sweep, "LIB", tmp_path)
     assert sweep._digest(Run(), work) not in known
+
+
+BROKEN = {
+    "empty": lambda text: "",
+    "truncated": lambda text: text[: len(text) // 2],
+    "zeros": lambda text: "\0" * len(text),
+    "null": lambda text: "null",
+    "a number": lambda text: "7",
+    "of an earlier form": lambda text: '{"seed": 0, "threads": 1}',
+    "another result": lambda text: text.replace("7", "8"),
+    "not even a result": lambda text: '{"result": null, "sha256": ""}',
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_kept_result_that_is_broken_counts_as_not_there_and_is_named(tmp_path, how):
+    path = tmp_path / "a reader's café.json"
+    sweep._write(path, {"seed": 7})
+    assert sweep._read(path) == {"seed": 7}
+    path.write_text(BROKEN[how](path.read_text()))
+    with pytest.warns(UserWarning, match="a reader's café.json: .*; computed anew"):
+        assert sweep._read(path) is None
+
+
+def test_a_result_that_was_never_kept_is_not_warned_of(tmp_path):
+    assert sweep._read(tmp_path / "none.json") is None
+
+
+def test_a_broken_result_is_computed_anew_and_said_once(tmp_path):
+    first = swept([Run(0)], tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_text(file.read_text()[:9])
+    with pytest.warns(UserWarning, match=file.name) as said:
+        assert swept([Run(0)], tmp_path) == first
+    assert len(said) == 1
+    assert swept([Run(0)], tmp_path) == first
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_computed(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file/kept: nothing can be written there"):
+        swept([Run(0)], tmp_path / "file/kept")
+
+
+def test_a_result_that_finds_no_room_is_returned_and_kept_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match=f"what was measured is in {tmp_path}/measured-.*/a.json"):
+        assert sweep._write(tmp_path / "file/a.json", {"losses": (1.0, 2.0)}) == {"losses": [1.0, 2.0]}
 
 
 def test_work_that_fails_says_why(tmp_path):
