@@ -57,7 +57,10 @@ class LoraLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """W + scale B A in W's dtype: some models read a layer's weight and never call it. Dropout is not in it."""
+        """W + scale B A in W's dtype: some models read a layer's weight and never call it.
+
+        Dropout is not in it. It is made at every reading: what is to be written goes to `base.weight`.
+        """
         return self._sum(self.base.weight, self.A, self.B)
 
     @property

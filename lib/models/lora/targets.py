@@ -35,7 +35,11 @@ def matching(model: nn.Module, targets: str) -> dict[str, nn.Linear]:
         pattern = re.compile(targets)
     except re.error as error:
         raise ValueError(f"targets = {targets!r}: no regular expression ({error})") from None
+    check_kind("model", model, nn.Module)
     model = uncompiled(model)
+    for name, layer in model.named_modules():  # peft writes into weights that it took for plain ones
+        if any(kind.__module__.partition(".")[0] == "peft" for kind in type(layer).__mro__):
+            raise ValueError(f"{name or 'model'} is peft's {type(layer).__name__}: merge_and_unload there first")
     own = dict(adapters(model))
     known = {
         name: layer for name, layer in model.named_modules() if name and name.rpartition(".")[0] not in own

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from refusals import refused
 from torch import nn
 from torch._subclasses import FakeTensorMode
@@ -191,3 +192,17 @@ def test_experts_in_one_parameter_are_no_layers():
     model = nn.ModuleDict({"experts": nn.ParameterList([torch.zeros(3, 4, 4)]), "gate": nn.Linear(4, 3)})
     with refused("targets = 'experts.0': no layer has such a name; linear ones are gate"):
         add_lora(model, "experts.0", 2, 4.0)
+
+
+def test_adapters_of_peft_come_first():
+    model = get_peft_model(nn.Sequential(nn.Linear(4, 4)), LoraConfig(r=2, target_modules="0"))
+    with refused("model is peft's PeftModel: merge_and_unload there first"):
+        add_lora(model, ".*base_layer", 2, 4.0)
+    with refused("0 is peft's Linear: merge_and_unload there first"):
+        add_lora(model.get_base_model(), "0.base_layer", 2, 4.0)
+    assert add_lora(model.merge_and_unload(), "0", 2, 4.0) == ["0"]
+
+
+def test_what_is_no_model_is_refused():
+    with refused("model is of type dict: a Module is needed", TypeError):
+        add_lora({}, "0", 2, 4.0)
