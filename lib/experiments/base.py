@@ -11,8 +11,10 @@ An experiment is one module per record (or per family of records, one a task):
     main()    python -m lib.experiments.<module> --help
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -22,6 +24,7 @@ import torch
 
 from lib import records
 from lib.experiments.sizes import check_fields, check_given
+from lib.paths import WRITTEN
 from lib.profilers import clocks
 from lib.profilers.profile import Profile
 from lib.records import Case, Record, RecordError, Scalar
@@ -56,12 +59,29 @@ class Settings:
         """Take the fields that a mapping or an object has, for example a chapter's parameters.
 
         more     fields that are given here
-        raises   TypeError, naming it, for a field that is nowhere and has no default, and for a name that is no field
+        raises   TypeError, naming it, for a field that is nowhere and has no default, and for a name that is no field;
+                 RecordError where a chapter's run is to be recorded, and there is no place for its record
         """
         held = source if isinstance(source, Mapping) else {x.name: getattr(source, x.name, None) for x in fields(cls)}
         found = {x.name: held[x.name] for x in fields(cls) if held.get(x.name) is not None}
         check_given(cls, found | more)
-        return cls(**found | more)
+        made = cls(**found | more)
+        if not isinstance(source, Mapping) and _recorded(source):
+            made.check_place()
+        return made
+
+    def check_place(self, runs: Path | None = None) -> None:
+        """Accept, before anything is measured, settings of a run whose record could be written afterwards.
+
+        runs     folder of recorded machines; where runs leave their records, where left out
+        raises   RecordError, in one line, for a folder that cannot be written, and for a file that is no record
+        """
+        name = getattr(sys.modules[type(self).__module__], "NAME", None)
+        task = getattr(self, "task", None)
+        try:
+            records.ready(name and name.format(task=task), runs or WRITTEN, self.device)
+        except OSError as error:
+            raise RecordError(str(error)) from None
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -184,6 +204,12 @@ def quartiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, floa
         return {name: np.nan, f"{name}_low": np.nan, f"{name}_high": np.nan}
     low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
     return {name: median, f"{name}_low": low, f"{name}_high": high}
+
+
+def _recorded(parameters: object) -> bool:
+    """Whether a chapter with these parameters writes records: of costs, or of trainings that are no trial."""
+    asked = {name: getattr(parameters, name, None) for name in ("record", "retrain", "steps")}
+    return asked["record"] is True or (asked["retrain"] is True and not asked["steps"])
 
 
 def _scalar(value: Any) -> Scalar:

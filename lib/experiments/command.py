@@ -12,7 +12,7 @@ import yaml
 from lib import records
 from lib.experiments.base import Settings
 from lib.paths import PRESETS, RUNS, WRITTEN, in_repository
-from lib.records import Record, RecordError
+from lib.records import Record
 
 ROWS = 40  # of the table that is printed
 SMOKE = "smoke"  # the preset whose figures mean nothing
@@ -50,9 +50,12 @@ def main(
         parser.error(f"--record with {why}: a trial replaces no record; RECORDS_TO=FOLDER keeps it elsewhere")
     chosen = preset | {name: value for name, value in given.items() if value is not None}
     try:
-        made = run(settings.of(chosen))
+        wanted = settings.of(chosen)
+        if write:
+            wanted.check_place(WRITTEN)
+        made = run(wanted)
         place = records.write(made, WRITTEN) if write else None
-    except (ValueError, TypeError, RecordError) as error:
+    except (ValueError, TypeError, OSError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     shown = frame([made]).drop(columns=["runs", "machine", "experiment"], errors="ignore").dropna(axis=1, how="all")
     print(shown.head(ROWS).to_string(index=False))

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lib.experiments import base
+from lib.experiments import base, mrss_training
 from lib.profilers import clocks
 from lib.profilers.profile import Profile
+from lib.provenance import environment
 from lib.records import Case, RecordError
 
 PARTS = {"cost": ("length",), "quality": ()}
@@ -33,6 +34,37 @@ def made():
 def test_settings_are_taken_from_what_holds_them(kind):
     found = Settings.of(kind(length=4, dtype="float64", other=1, device=None), runs=7)
     assert (found.length, found.dtype, found.device, found.runs) == (4, "float64", "cpu", 7)
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ({"record": True}, True),
+        ({"record": False, "retrain": True, "steps": 0}, True),
+        ({"record": False, "retrain": True, "steps": 3}, False),  # a trial
+        ({"record": False, "retrain": False, "steps": 0}, False),
+        ({}, False),
+    ],
+)
+def test_a_chapter_that_records_is_refused_before_it_measures_where_it_could_not(asked, refused, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(base, "WRITTEN", tmp_path / "file/runs")
+    if refused:
+        with pytest.raises(RecordError, match="nothing can be written there"):
+            Settings.of(SimpleNamespace(length=4, **asked))
+    else:
+        assert Settings.of(SimpleNamespace(length=4, **asked))
+    assert Settings.of({"length": 4, "record": True})  # of a preset, whose command says itself whether it records
+
+
+def test_a_file_that_would_not_be_overwritten_is_named_before_anything_is_measured(tmp_path):
+    path = tmp_path / environment().machine / "mrss_digits.json"
+    path.parent.mkdir()
+    path.write_text("{")
+    with pytest.raises(RecordError, match=f"{path}: not readable"):
+        mrss_training.Settings(task="digits").check_place(tmp_path)
+    mrss_training.Settings(task="clocks").check_place(tmp_path)
+    assert path.read_text() == "{"
 
 
 def test_a_setting_that_is_nowhere_is_named():

@@ -5,6 +5,7 @@ import pytest
 from lib.experiments import command, mrss_proxy
 from lib.experiments.mrss_training import Settings as Trainings
 from lib.paths import RUNS
+from lib.provenance import environment
 from lib.records import read
 
 
@@ -46,3 +47,19 @@ def test_a_trial_replaces_no_record(arguments, settings, why, capsys):
 def test_a_wrong_value_ends_in_one_line():
     with pytest.raises(SystemExit, match=r"ValueError: .*0"):
         run("--r", 0)
+
+
+@pytest.mark.parametrize("place", ["file/runs", "broken"])
+def test_where_a_record_could_not_be_written_nothing_is_measured(tmp_path, monkeypatch, place):
+    (tmp_path / "file").touch()
+    path = tmp_path / "broken" / environment().machine / "mrss_proxy.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    monkeypatch.setattr(command, "WRITTEN", tmp_path / place)
+    measured = []
+    monkeypatch.setattr(mrss_proxy, "run", lambda settings: measured.append(settings))
+    with pytest.raises(SystemExit, match=f"^RecordError: {tmp_path / place}.*") as ended:
+        run("--length", 64, "--record")
+    assert "\n" not in str(ended.value)
+    assert measured == []
+    assert path.read_text() == "{"
