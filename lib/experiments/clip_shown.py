@@ -17,6 +17,7 @@ from lib.names import SMALL_CLIPS
 from lib.paths import CHECKPOINTS
 
 HUB = re.compile(r"(?!.*\.\.)[\w-][\w.-]*/[\w.-]+", re.ASCII)  # owner/name
+LAYOUT = ("*.parquet", "*/*.parquet")  # itself, or in folders such as plain_text
 SIDE = 64  # pixels of the scenes, and of what our models see
 NUMBERS = 3 * SIDE**2  # of a scene, a byte each
 
@@ -85,7 +86,7 @@ def _loadable(model: str) -> bool:
 
 
 def _holds(folder: str) -> bool:
-    """Whether a folder holds parquet files."""
+    """Whether a folder holds parquet files, as they lie on the hub."""
     with suppress(OSError, ValueError):
-        return Path(folder).is_dir() and any(Path(folder).rglob("*.parquet"))
+        return any(file for depth in LAYOUT for file in Path(folder).glob(depth))
     return False

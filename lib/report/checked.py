@@ -74,7 +74,9 @@ def check(chapter: type[Chosen], namespace: Mapping[str, Any]) -> Chosen:
 def _history(namespace: Mapping[str, Any]) -> list[str]:
     """The cells that were run; a parameter that somebody names `In` hides them from the namespace."""
     shell = get_ipython()
-    return shell.history_manager.input_hist_parsed if shell and shell.user_ns is namespace else namespace.get("In", [])
+    own = shell is not None and shell.user_ns is namespace
+    cells = shell.history_manager.input_hist_parsed if own else namespace.get("In", [])
+    return [cell for cell in cells if isinstance(cell, str)]
 
 
 def _nearest(name: str, allowed: list[str]) -> str:

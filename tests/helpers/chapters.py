@@ -2,9 +2,17 @@
 
 import ast
 import re
+from functools import cache
+from typing import Any
+from unittest.mock import patch
 
+from click.testing import CliRunner
 from nbformat import NotebookNode
+from papermill import cli
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
+from lib.paths import BOOK
 from lib.report.assigned import MARK
 
 ORDER = ("abstract", "parameters", "setup")
@@ -13,6 +21,31 @@ SOURCE = re.compile(r"recorded|this run|live|original report", re.IGNORECASE)
 SPECIAL = {"parameters", "setup"}  # cells whose size is checked by themselves
 MOST, TEXT, ALL = 15, 10, 1300  # code lines: of a cell, of one that writes text, of all chapters together
 DECIMAL = re.compile(r"(?<![\w./-])\d+[.,]\d+")
+
+
+@cache
+def _to_fill(name: str) -> NotebookNode:
+    """A chapter as papermill loads it, its parameters cell alone."""
+    notebook = load_notebook_node(str(BOOK / f"{name}.ipynb"))
+    notebook.cells = tagged(notebook, "parameters")
+    return notebook
+
+
+def asked(name: str, *words: object) -> dict[str, Any]:
+    """A chapter's namespace after its parameters cells, as papermill's command line fills them; no kernel is started.
+
+    words   of the command line, after both notebooks
+    """
+    command = [str(BOOK / f"{name}.ipynb"), "out.ipynb", *map(str, words)]
+    with patch.object(cli, "execute_notebook") as execute:
+        CliRunner().invoke(cli.papermill, command, catch_exceptions=False)
+    given = execute.call_args.kwargs["parameters"]
+    notebook = parameterize_notebook(_to_fill(name), given, kernel_name="python3", language="python")
+    history = [cell.source for tag in ("parameters", "injected-parameters") for cell in tagged(notebook, tag)]
+    namespace: dict[str, Any] = {"In": history}
+    for source in history:
+        exec(source, namespace)
+    return namespace
 
 
 def cells(notebook: NotebookNode, kind: str) -> list[NotebookNode]:
