@@ -87,7 +87,7 @@ def check_fields(settings: Any) -> None:
         elif float in kinds:
             check_number(name, value)
         elif one.type in KINDS:
-            check_kind(name, value, one.type, {bool: "True or False", str: "text"}.get(one.type, ""))
+            check_kind(name, value, one.type)
         if name in ALLOWED:
             check_choice(name, value, ALLOWED[name])
 
