@@ -122,7 +122,8 @@ def unmerge_lora(model: nn.Module, merged: Mapping[str, LoraLinear]) -> None:
             if was != now:
                 raise ValueError(f"{name} was merged in {was} and is in {now} now: its adapter does not fit any more")
         allowed = ROUNDINGS * torch.finfo(again.dtype).eps * again.abs().max()
-        if here.bias is not layer.bias or not (weight - again).abs().max() <= allowed:
+        pairs = [(weight, again, allowed)] + [(here.bias, layer.bias, 0)] * (layer.bias is not None)
+        if (here.bias is None) != (layer.bias is None) or not all((a - b).abs().max() <= most for a, b, most in pairs):
             raise ValueError(f"{name} has changed since it was merged, which would be lost")
     for name, layer in merged.items():
         model.set_submodule(name, layer.train(model.get_submodule(name).training))

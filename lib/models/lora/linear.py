@@ -49,8 +49,9 @@ class LoraLinear(nn.Module):
             self.register_buffer("start_B", B.clone())
         else:
             bound = base.in_features**-0.5  # what nn.Linear begins with
-            A = torch.empty(rank, base.in_features, dtype=dtype).uniform_(-bound, bound, generator=generator)
-            B = torch.zeros(base.out_features, rank, dtype=dtype)
+            drawn = {"dtype": dtype, "device": "cpu"}  # the same on every machine
+            A = torch.empty(rank, base.in_features, **drawn).uniform_(-bound, bound, generator=generator)
+            B = torch.zeros(base.out_features, rank, **drawn)
         self.init = init
         self.A, self.B = (nn.Parameter(x.to(weight.device).contiguous()) for x in (A, B))
         self.train(base.training)
@@ -95,8 +96,8 @@ class LoraLinear(nn.Module):
 
     def _sum(self, weight: Tensor, A: Tensor, B: Tensor) -> Tensor:
         precise, device = torch.promote_types(A.dtype, torch.float32), weight.device.type
-        available = torch.amp.is_autocast_available(device)
-        with torch.autocast(device, enabled=False) if available else nullcontext():  # a sum of weights is no product
+        mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+        with torch.autocast(device, enabled=False) if mixed else nullcontext():  # which would round B A
             return (weight + (B.to(precise) @ A.to(precise)) * self.scale).to(weight.dtype)
 
 

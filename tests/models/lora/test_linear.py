@@ -163,3 +163,19 @@ def test_adapters_that_were_halved_are_summed_in_float32(dtype):
     error = (layer.weight.double() - exact).abs()
     assert (error <= torch.finfo(dtype).eps * exact.abs()).all()
     assert torch.equal(layer.merged().weight, layer.weight)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["our Mamba", "a reader of the weight"])
+def test_exported_and_traced_it_is_adapted(name, unchecked):
+    model, plain, x = case(name)
+    wanted = plain(x)
+    assert_close(torch.export.export(model.eval(), (x,)).module()(x), wanted)
+    assert_close(torch.jit.trace(model, x)(x), wanted)
+
+
+def test_a_default_device_does_not_move_an_adapter():
+    model = nn.Sequential(nn.Linear(6, 6))
+    with torch.device("meta"):
+        add_lora(model, "0", 2, 4.0, generator=torch.Generator().manual_seed(0))
+    assert {weight.device.type for weight in model.parameters()} == {"cpu"}

@@ -87,6 +87,7 @@ def refuses(folder, said):
     assert all(weight.requires_grad for weight in model.parameters())
 
 
+@pytest.mark.filterwarnings("ignore:.*was renamed")
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_a_and_b_alone_says_the_bits_that_peft_says(tmp_path, kind):
     theirs, ours, x = saved(tmp_path, **KINDS[kind]), Net().eval(), adapting.inputs(torch.float32)
