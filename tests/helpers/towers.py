@@ -8,15 +8,20 @@ SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "nu
 KINDS = ("clip", "siglip")
 
 
-def tower(kind: str = "clip", side: int = 32, seed: int = 0, dtype: torch.dtype = torch.float64) -> nn.Module:
-    """Sixteen patches of 8 x 8 pixels, in double precision, with weights that make tokens differ."""
+def tower(
+    kind: str = "clip", side: int = 32, seed: int = 0, dtype: torch.dtype = torch.float64, **sizes: float
+) -> nn.Module:
+    """Sixteen patches of 8 x 8 pixels, in double precision, with weights that make tokens differ.
+
+    sizes   in place of SIZES
+    """
     torch.manual_seed(seed)
     configs = {
         "clip": (transformers.CLIPVisionConfig, transformers.CLIPVisionModel),
         "siglip": (transformers.SiglipVisionConfig, transformers.SiglipVisionModel),
     }
     config, model = configs[kind]
-    model = model(config(**SIZES, image_size=side, patch_size=8))
+    model = model(config(**{**SIZES, **sizes}, image_size=side, patch_size=8))
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(0.1 * torch.randn_like(weight))
@@ -25,3 +30,13 @@ def tower(kind: str = "clip", side: int = 32, seed: int = 0, dtype: torch.dtype 
 
 def images(batch: int = 3, side: int = 32, seed: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def of_equal_patches(kind: str = "clip", times: int = 2, **options: float) -> tuple[nn.Module, Tensor]:
+    """A tower that does not know where patches are, and images of 16 of them, each as often as its neighbours."""
+    model, x = tower(kind, **options), images(2)
+    with torch.no_grad():
+        model.embeddings.position_embedding.weight.zero_()
+    patches = x.unflatten(3, (4, 8)).unflatten(2, (4, 8)).transpose(3, 4).flatten(2, 3)  # (B, C, 16, 8, 8)
+    patches = patches[:, :, torch.arange(16) // times * times]
+    return model, patches.unflatten(2, (4, 4)).transpose(3, 4).flatten(4, 5).flatten(2, 3)

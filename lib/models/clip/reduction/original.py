@@ -51,7 +51,7 @@ class OriginalPruning(Reduction):
         raises   as the class; ValueError, naming it, for an option that would change what a tower of its own gives
         """
         options.check()
-        for name in ("layer", "class_row_only", "dense"):
+        for name in ("layer", "dense"):
             if getattr(options, name) not in (None, False):
                 raise ValueError(f"{name}: method = {method!r} knows keep alone")
         return cls(model, options.keep)

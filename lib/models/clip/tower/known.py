@@ -23,12 +23,13 @@ def check_tower(model: nn.Module) -> None:
     raises   TypeError, naming its type and what is not known, for any other
     """
     name = type(model).__name__
+    inside = [f"; its .{way} is one" for way in WITHIN if _defined(_part(model, way), TOWERS)]
+    needed = NEEDED + "".join(inside[:1])
     for path in ("embeddings.patch_embedding", "encoder.layers", "post_layernorm"):
         if _part(model, path) is None:
-            inside = [way for way in WITHIN if _defined(_part(model, way), TOWERS)]
-            raise TypeError(f"{name} has no {path}: {NEEDED}" + "".join(f"; its .{way} is one" for way in inside[:1]))
+            raise TypeError(f"{name} has no {path}: {needed}")
     if not _defined(model, TOWERS):
-        raise TypeError(f"{name}: {NEEDED}")
+        raise TypeError(f"{name}: {needed}")
     if not len(model.encoder.layers):
         raise TypeError(f"{name} without layers: {NEEDED}")
     for path, part, kind in _parts(model):
