@@ -169,7 +169,7 @@ def test_a_device_that_cannot_say_what_is_free_is_left_to_what_is_called_next(mo
         (("--batch", 10**14), "ValueError: batch = 100000000000000: an integer from 1 to 1048576 is needed"),
         (("--batch", 2**20, "--length", 2**20), "TooLarge: `batch` 1048576, `length` 1048576, `dim` 16: needs "),
         (("--dtype", "int8"), "ValueError: dtype = 'int8': one of float32"),
-        (("--r", 300), "ValueError: r = 300: an integer from 1 to 256 is needed"),
+        (("--r", 300), "ValueError: r = 300: an integer from 1 to 128 is needed"),
         (("--seed", -1), "ValueError: seed = -1: an integer from 0"),
     ],
 )

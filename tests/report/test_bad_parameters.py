@@ -91,8 +91,8 @@ EVERYWHERE = [  # words of the command line, the parameter that is named, and wh
 BAD = [  # chapter, and the same
     *[(chapter, *one) for chapter in MODELS for one in EVERYWHERE],
     ("mrss", "-p R 4", "R", "the nearest is `r`"),
-    ("mrss", "-p r 300", "r", "at most 256"),
-    ("mrss", "-p r 99999999999999999999999", "r", "at most 256"),
+    ("mrss", "-p r 300", "r", "at most 128"),
+    ("mrss", "-p r 99999999999999999999999", "r", "at most 128"),
     ("mrss", "-p longest 100000000000000000000", "longest", "at most 4194304"),
     ("mrss", "-p layers 1000000", "layers", "at most 256"),
     ("mrss", "-p seeds 1000000000", "seeds", "at most 1000"),
