@@ -81,6 +81,8 @@ def check(settings: Settings) -> None:
     clip_shown.check(clip_shown.Settings.of(settings))
     learned = settings.learning * settings.batch * settings.accumulate
     check_memory(settings, 0, "learning", "batch", "accumulate", drawn=learned * NUMBERS // 4)
+    if settings.shown in clip.checkpoints():  # small enough to try
+        add_lora(clip.load(settings.shown).model, settings.targets, settings.rank, SCALE * settings.rank)
 
 
 def run(settings: Settings) -> dict[str, float]:

@@ -37,7 +37,7 @@ CASES = {  # experiment -> settings that fit, and one field that is too large fo
             "method": "norm",
             "keep": 0.5,
             "rank": 1,
-            "targets": "a",
+            "targets": r".*\.fc1",
             "learning": 1,
             "batch": 1,
             "accumulate": 1,
