@@ -1,7 +1,7 @@
 """Compile CUDA C++ at run time by NVRTC, which every CUDA build of torch brings along, and keep it in the user's cache.
 
 No compiler has to be installed. A module is kept under a digest of its sources, options, architecture and of NVRTC's
-version, with a digest of its own in front: a damaged file is made again. It is written beside its place and renamed
+version, with a digest of its own behind: a damaged file is made again. It is written beside its place and renamed
 into it, so that any number of processes may start at once.
 """
 
@@ -11,17 +11,17 @@ import hashlib
 import os
 import re
 import sys
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from lib.kernels.build import HERE, BuildError, cache_folder
+from lib.kernels import cache
+from lib.kernels.build import HERE, BuildError
 
 OLDEST = (7, 5)  # compute capability of a T4, the oldest that NVRTC of CUDA 13 compiles for
-DIGEST = 32  # bytes in front of a kept module
+NOT_KEPT = "compiled kernels are not kept, each process compiles them anew"
 LANGUAGE = "--std=c++17", "--device-as-default-execution-space"  # NVRTC 12 takes lambdas for the host's without it
 
 
@@ -39,11 +39,12 @@ def compiled(source: str, options: Sequence[str], capability: tuple[int, int]) -
     key = hashlib.sha256(
         repr((sorted(texts.items()), LANGUAGE, tuple(options), arch, version(nvrtc))).encode()
     ).hexdigest()[:24]
-    path = cache_folder() / f"{Path(source).stem}-{key}.cubin"
-    if (kept := _read(path)) is not None:
-        return kept
+    path = _place(f"{Path(source).stem}-{key}.cubin")
+    if path is not None and (held := cache.kept(path)) is not None:
+        return held
     image = build(texts, source, [f"--gpu-architecture={arch}", *options], ptx=arch.startswith("compute"))
-    _write(path, image)
+    if path is not None:
+        _keep(path, image)
     return image
 
 
@@ -175,22 +176,18 @@ def _get(nvrtc: ctypes.CDLL, what: str, program: ctypes.c_void_p) -> bytes:
     return text.raw
 
 
-def _read(path: Path) -> bytes | None:
-    """What a file of the cache holds; None where it is not there, or damaged."""
+def _place(name: str) -> Path | None:
+    """Where a module is kept; None, said aloud, where no folder is this user's alone."""
     try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    image = content[DIGEST:]
-    return image if hashlib.sha256(image).digest() == content[:DIGEST] else None
+        return cache.cache_folder() / name
+    except OSError as error:
+        warnings.warn(f"{NOT_KEPT}: {error}", stacklevel=2)
+    return None
 
 
-def _write(path: Path, image: bytes) -> None:
+def _keep(path: Path, image: bytes) -> None:
     """Keep a module; where the folder cannot be written, say so, and go on without."""
     try:
-        handle, made = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(image).digest() + image)
-        Path(made).replace(path)
+        cache.keep(path, image)
     except OSError as error:
-        warnings.warn(f"compiled kernels are not kept, each process compiles them anew: {error}", stacklevel=2)
+        warnings.warn(f"{NOT_KEPT}: {error}", stacklevel=2)

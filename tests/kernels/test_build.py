@@ -1,5 +1,6 @@
 """The native library: one compilation, safe for many processes, and a way on where there is no compiler."""
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not COMPILER, reason="no C++ compiler on PATH: install g++ or clang"),
 ]
+SMALL = 'extern "C" int answer() { return ANSWER; }\n'
 
 SCAN = """
 import sys, warnings, torch
@@ -30,14 +32,37 @@ exact = selective_scan_ref(*(x.double() for x in (u, delta, A, B, C)))
 assert ((out - exact).abs() / exact).max() < 64 * 2**-24  # no term is below zero: at most as many roundings are passed
 print(explain_backend().backend, len(caught), *(str(w.message) for w in caught))
 """
+BUILD = """
+import sys
+from pathlib import Path
+from lib.kernels import build
+build.HERE = Path(sys.argv[1])
+print(build.library("small.cpp").answer())
+"""
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def kernels(tmp_path, monkeypatch):
+    """A folder of sources with one that is small, a cache of its own, and an environment without flags."""
+    folder = tmp_path / "kernels"
+    folder.mkdir()
+    (folder / "small.cpp").write_text(SMALL.replace("ANSWER", "42"))
+    monkeypatch.setattr(build, "HERE", folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("CXX", *build.BEFORE, *build.AFTER):
+        monkeypatch.delenv(name, raising=False)
+    yield folder
     build.library.cache_clear()
-    yield tmp_path / "selective-scan"
+
+
+@pytest.fixture
+def cache(kernels, tmp_path):
+    return tmp_path / "cache/selective-scan"
+
+
+def answer():
     build.library.cache_clear()
+    return build.library("small.cpp").answer()
 
 
 def scan(**environment: str) -> subprocess.CompletedProcess:
@@ -46,61 +71,104 @@ def scan(**environment: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", SCAN], env=env, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_a_second_use_compiles_nothing(cache, monkeypatch):
-    first = build.library()
+def test_a_second_use_compiles_nothing(cache):
+    assert answer() == 42
     (path,) = cache.iterdir()
     made = path.stat().st_mtime_ns
-    build.library.cache_clear()
-    assert build.library() is not first
+    assert answer() == 42
     assert [p.stat().st_mtime_ns for p in cache.iterdir()] == [made]
 
 
 def test_other_flags_have_another_place(cache, monkeypatch):
-    build.library()
-    build.library.cache_clear()
+    answer()
     monkeypatch.setattr(build, "OPTIONAL", ((),))
-    build.library()
-    assert len(list(cache.iterdir())) == 2
+    answer()
+    monkeypatch.setenv("CXXFLAGS", "-O1")
+    answer()
+    assert len(list(cache.iterdir())) == 3
 
 
 @pytest.mark.parametrize("changed", ["simd.h", "scan/states.h"])
-def test_a_changed_source_has_another_place(tmp_path, cache, monkeypatch, changed):
-    copy = tmp_path / "kernels"
-    shutil.copytree(build.HERE, copy)
-    monkeypatch.setattr(build, "HERE", copy)
-    build.library("modes/modes.cpp")
-    build.library.cache_clear()
-    with (copy / changed).open("a") as file:
-        file.write("// changed\n")
-    build.library("modes/modes.cpp")
+def test_a_changed_source_has_another_place(kernels, cache, changed):
+    (kernels / "scan").mkdir()
+    answer()
+    (kernels / changed).write_text("// changed\n")
+    answer()
     assert len(list(cache.iterdir())) == 2
 
 
-def test_a_damaged_library_is_made_again(cache):
-    build.library()
+@pytest.mark.parametrize("damage", ["cut", "emptied", "overwritten", "one bit"])
+def test_a_damaged_library_is_made_again_with_the_same_flags(cache, damage):
+    answer()
     (path,) = cache.iterdir()
+    whole = path.read_bytes()
     path.unlink()  # a loaded file must not be written to
-    path.write_bytes(b"not a library")
-    build.library.cache_clear()
-    assert build.library().lanes() in (4, 8, 16)
+    flipped = bytes([whole[1000] ^ 1])
+    made = {"cut": whole[:5000], "emptied": b"", "overwritten": b"no library"}
+    path.write_bytes(made.get(damage, whole[:1000] + flipped + whole[1001:]))
+    path.chmod(0o700)
+    assert answer() == 42
+    assert [*cache.iterdir()] == [path]
+    assert path.read_bytes() == whole
 
 
-def test_a_flag_that_the_compiler_does_not_know_is_left_out(cache, monkeypatch):
-    monkeypatch.setattr(build, "OPTIONAL", (("-fno-such-flag",), ()))
-    assert build.library().tile() > 0
+def test_a_library_that_cannot_be_loaded_here_is_made_again(cache):
+    answer()
+    (path,) = cache.iterdir()
+    path.unlink()
+    path.write_bytes(b"\x7fELF of another machine")
+    build.cache.seal(path)  # whole and ours, as on a disk that several machines share
+    assert build.cache.is_sealed(path)
+    assert answer() == 42
 
 
-def test_several_processes_at_once_all_find_a_whole_library(tmp_path):
-    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", SCAN]
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owner")
+@pytest.mark.parametrize("how", ["open to all", "a link", "of another user"])
+def test_a_library_that_others_can_have_put_there_is_not_loaded(kernels, cache, tmp_path, monkeypatch, how):
+    answer()
+    (path,) = cache.iterdir()
+    planted = tmp_path / "planted.so"
+    path.rename(planted)
+    if how == "a link":
+        path.symlink_to(planted)
+    else:
+        shutil.copy(planted, path)
+        path.chmod(0o777 if how == "open to all" else 0o700)
+    if how == "of another user":
+        real = type(path).lstat
+        monkeypatch.setattr(type(path), "lstat", lambda p: owned(real(p)) if p == path else real(p))
+    assert build._kept(path) is None
+    assert not build.cache.is_sealed(path)
+
+
+def owned(held: os.stat_result) -> os.stat_result:
+    """As if it belonged to another user."""
+    return os.stat_result([*held[:4], held.st_uid + 1, *held[5:]])
+
+
+def test_a_cache_that_is_removed_meanwhile_costs_one_compilation(cache):
+    answer()
+    shutil.rmtree(cache.parent)
+    assert answer() == 42
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_several_processes_at_once_all_find_a_whole_library(kernels, cache):
+    command = [sys.executable, "-c", BUILD, str(kernels)]
     running = [
-        subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(3)
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)
     ]
     for process in running:
         out, error = process.communicate(timeout=120)
-        assert (process.returncode, out) == (0, "cpp 0\n"), error
-    assert len(list((tmp_path / "selective-scan").iterdir())) == 1
+        assert (process.returncode, out) == (0, "42\n"), error
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_a_loaded_library_is_what_was_compiled_and_its_digest_is_no_part_of_it(cache):
+    answer()
+    (path,) = cache.iterdir()
+    assert path.stat().st_mode & 0o077 == 0
+    assert ctypes.CDLL(str(path)).answer() == 42
 
 
 def test_without_a_compiler_torch_takes_over_with_one_warning(tmp_path):
@@ -119,9 +187,3 @@ def test_a_compiler_that_fails_is_quoted(tmp_path):
     assert done.stdout.startswith("torch 1 ")
     assert "could not make scan/selective_scan.cpp: no space left" in done.stdout
     assert not [p for p in (tmp_path / "selective-scan").iterdir()]
-
-
-def test_a_cache_that_cannot_be_written_is_replaced(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert str(build.cache_folder()).startswith(build.tempfile.gettempdir())

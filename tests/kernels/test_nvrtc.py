@@ -53,6 +53,15 @@ def test_a_damaged_module_is_made_again(cache, damage):
 
 
 @needed
+def test_a_module_that_others_can_have_put_there_is_made_again(cache):
+    image = compiled()
+    (path,) = cache.iterdir()
+    nvrtc.cache.keep(path, b"planted")
+    path.chmod(0o666)
+    assert compiled() == image
+
+
+@needed
 def test_other_options_and_other_devices_have_other_places(cache):
     compiled(), compiled((7, 5)), compiled(options=("-DFACTOR=3",))
     assert len(list(cache.iterdir())) == 3
@@ -70,11 +79,12 @@ def test_processes_that_compile_at_once_each_find_a_whole_module(cache):
 
 
 @needed
-def test_a_folder_that_cannot_be_written_is_said_and_costs_only_time(cache, monkeypatch):
+@pytest.mark.parametrize("step", ["keep", "cache_folder"])
+def test_a_folder_that_cannot_be_written_is_said_and_costs_only_time(cache, monkeypatch, step):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", str(cache))
 
-    monkeypatch.setattr(nvrtc.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(nvrtc.cache, step, refuse)
     with pytest.warns(UserWarning, match=r"compiled kernels are not kept, each process compiles them anew: .*denied"):
         assert compiled()[:4] == b"\x7fELF"
 

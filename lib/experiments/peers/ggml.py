@@ -14,7 +14,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from lib.kernels import build
+from lib.files import whole_folder
+from lib.kernels import build, cache
 
 PACKAGE, VERSION = "llama-cpp-python", "0.3.36"  # one version: the calls of `llama_cpp` are those of its headers
 OPTIONS = (
@@ -33,7 +34,7 @@ SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
 def folder() -> Path:
     """Where the libraries of this version are kept, compiled for this CPU; it may not be there yet."""
     key = hashlib.sha256("\0".join((VERSION, *OPTIONS, build.cpu())).encode()).hexdigest()
-    return build.cache_folder() / f"ggml-{VERSION}-{key[:16]}"
+    return cache.cache_folder() / f"ggml-{VERSION}-{key[:16]}"
 
 
 def libraries() -> tuple[ctypes.CDLL, ctypes.CDLL]:
@@ -44,13 +45,18 @@ def libraries() -> tuple[ctypes.CDLL, ctypes.CDLL]:
     place = folder()
     if not place.exists():
         _make(place)
-    return tuple(
-        ctypes.CDLL(str(place / f"libggml-{name}{SUFFIX}"), mode=ctypes.RTLD_GLOBAL) for name in ("base", "cpu")
-    )
+    paths = [place / f"libggml-{name}{SUFFIX}" for name in ("base", "cpu")]
+    for path in paths:
+        if place.is_symlink() or path.resolve().parent != place or not cache.is_ours(path.resolve()):
+            raise OSError(f"{path}: not loaded, others may have put it there; delete {place}")
+    return tuple(ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL) for path in paths)
 
 
 def _make(place: Path) -> None:
-    """Fetch, unpack and compile beside the place, then rename: several processes may start at once."""
+    """Fetch, unpack and compile beside the place, then rename: several processes may start at once.
+
+    raises   RuntimeError, in one line, with the step that failed
+    """
     wanted = f"{PACKAGE}=={VERSION}"
     with tempfile.TemporaryDirectory(dir=place.parent) as work:
         _run(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", PACKAGE, "-d", work, wanted)
@@ -63,11 +69,11 @@ def _make(place: Path) -> None:
         made = Path(work) / "made"
         _run(cmake, "-S", str(source), "-B", str(made), *OPTIONS)
         _run(cmake, "--build", str(made), "--target", "ggml-cpu", "--parallel", str(os.cpu_count() or 1))
-        try:
-            (made / "bin").rename(place)
-        except OSError:
-            if not place.exists():  # else another process was first
-                raise
+        with whole_folder(place, mode=0o700) as whole:  # another process may do the same: the last one stays
+            for path in (made / "bin").glob(f"*{SUFFIX}*"):
+                shutil.move(path, whole)
+                if not (whole / path.name).is_symlink():
+                    (whole / path.name).chmod(0o700)
 
 
 def _run(*command: str) -> None:

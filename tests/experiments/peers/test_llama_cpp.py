@@ -44,7 +44,7 @@ def test_every_call_computes_anew_in_the_same_memory():
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
     """A cache in which nothing is compiled."""
-    monkeypatch.setattr(ggml.build, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(ggml.cache, "cache_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -59,6 +59,22 @@ def test_a_package_that_cannot_be_fetched_is_told_in_one_line(nowhere, monkeypat
         peers.load("llama.cpp", CPU, wait=True)
     assert "\n" not in str(caught.value)
     assert list(nowhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["open to all", "a link", "missing"])
+def test_a_library_that_others_can_have_put_there_is_not_loaded(nowhere, tmp_path, how):
+    place = ggml.folder()
+    place.mkdir(mode=0o700)
+    for name in ("base", "cpu"):
+        path = place / f"libggml-{name}{ggml.SUFFIX}"
+        if how == "open to all":
+            path.touch()
+            path.chmod(0o666)
+        elif how == "a link":
+            (tmp_path / "planted").touch()
+            path.symlink_to(tmp_path / "planted")
+    with pytest.raises(OSError, match=r"libggml-base.*: not loaded, others may have put it there; delete "):
+        ggml.libraries()
 
 
 def test_a_tool_that_is_missing_is_named():
