@@ -80,6 +80,7 @@ def test_words_that_cannot_be_learned_change_nothing(words, said, error):
     assert len(model.tokenizer) == model.model.config.text_config.vocab_size == 24
 
 
+@pytest.mark.reported("huggingface/transformers", 21029)
 def test_a_model_that_would_read_texts_at_a_new_word_learns_none():
     model = small.clip()
     model.model.config.text_config.eos_token_id = 2

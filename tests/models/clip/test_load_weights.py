@@ -1,0 +1,90 @@
+"""Weights that are not those of their config, files that are not whole, towers of two kinds: each is said in a line."""
+
+import clips
+import pytest
+import torch
+import transformers
+from refusals import refused
+from safetensors.torch import load_file, save_file
+
+from lib.models.clip import load as clip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return clips.folder(tmp_path_factory.mktemp("hub"))
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """A copy that a test may change."""
+    return clips.copied(made, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda w: w.pop("logit_scale"), "its weights lack logit_scale"),
+        (
+            lambda w: [w.pop(key) for key in [*w] if key.startswith("text")],
+            "its weights lack text_model.embeddings.pos",
+        ),
+        (lambda w: w.update(other=torch.zeros(1)), "its weights have, beside what its config names, other"),
+        (
+            lambda w: w["visual_projection.weight"].fill_(torch.nan),
+            "visual_projection.weight is not finite in torch.fl",
+        ),
+    ],
+)
+def test_weights_that_are_not_those_of_the_config_are_refused(folder, spoil, said):
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    spoil(weights)
+    save_file(weights, file, metadata={"format": "pt"})
+    with refused(f"{str(folder)!r}: {said}"):
+        clip.load(str(folder))
+
+
+def test_weights_beyond_half_precision_are_refused_in_it_alone(folder):
+    file = folder / "model.safetensors"
+    weights = {key: value.float() for key, value in load_file(file).items()}
+    weights["visual_projection.weight"][0, 0] = 1e5
+    save_file(weights, file, metadata={"format": "pt"})
+    with refused(f"{str(folder)!r}: visual_projection.weight is not finite in torch.float16"):
+        clip.load(str(folder), dtype=torch.float16)
+    assert clip.load(str(folder)).model.visual_projection.weight[0, 0] == 1e5
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.complex64, "float32"])
+def test_weights_are_loaded_in_floating_point(folder, dtype):
+    with refused(f"dtype = {dtype!r}: one of torch.float16, "):
+        clip.load(str(folder), dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("model.safetensors", "its weights cannot be read: "),
+        ("tokenizer.json", "its tokenizer cannot be read: "),
+        ("preprocessor_config.json", "its processor of images cannot be read: "),
+    ],
+)
+def test_a_file_that_is_missing_or_cut_short_is_said_in_a_line(folder, file, said):
+    (folder / file).write_bytes((folder / file).read_bytes()[:7])
+    for error in (Exception, Exception):  # cut short, then missing
+        with pytest.raises(error, match=said) as caught:
+            clip.load(str(folder))
+        assert "\n" not in str(caught.value)
+        assert caught.type in (ValueError, FileNotFoundError)
+        (folder / file).unlink(missing_ok=True)
+
+
+def test_a_tower_of_another_width_is_refused():
+    model = clips.clip()
+    other = transformers.CLIPVisionModel(
+        transformers.CLIPVisionConfig(hidden_size=24, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2)
+    )
+    with refused("vision_model of width 24: 96 is needed, as clip-scenes-0 has"):
+        model.seeing_with(other)
+    with refused("vision_model is of type str: a Module is needed", TypeError):
+        model.seeing_with("vision_model")
