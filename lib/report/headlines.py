@@ -8,6 +8,7 @@ from lib.names import DISTILLATIONS, DISTILLED, SEQUENCES, SMALL_CLIPS
 from lib.report import accuracy, frames, prose, units
 from lib.report.evidence import Evidence
 from lib.report.views.base import known
+from lib.report.views.files import naming_files
 from lib.report.views.ssm import Faster
 
 SHARE = 0.45  # of the operations
@@ -39,6 +40,7 @@ class Headline:
     records: tuple[str, ...] = ()
 
 
+@naming_files
 def headlines(evidence: Evidence) -> list[Headline]:
     """One for each promise of the original report, all of the reference machine.
 
@@ -52,6 +54,7 @@ def headlines(evidence: Evidence) -> list[Headline]:
     return found
 
 
+@naming_files
 def scan(e: Evidence) -> Headline:
     """The compiled scan against the fastest peer of each pass, in both manners of memory."""
     passes, kept = e.scan_speedups, e.scan_speedups_kept
@@ -78,6 +81,7 @@ def _best(one: Faster, kept: Faster) -> tuple[str, str, str]:
     )
 
 
+@naming_files
 def low_rate(e: Evidence) -> Headline:
     """All blocks at a low rate, and the original report's two branches, against the baseline."""
     sizes = e.scan_sizes
@@ -109,6 +113,7 @@ def low_rate(e: Evidence) -> Headline:
     )
 
 
+@naming_files
 def few_states(e: Evidence) -> Headline:
     """An eighth of the states after distillation fine-tuning, and the original report's low-rank kernel."""
     rows = accuracy.compared(e.students, "original", ("variant", "order", "healed"))
@@ -133,6 +138,7 @@ def few_states(e: Evidence) -> Headline:
     )
 
 
+@naming_files
 def few_tokens(e: Evidence) -> Headline:
     """Merging in rounds at less than half of the operations, and the original report's norm with half of the tokens."""
     merged = known(frames.where(e.clip_summary, variant=ROUNDS, target=SHARE), each={"task": SMALL_CLIPS})

@@ -10,6 +10,7 @@ from lib.experiments.toys import SIDES
 from lib.report import first_pages, frames, headlines
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, NOT_TESTABLE, REPRODUCED, VERDICTS, Verdict
 from lib.report.evidence import Evidence
+from lib.report.views.files import naming_files
 
 PARTS = {"A": "state space models", "B": "vision-language models", "R": "the report itself"}
 
@@ -80,6 +81,7 @@ def sums(verdicts: Sequence[Verdict]) -> list[str]:
     return said
 
 
+@naming_files
 def addresses(evidence: Evidence) -> dict[str, str]:
     """Name of a record of the reference machine -> its address in the repository."""
     folder = f"{first_pages.REPOSITORY}/data/runs/{evidence.machine}"
@@ -87,6 +89,7 @@ def addresses(evidence: Evidence) -> dict[str, str]:
     return {name: f"{folder}/{name}.json" for name in names}
 
 
+@naming_files
 def numbers(evidence: Evidence, verdicts: Sequence[Verdict]) -> Numbers:
     """What the text says of these verdicts, and of the evidence that they came from.
 

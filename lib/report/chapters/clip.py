@@ -24,6 +24,7 @@ from lib.report.evidence import Evidence
 from lib.report.frames import clip
 from lib.report.views.base import comparison
 from lib.report.views.clip import WITHIN
+from lib.report.views.files import naming_files
 
 HALF = 0.5  # of the patches
 MODERATE = KEEPS[1]  # share of patches from which on a score is held against chance
@@ -115,6 +116,7 @@ class Numbers:
     minutes: float
 
 
+@naming_files
 def numbers(evidence: Evidence) -> Numbers:
     """All that the chapter's text says.
 
@@ -164,11 +166,13 @@ def numbers(evidence: Evidence) -> Numbers:
     )
 
 
+@naming_files
 def duels(evidence: Evidence) -> pd.DataFrame:
     """Merging in rounds against both schedules of ToMe at equal operations, one after the other: column `against`."""
     return pd.concat(clip.duels(evidence.clip_outcomes, ROUNDS, other).assign(against=other) for other in PEERS)
 
 
+@naming_files
 def across_machines(evidence: Evidence) -> pd.DataFrame:
     """Latency ratios to the unreduced tower on every machine with a record of costs, as rows of a comparison."""
     rows = evidence.compared(clip_cost)

@@ -12,6 +12,7 @@ from lib.report import accuracy, frames
 from lib.report.evidence import Evidence
 from lib.report.views.base import COMPARED, comparison
 from lib.report.views.distill import states_shown, taps_shown, timed
+from lib.report.views.files import naming_files
 
 MODAL, BALANCED, LOW = (DISTILLATIONS[name].label for name in ("modal", "balanced_truncation", "truncated_svd"))
 
@@ -122,6 +123,7 @@ class Numbers:
     minutes: float
 
 
+@naming_files
 def numbers(evidence: Evidence) -> Numbers:
     """All that the text says.
 
@@ -130,6 +132,7 @@ def numbers(evidence: Evidence) -> Numbers:
     return Numbers(**_kernels(evidence), **_trained(evidence))
 
 
+@naming_files
 def _kernels(e: Evidence) -> dict[str, object]:
     """What banks lose, and what sequences, tokens and the whole model cost."""
     few, states, taps = e.few[0], e.distill_sizes["states"], e.kernel_taps
@@ -159,10 +162,12 @@ def _kernels(e: Evidence) -> dict[str, object]:
     )
 
 
+@naming_files
 def _error(e: Evidence, bank: str, method: str, order: int) -> float:
     return frames.only(e.kernel_errors, bank=bank, variant=method, order=order)["relative_error"]
 
 
+@naming_files
 def _trained(e: Evidence) -> dict[str, object]:
     """What trained models keep before and after fine-tuning."""
     few, fewer = e.few_trained
@@ -192,6 +197,7 @@ def _trained(e: Evidence) -> dict[str, object]:
     )
 
 
+@naming_files
 def _outcome(e: Evidence, task: str, accuracy: float) -> Outcome:
     orders = sorted(set(e.few_trained), reverse=True)
     rows = frames.where(e.fine_tuned, task=task)
@@ -210,6 +216,7 @@ def _gain(rows: pd.DataFrame, method: str, order: int) -> Gain:
     return Gain(method, int(order), row["difference"], row["difference_high"])
 
 
+@naming_files
 def _harms(e: Evidence) -> list[Harm]:
     kind = ["task", "variant", "order"]
     made = e.students[~e.students["variant"].isin((ORIGINAL, SCRATCH))]
@@ -218,6 +225,7 @@ def _harms(e: Evidence) -> list[Harm]:
     return [Harm(*key, len(group)) for key, group in worse.groupby(kind, sort=False)]
 
 
+@naming_files
 def across_machines(evidence: Evidence) -> pd.DataFrame:
     """Latency ratios to full kernels on every machine, at the sizes of the reference machine's record."""
     found = evidence.everywhere(cost.NAME)

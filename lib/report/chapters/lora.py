@@ -16,6 +16,7 @@ from lib.report import accuracy, frames
 from lib.report.evidence import Evidence
 from lib.report.frames import lora
 from lib.report.views.base import comparison
+from lib.report.views.files import naming_files
 
 T4 = 15 * 2**30  # bytes of memory that a Tesla T4 leaves to a program
 ENOUGH = 0.97  # retained accuracy that counts as nearly all
@@ -135,6 +136,7 @@ class Numbers:
     minutes: float
 
 
+@naming_files
 def numbers(evidence: Evidence, factors: pd.DataFrame) -> Numbers:
     """What the text says of this evidence.
 
@@ -178,6 +180,7 @@ def numbers(evidence: Evidence, factors: pd.DataFrame) -> Numbers:
     )
 
 
+@naming_files
 def _on_task(evidence: Evidence, task: str) -> OnTask:
     means = frames.where(evidence.adapted_means, task=task)
     gaps = frames.where(evidence.against_full_tuning, task=task)
@@ -205,6 +208,7 @@ def _on_task(evidence: Evidence, task: str) -> OnTask:
     )
 
 
+@naming_files
 def _recovered(evidence: Evidence, task: str, keep: float) -> dict[str, Recovered]:
     found = {}
     for method in METHODS:
@@ -224,6 +228,7 @@ def _gap(rows: pd.DataFrame, name: str) -> Gap:
     return Gap(row["difference"], row["difference_high"])
 
 
+@naming_files
 def across_machines(evidence: Evidence) -> pd.DataFrame:
     """Ratios of latency on every machine with a record of the costs: machine, what, ratio, low, high."""
     rows = evidence.compared(lora_cost)

@@ -15,6 +15,7 @@ from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 from lib.report.views import mrss as views
 from lib.report.views.base import comparison
+from lib.report.views.files import naming_files
 
 SOLVED = 0.9  # accuracy: who is above knows the rule of the task, who is not is at its first plateau, far below
 HARD = mrss_training.LABELS["induction"]  # the task on which the text tells how many seeds are so
@@ -103,6 +104,7 @@ class Numbers:
     lost: list[str]
 
 
+@naming_files
 def numbers(evidence: Evidence) -> Numbers:
     """The numbers of the chapter's text.
 
@@ -111,6 +113,7 @@ def numbers(evidence: Evidence) -> Numbers:
     return Numbers(**_of_proxy(evidence), **_of_scan(evidence), **_of_trainings(evidence))
 
 
+@naming_files
 def _of_proxy(e: Evidence) -> dict[str, object]:
     dual = e.proxy.dropna(subset=["factor"])
     first, last = (frames.only(e.original_mrss, factor=factor) for factor in (1, max(mrss_proxy.FACTORS)))
@@ -128,6 +131,7 @@ def _of_proxy(e: Evidence) -> dict[str, object]:
     }
 
 
+@naming_files
 def _of_scan(e: Evidence) -> dict[str, object]:
     width = e.scan_sizes["width"]
     narrow = width // mrss_scan.NARROW
@@ -152,6 +156,7 @@ def _of_scan(e: Evidence) -> dict[str, object]:
     }
 
 
+@naming_files
 def _of_trainings(e: Evidence) -> dict[str, object]:
     rows = e.resolutions[e.resolutions["variant"] != mrss_training.BASELINE]
     first = rows[rows["budget"] == mrss_training.STEPS]
@@ -201,6 +206,7 @@ def source(run: Record) -> str:
     return tables.provenance(run, records.title(run.environment))
 
 
+@naming_files
 def across_machines(evidence: Evidence) -> pd.DataFrame:
     """Key ratios of the proxy, of the original form on the scan and of the low-rate form, on every recorded machine.
 

@@ -11,6 +11,7 @@ from lib.report import frames
 from lib.report.evidence import Evidence
 from lib.report.views import ssm as views
 from lib.report.views.base import comparison, known
+from lib.report.views.files import naming_files
 from lib.report.views.ssm import Faster
 
 
@@ -78,6 +79,7 @@ class Numbers:
     closed_gate: float
 
 
+@naming_files
 def numbers(evidence: Evidence) -> Numbers:
     """The numbers of the chapter's text.
 
@@ -120,6 +122,7 @@ def _seconds(rows: pd.DataFrame, *variants: str) -> pd.Series:
     return known(rows[rows["variant"].isin(variants)], "seconds", each={"variant": variants})["seconds"]
 
 
+@naming_files
 def across_machines(evidence: Evidence) -> pd.DataFrame:
     """Key latency ratios on every machine that has the record they come from: rows of `views.base.comparison`."""
     peers, mixing = evidence.compared(ssm_scan), evidence.compared(ssm_scaling)
@@ -148,6 +151,7 @@ def _against(found: Mapping[str, Faster]) -> Against:
     return Against(found[bench.FORWARD], found[bench.TRAINING])
 
 
+@naming_files
 def _absent(evidence: Evidence) -> list[str]:
     """`mamba_ssm (it needs a CUDA device)`, `llama.cpp in training (it computes no gradients)`."""
     rows = evidence.absent_peers
@@ -156,6 +160,7 @@ def _absent(evidence: Evidence) -> list[str]:
     return [f"{row.variant}{where[row.of]} ({row.error})" for row in rows.itertuples()]
 
 
+@naming_files
 def _floor(evidence: Evidence) -> Floor | None:
     if not evidence.benchmark["part"].eq(bench.FLOOR).any():
         return None

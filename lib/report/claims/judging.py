@@ -30,7 +30,8 @@ def judge(evidence: Evidence, one: Judge) -> Verdict:
     """
     own = evidence.fresh()
     try:
-        found = one.decide(**{name: getattr(own, name) for name in one.reads})
+        with own.files.naming():
+            found = one.decide(**{name: getattr(own, name) for name in one.reads})
     except Missing as error:
         said = str(error)
         found = Verdict(f"{said[0].upper()}{said[1:]}.", NOT_TESTABLE)

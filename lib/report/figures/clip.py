@@ -16,6 +16,7 @@ from lib.names import SMALL_CLIPS
 from lib.report import units
 from lib.report.evidence import Evidence
 from lib.report.figures import BASELINE, MARKERS, bars
+from lib.report.views.files import naming_files
 
 EDGE = {"color": "white", "linewidth": 0.6}
 
@@ -80,6 +81,7 @@ def retained_over(ax: Axes, frame: pd.DataFrame, cost: str, label: str, title: s
     return ax
 
 
+@naming_files
 def costs(evidence: Evidence) -> Figure:
     """Operations by part, and latency by the share of patches kept: the original report's own, and recorded."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 4.2), layout="constrained")

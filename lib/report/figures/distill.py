@@ -15,6 +15,7 @@ from lib.names import DISTILLATIONS
 from lib.report import frames
 from lib.report.evidence import Evidence
 from lib.report.figures import BASELINE, DASHES, MARKERS, across_machines
+from lib.report.views.files import naming_files
 
 ERROR = 0.01  # the one percent that the original report expects; a dotted line
 FAR = DISTILLATIONS["structured_sparse"].label  # far below all others after fine-tuning: left to the table
@@ -28,6 +29,7 @@ def singular_values(frame: pd.DataFrame) -> Figure:
     return figure
 
 
+@naming_files
 def bank_errors(evidence: Evidence) -> Figure:
     """What every bank loses by every method, a panel per bank."""
     panels = list(evidence.kernel_errors.groupby("bank", sort=False))
@@ -39,6 +41,7 @@ def bank_errors(evidence: Evidence) -> Figure:
     return figure
 
 
+@naming_files
 def speed(evidence: Evidence) -> Figure:
     """Latency of a whole sequence and of a single token against the length, for every form of the kernels."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 3.8), layout="constrained")
@@ -51,6 +54,7 @@ def speed(evidence: Evidence) -> Figure:
     return figure
 
 
+@naming_files
 def accuracies(evidence: Evidence) -> Figure:
     """Accuracy minus the original's before and after distillation fine-tuning, a row per task."""
     tasks = list(evidence.distilled["task"].unique())

@@ -15,8 +15,10 @@ from lib.report.evidence import Evidence
 from lib.report.figures import BASELINE, MARKERS, bars
 from lib.report.figures import across_machines as _across
 from lib.report.frames import lora
+from lib.report.views.files import naming_files
 
 
+@naming_files
 def ranks(evidence: Evidence) -> Figure:
     """Accuracy on new labels by rank, a panel per task."""
     ladder = lora.ladder(evidence.adapted_means)
@@ -27,6 +29,7 @@ def ranks(evidence: Evidence) -> Figure:
     return figure
 
 
+@naming_files
 def recovered(evidence: Evidence) -> Figure:
     """Retained accuracy against latency, without and with adapters, a panel per task."""
     laid = lora.against_latency(evidence.recovered_means, evidence.adapter_towers)

@@ -15,11 +15,13 @@ from lib.report import figures
 from lib.report.accuracy import POINT
 from lib.report.evidence import Evidence
 from lib.report.figures import BASELINE, DASHES, MARKERS, bars
+from lib.report.views.files import naming_files
 
 LABELS = {STEPS: "equal steps", OPERATIONS: "equal compute"}
 COSTS = ((FORWARD, "latency_ratio"), (TRAINING, "latency_ratio"), (TRAINING, "memory_ratio"))  # a row of panels each
 
 
+@naming_files
 def by_factor(evidence: Evidence, live: pd.DataFrame) -> Figure:
     """The proxy's latency and memory by factor: the original report's, the recorded ones, those of this run.
 
@@ -32,6 +34,7 @@ def by_factor(evidence: Evidence, live: pd.DataFrame) -> Figure:
     return figure
 
 
+@naming_files
 def growth(evidence: Evidence) -> Figure:
     """Latency over length with fitted slopes, of the proxy and of models."""
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(6.4, 7.6), layout="constrained")
@@ -42,6 +45,7 @@ def growth(evidence: Evidence) -> Figure:
     return figure
 
 
+@naming_files
 def costs(evidence: Evidence) -> Figure:
     """Latency and memory of models relative to the baseline's over length, a column per width."""
     figure, axes = plt.subplots(len(COSTS), 2, figsize=(8.6, 9), sharex=True, layout="constrained")
@@ -53,6 +57,7 @@ def costs(evidence: Evidence) -> Figure:
     return figure
 
 
+@naming_files
 def accuracies(evidence: Evidence) -> Figure:
     """Differences to the baseline's accuracy, a panel per task."""
     panels = list(evidence.resolutions.groupby("task", sort=False))
@@ -66,6 +71,7 @@ def accuracies(evidence: Evidence) -> Figure:
     return figure
 
 
+@naming_files
 def losses(evidence: Evidence) -> Figure:
     """Training losses of the tasks that are not smooth, a panel each."""
     panels = list(evidence.training_losses.groupby("task", sort=False))
@@ -76,6 +82,7 @@ def losses(evidence: Evidence) -> Figure:
     return figure
 
 
+@naming_files
 def tradeoff(evidence: Evidence, task: str | None = None) -> Figure:
     """Accuracy against latency on all tasks; one may be set off."""
     figure, ax = plt.subplots(figsize=(6.8, 4.2), layout="constrained")
@@ -83,6 +90,7 @@ def tradeoff(evidence: Evidence, task: str | None = None) -> Figure:
     return figure
 
 
+@naming_files
 def tradeoffs(evidence: Evidence) -> dict[str, Figure]:
     """Task -> accuracy against latency, with this task set off."""
     return {task: tradeoff(evidence, task) for task in evidence.tradeoff["task"].unique()}

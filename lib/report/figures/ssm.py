@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from lib.report import figures
 from lib.report.evidence import Evidence
+from lib.report.views.files import naming_files
 
 SHOWN = 4  # states whose answers are drawn
 
@@ -34,6 +35,7 @@ def mixings(matrices: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
+@naming_files
 def growth(evidence: Evidence) -> Figure:
     """Latency and peak memory of token mixing over length, with fitted slopes."""
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(6.4, 7.6), layout="constrained")

@@ -17,7 +17,15 @@ Values = Sequence[float] | np.ndarray | pd.Series  # numbers in a row; a column 
 
 
 class Missing(LookupError):
-    """What is needed is not recorded, or was not computed: nothing can be decided by it."""
+    """What is needed is not recorded, or was not computed: nothing can be decided by it.
+
+    files   in which it was looked for, as words that end the message; none are needed where it is empty
+    """
+
+    files: str | None = None
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} ({self.files})" if self.files else super().__str__()
 
 
 def ratios(

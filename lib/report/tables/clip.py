@@ -11,6 +11,7 @@ from lib.names import REDUCTIONS, SMALL_CLIPS
 from lib.report import prose, units
 from lib.report.evidence import Evidence
 from lib.report.tables import table
+from lib.report.views.files import naming_files
 
 
 def methods() -> Markdown:
@@ -19,6 +20,7 @@ def methods() -> Markdown:
     return Markdown("\n".join(["| method | name | what goes |", "|:--|:--|:--|", *rows]))
 
 
+@naming_files
 def original(evidence: Evidence, caption: str) -> Markdown:
     """The original report's experiment by the share of patches kept, beside the latency ratios of its own table."""
     frame, printed = evidence.pruned, evidence.original_clip

@@ -13,10 +13,12 @@ from lib.report import frames, prose, units
 from lib.report.evidence import Evidence
 from lib.report.tables import table
 from lib.report.views.distill import after_fine_tuning, quality, timed
+from lib.report.views.files import naming_files
 
 COMPARED = tuple(DISTILLATIONS[name].label for name in ("truncated_svd", "balanced_truncation"))
 
 
+@naming_files
 def ranks_table(evidence: Evidence, caption: str) -> Markdown:
     """Per bank, the rank that an error of one percent needs, and errors at a sixteenth and an eighth of the states."""
     banks, errors = evidence.ranks["bank"], evidence.kernel_errors

@@ -9,6 +9,7 @@ from lib.report import accuracy, prose
 from lib.report.evidence import Evidence
 from lib.report.frames import MIB, where
 from lib.report.tables import compare, or_error, table
+from lib.report.views.files import naming_files
 
 BUDGETS = {STEPS: "steps", OPERATIONS: "compute"}  # what was equal
 
@@ -28,6 +29,7 @@ def original_table(frame: pd.DataFrame, caption: str) -> Markdown:
     )
 
 
+@naming_files
 def factors_table(evidence: Evidence, caption: str) -> Markdown:
     """Latency of forms by factor, at one size."""
     rows = where(evidence.scan[FORWARD], dim=evidence.scan_sizes["width"], length=evidence.middle)
@@ -36,6 +38,7 @@ def factors_table(evidence: Evidence, caption: str) -> Markdown:
     return compare(forms, "latency_ratio", caption, across="factor")
 
 
+@naming_files
 def fastest_table(evidence: Evidence, caption: str) -> Markdown:
     """Per task, the fastest variant that keeps the accuracy to a point on average."""
     return task_table(accuracy.fastest(evidence.tradeoff), caption)

@@ -13,6 +13,7 @@ from lib.paths import RUNS, in_repository
 from lib.records import Record
 from lib.report import tables
 from lib.report.frames import Missing
+from lib.report.views.files import Files
 
 COMPARED = ("what", "ratio", "low", "high", "clock")  # columns of a comparison, beside the machine
 
@@ -27,12 +28,20 @@ class Base:
     """
 
     def __init__(self, toys: Mapping[str, Any] = MappingProxyType({}), runs: Path = RUNS, machine: str | None = None):
+        self.files = Files()
         self._toys, self._runs = toys, runs
         self.used: list[str] = []  # names of the records that were read, in order
         counts = machines(runs)
         if machine is not None and machine not in counts:
             raise Missing(f"machine = {machine!r}: there are {', '.join(counts) or 'none'}")
         self.machine = machine or next(iter(counts), None)
+
+    def __getattribute__(self, name: str) -> Any:
+        """A view names the files that it comes from, also those that it was made of when it was first read."""
+        if not isinstance(getattr(type(self), name, None), property | cached_property):
+            return super().__getattribute__(name)
+        with self.files.naming(name):
+            return super().__getattribute__(name)
 
     def fresh(self):
         """The same records and toys, of which nothing was read yet."""
@@ -58,20 +67,23 @@ class Base:
         raises   Missing, naming it, where there is none; RecordError for a broken file
         """
         for name in names:
-            if self.machine is None or not (self._runs / self.machine / f"{name}.json").exists():
+            if self.machine is None or not self._place(self.machine, name).exists():
                 where = f" on {self.machine}" if self.machine else ", and no machine is recorded"
-                raise Missing(f"there is no record of {name}{where}")
+                lacking = Missing(f"there is no record of {name}{where}")
+                lacking.files = ""  # that is its file
+                raise lacking
         self.used += [name for name in names if name not in self.used]
-        return [records.read(self._runs / self.machine / f"{name}.json") for name in names]
+        return [self._read(self.machine, name) for name in names]
 
     def everywhere(self, *names: str) -> list[Record]:
         """Records of these names of all machines that have them, the reference machine's first."""
-        places = [self._runs / machine / f"{name}.json" for machine in self._machines() for name in names]
-        return [records.read(place) for place in places if place.exists()]
+        asked = [(machine, name) for machine in self._machines() for name in names]
+        return [self._read(*one) for one in asked if self._place(*one).exists()]
 
     def frame(self, experiment: ModuleType, *tasks: str) -> pd.DataFrame:
         """The reference machine's cases of an experiment of `lib.experiments`, of a family those of some tasks."""
-        return experiment.frame(self.records(*named(experiment, tasks)))
+        with self.files.naming():
+            return experiment.frame(self.records(*named(experiment, tasks)))
 
     def sources(self, *names: str) -> str:
         """Machine, day and commit of the reference machine's records, for a caption."""
@@ -79,20 +91,28 @@ class Base:
 
     def compared(self, experiment: ModuleType, *tasks: str) -> pd.DataFrame:
         """Cases of an experiment on every machine that has a record of it, the reference machine's first."""
-        found = self.everywhere(*named(experiment, tasks))
-        return experiment.frame(found) if found else pd.DataFrame()
+        with self.files.naming():
+            found = self.everywhere(*named(experiment, tasks))
+            return experiment.frame(found) if found else pd.DataFrame()
 
     @cached_property
     def all_records(self) -> list[Record]:
         """Every record of every machine."""
         places = [place for name in self._machines() for place in sorted((self._runs / name).glob("*.json"))]
-        return [records.read(place) for place in places if _is_record(place)]
+        return [self._read(place.parent.name, place.stem) for place in places if _is_record(place)]
 
     @cached_property
     def title(self) -> str:
         """What a reader calls the reference machine."""
         any_record = next(path for path in sorted((self._runs / self.machine).glob("*.json")) if _is_record(path))
         return records.machine_title(records.read(any_record), self._runs)
+
+    def _place(self, machine: str, name: str) -> Path:
+        return self._runs / machine / f"{name}.json"
+
+    def _read(self, machine: str, name: str) -> Record:
+        self.files.note(f"{machine}/{name}.json")
+        return records.read(self._place(machine, name))
 
     def _machines(self) -> list[str]:
         return [self.machine, *self.others] if self.machine else []
