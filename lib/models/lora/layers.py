@@ -4,12 +4,13 @@ Files, as peft has them: `lib.models.lora.files`. Several on one model: `lib.mod
 `lib/__init__.py`. Source: Hu et al. (2022), https://arxiv.org/abs/2106.09685.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lib.models.checks import check_choice, check_finite, check_number
 from lib.models.lora.linear import Init, LoraLinear, adapted, adapters, apart, become
@@ -19,6 +20,7 @@ __all__ = [
     *("Init", "LoraLinear", "Trainable", "adapted", "adapters", "add_lora", "check_rank", "freeze", "matching"),
     *("merge_lora", "trainable_report", "unmerge_lora"),
 ]
+LOST = 0.1  # share of an adapter that rounding may take before a merge says so
 ROUNDINGS = 8  # by which a merged weight may differ from another sum of the same matrices
 
 
@@ -87,17 +89,24 @@ def add_lora(
 def merge_lora(model: nn.Module) -> dict[str, LoraLinear]:
     """Replace each layer with an adapter by a plain linear layer of weight W + scale B A, in place.
 
+    In half precision the sum is rounded, which can take much of a small adapter: a warning says how much.
+
     returns   the layers replaced, by name, for `unmerge_lora`; drop them, and their memory is free
     raises    ValueError, and changes nothing, for a model without adapters, a layer with hooks, and a sum that is not
               finite, such as one beyond the range of half precision
     """
     model = uncompiled(model)
-    found, plain = adapted(model), {}
+    found, plain, lost = adapted(model), {}, {}
     for name, layer in found.items():
         check_unhooked(name, layer)
         check_unhooked(name, layer.base)
         plain[name] = layer.merged()
         check_finite(f"merged weight of {name}, in {layer.base.weight.dtype}", plain[name].weight)
+        lost[name] = _lost(layer, plain[name].weight)
+    worst = max(lost, key=lost.__getitem__)
+    if lost[worst] > LOST:
+        said = f"rounding to {plain[worst].weight.dtype} changes the adapter of {worst} by {lost[worst]:.0%}"
+        warnings.warn(f"{said}: merge in float32 to keep it", stacklevel=2)
     for name, layer in plain.items():
         model.set_submodule(name, layer)
     return found
@@ -127,6 +136,15 @@ def unmerge_lora(model: nn.Module, merged: Mapping[str, LoraLinear]) -> None:
             raise ValueError(f"{name} has changed since it was merged, which would be lost")
     for name, layer in merged.items():
         model.set_submodule(name, layer.train(model.get_submodule(name).training))
+
+
+@torch.no_grad()
+def _lost(layer: LoraLinear, merged: Tensor) -> float:
+    """Share of an adapter that the rounding of a merged weight of half precision takes."""
+    delta, weight = layer.delta(), layer.base.weight
+    if weight.dtype == delta.dtype or not delta.any():
+        return 0.0
+    return ((merged - weight.to(delta.dtype) - delta).norm() / delta.norm()).item()
 
 
 def freeze(model: nn.Module) -> None:

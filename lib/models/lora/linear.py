@@ -62,7 +62,7 @@ class LoraLinear(nn.Module):
 
         Dropout is not in it. It is made at every reading: what is to be written goes to `base.weight`.
         """
-        return self._sum(self.base.weight, self.A, self.B)
+        return (self.base.weight + self.delta()).to(self.base.weight.dtype)
 
     @property
     def bias(self) -> Tensor | None:
@@ -87,18 +87,18 @@ class LoraLinear(nn.Module):
 
     def merged(self) -> nn.Linear:
         """Make one plain layer that computes the same, at the cost of the original one."""
-        weight = self._sum(self.base.weight.detach(), self.A.detach(), self.B.detach())
         layer = nn.Linear(1, 1, bias=False, device="meta").train(self.training)
         layer.in_features, layer.out_features = self.base.in_features, self.base.out_features
-        layer.weight = nn.Parameter(weight, requires_grad=False)
+        layer.weight = nn.Parameter(self.weight.detach(), requires_grad=False)
         layer.bias = self.base.bias
         return layer
 
-    def _sum(self, weight: Tensor, A: Tensor, B: Tensor) -> Tensor:
-        precise, device = torch.promote_types(A.dtype, torch.float32), weight.device.type
+    def delta(self) -> Float[Tensor, "out into"]:
+        """What the adapter adds to the weight, scale B A; in float32 at least, under autocast too."""
+        precise, device = torch.promote_types(self.A.dtype, torch.float32), self.A.device.type
         mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-        with torch.autocast(device, enabled=False) if mixed else nullcontext():  # which would round B A
-            return (weight + (B.to(precise) @ A.to(precise)) * self.scale).to(weight.dtype)
+        with torch.autocast(device, enabled=False) if mixed else nullcontext():
+            return (self.B.to(precise) @ self.A.to(precise)) * self.scale
 
 
 def apart(layer: nn.Linear) -> nn.Linear:

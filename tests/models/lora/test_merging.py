@@ -40,6 +40,22 @@ def test_a_product_beyond_half_precision_merges_where_the_sum_is_within():
     assert model[0].weight.isfinite().all()
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_small_adapter_that_rounding_takes_is_told(dtype):
+    model = adapting.add(adapting.net(dtype=dtype))
+    model[2].B.data *= 1e-5
+    with pytest.warns(UserWarning, match=rf"^rounding to {dtype} changes the adapter of 2 by \d+%: merge in float32"):
+        merge_lora(model)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(torch.float64, 1e-9), (torch.float32, 1e-3), (torch.bfloat16, 1.0)])
+def test_an_adapter_that_stays_is_merged_without_a_word(dtype, size, recwarn):
+    model = adapting.add(adapting.net(dtype=dtype))
+    model[2].B.data *= size
+    merge_lora(model)
+    assert not recwarn
+
+
 def test_merging_twice_is_refused():
     model = adapting.add(adapting.net())
     merge_lora(model)
