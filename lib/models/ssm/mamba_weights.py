@@ -3,21 +3,24 @@
 The two layouts differ in two prefixes, and in the head, which transformers lists beside the embedding it is tied to.
 """
 
-import json
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from lib.models.ssm.mamba import MambaConfig, MambaLM
+from lib.models.checks import check_kind
+from lib.models.ssm.mamba import MambaBackbone, MambaLM
+from lib.models.ssm.mamba_fields import config_from_transformers as config_from_transformers
+from lib.models.ssm.mamba_fields import config_to_transformers as config_to_transformers
+from lib.models.ssm.weight_folder import read_folder, write_folder
 
 PREFIXES = {"backbone.embedding.": "backbone.embeddings.", "backbone.norm.": "backbone.norm_f."}  # ours to theirs
 EMBEDDING, HEAD = "backbone.embeddings.weight", "lm_head.weight"
-FIELDS = {
-    **{"dim": "hidden_size", "layers": "num_hidden_layers", "states": "state_size", "kernel": "conv_kernel"},
-    **{"rank": "time_step_rank", "vocabulary": "vocab_size", "conv_bias": "use_conv_bias", "bias": "use_bias"},
-    **{"norm_eps": "layer_norm_epsilon", "expand": "expand"},
-    **{name: name for name in ("time_step_min", "time_step_max", "time_step_floor")},
+THEIRS = "transformers.models.mamba.modeling_mamba"
+PARTS = {  # all that a Mamba of transformers is made of
+    *(f"{THEIRS}.{name}" for name in ("MambaModel", "MambaForCausalLM", "MambaBlock", "MambaMixer", "MambaRMSNorm")),
+    *(f"{kind.__module__}.{kind.__name__}" for kind in (nn.Embedding, nn.Linear, nn.Conv1d, nn.ModuleList, nn.SiLU)),
+    "transformers.activations.SiLUActivation",
 }
 
 
@@ -27,7 +30,8 @@ def state_dict_from_transformers(weights: dict[str, Tensor]) -> dict[str, Tensor
     raises   ValueError for a head that is not the embedding: ours is always tied to it
     """
     head = weights.get(HEAD)
-    if head is not None and EMBEDDING in weights and not torch.equal(head, weights[EMBEDDING]):
+    apart = head is not None and EMBEDDING in weights and not head.is_meta
+    if apart and not torch.equal(head, weights[EMBEDDING]):
         raise ValueError(f"{HEAD} differs from {EMBEDDING}: only a head tied to the embedding can be loaded")
     back = {theirs: ours for ours, theirs in PREFIXES.items()}
     return {_renamed(name, back): weight for name, weight in weights.items() if name != HEAD}
@@ -39,31 +43,17 @@ def state_dict_to_transformers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed | {HEAD: renamed[EMBEDDING]}
 
 
-def config_from_transformers(config, backend: str = "auto") -> MambaConfig:
-    """Our MambaConfig of a transformers.MambaConfig.
-
-    raises   ValueError, naming the field, for a model that is not a Mamba or that ours does not compute
-    """
-    allowed = {"model_type": ("mamba",), "hidden_act": ("silu", "swish"), "tie_word_embeddings": (True,)}
-    for name, values in allowed.items():
-        if (value := getattr(config, name, None)) not in values:
-            raise ValueError(f"{name} = {value!r}: only {' or '.join(map(repr, values))} can be loaded")
-    return MambaConfig(**{ours: getattr(config, theirs) for ours, theirs in FIELDS.items()}, backend=backend)
-
-
-def config_to_transformers(config: MambaConfig, **fields) -> dict:
-    """Fields of a transformers.MambaConfig; `fields` adds to them, such as `eos_token_id`, which is none by default."""
-    named = {theirs: getattr(config, ours) for ours, theirs in FIELDS.items()}
-    named |= {"hidden_act": "silu", "tie_word_embeddings": True, "residual_in_fp32": False}
-    return named | dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id")) | fields
-
-
 def load_transformers(model: nn.Module, source: nn.Module | dict[str, Tensor]) -> nn.Module:
     """Copy the weights of a MambaForCausalLM, or of its state dict, into our MambaLM, and return it.
 
     raises   ValueError, listing them, for weights that are missing, unknown or of another shape
     """
     theirs = source.state_dict() if isinstance(source, nn.Module) else source
+    model.load_state_dict(_fitting(model, theirs))
+    return model
+
+
+def _fitting(model: nn.Module, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
     given, needed = state_dict_from_transformers(theirs), model.state_dict()
     wrong = {
         "missing": sorted(needed.keys() - given.keys()),
@@ -73,19 +63,57 @@ def load_transformers(model: nn.Module, source: nn.Module | dict[str, Tensor]) -
             for name in needed.keys() & given.keys()
             if given[name].shape != needed[name].shape
         ),
+        "without values": sorted(name for name, weight in given.items() if weight.is_meta),
     }
     if any(wrong.values()):
         lines = (f"{kind}: {', '.join(names)}" for kind, names in wrong.items() if names)
         raise ValueError(f"these weights do not fit the model; {'; '.join(lines)}")
-    model.load_state_dict(given)
-    return model
+    return given
 
 
 def from_transformers(model: nn.Module, backend: str = "auto") -> nn.Module:
-    """Our MambaLM with the weights of a transformers.MambaForCausalLM, in the same dtype, device and mode."""
-    ours = MambaLM(config_from_transformers(model.config, backend))
-    like = model.backbone.embeddings.weight
-    return load_transformers(ours.to(like.device, like.dtype), model).train(model.training)
+    """Our MambaLM with the weights of a transformers.MambaForCausalLM, in the same dtypes, device and mode.
+
+    Of a MambaModel, which has no head, our MambaBackbone. A compiled model counts as what was compiled.
+    raises   TypeError, naming it, for another model, and for a layer in it that is another than transformers made, such
+             as an adapter or a quantised one; ValueError, naming the field, for a configuration that ours does not
+             compute
+    """
+    check_kind("model", model, nn.Module, "Mamba of transformers")
+    model = getattr(model, "_orig_mod", model)
+    headless = _checked(model)
+    allowed = {"tie_word_embeddings": (True, False)} if headless else {}
+    config = config_from_transformers(model.config, backend, **allowed)
+    weights = model.state_dict()
+    weights = {f"backbone.{name}": weight for name, weight in weights.items()} if headless else weights
+    with torch.device("meta"):  # draws nothing
+        ours = MambaLM(config)
+    copies = {name: weight.detach().clone() for name, weight in _fitting(ours, weights).items()}
+    ours.load_state_dict(copies, assign=True)
+    ours: MambaLM | MambaBackbone = ours.backbone if headless else ours
+    return ours.train(model.training)
+
+
+def _checked(model: nn.Module) -> bool:
+    """Whether a model of transformers has no head; what is not known to be computed as they made it is refused."""
+    name = _name(model)
+    if name not in (f"{THEIRS}.MambaForCausalLM", f"{THEIRS}.MambaModel"):
+        if getattr(getattr(model, "config", None), "model_type", "mamba") != "mamba":
+            config_from_transformers(model.config)  # says which type it is
+        raise TypeError(f"model is a {type(model).__name__}: transformers' MambaForCausalLM or MambaModel is needed")
+    config_from_transformers(model.config, tie_word_embeddings=(True, False))  # says more of a changed activation
+    for path, part in model.named_modules():
+        if _name(part) not in PARTS:
+            kind = f"{path} is a {type(part).__name__}"
+            raise TypeError(f"{kind}: layers as transformers made them are needed; merge adapters, undo quantisation")
+        epsilon = getattr(part, "variance_epsilon", model.config.layer_norm_epsilon)
+        if epsilon != model.config.layer_norm_epsilon:
+            raise ValueError(f"{path}.variance_epsilon = {epsilon!r}: {model.config.layer_norm_epsilon} is needed")
+    return name.endswith("MambaModel")
+
+
+def _name(part: nn.Module) -> str:
+    return f"{type(part).__module__}.{type(part).__name__}"
 
 
 def to_transformers(model: nn.Module, **fields) -> nn.Module:
@@ -104,42 +132,31 @@ def to_transformers(model: nn.Module, **fields) -> nn.Module:
 def save_pretrained(model: nn.Module, folder: str | Path, **fields) -> None:
     """Write config.json and model.safetensors, which transformers' MambaForCausalLM.from_pretrained reads.
 
+    An older model in the folder is replaced at a stroke, shards among it; files of others stay.
     fields   further ones of config.json, such as `eos_token_id`
+    raises   TypeError for what is no MambaLM; ValueError, naming it, for a field that the model decides, or that is not
+             known; OSError where the folder cannot be written. Nothing changes then
     """
-    from safetensors.torch import save_file
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_kind("model", model, MambaLM)
     weights = state_dict_to_transformers(model.state_dict())
     del weights[HEAD]  # transformers ties it, and safetensors stores no tensor twice
     about = {"architectures": ["MambaForCausalLM"], "model_type": "mamba", "dtype": str(weights[EMBEDDING].dtype)[6:]}
-    config = about | config_to_transformers(model.config, **fields)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    weights = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    write_folder(Path(folder), about | config_to_transformers(model.config, **fields), weights)
 
 
 def from_pretrained(name: str | Path, backend: str = "auto") -> nn.Module:
     """Our MambaLM, in float32 on the CPU, of a folder in transformers' layout or of a name on the Hugging Face hub.
 
-    name     a folder with config.json and model*.safetensors, or such as "state-spaces/mamba-130m-hf"
+    name     a folder with config.json and model.safetensors, or shards and their index, or such as
+             "state-spaces/mamba-130m-hf"
     raises   FileNotFoundError, saying what was tried, where neither gives a model; ValueError for one that does not fit
     """
-    import transformers
-    from safetensors.torch import load_file
-
     folder = Path(name) if Path(name).is_dir() else _downloaded(str(name))
-    files = sorted(folder.glob("model*.safetensors"))
-    if not files or not (folder / "config.json").is_file():
-        found = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
-        raise FileNotFoundError(f"{folder} holds {found}: config.json and model.safetensors are needed")
-    fields = json.loads((folder / "config.json").read_text())
+    fields, weights = read_folder(folder)
     if fields.get("model_type") != "mamba":
         kind = fields.get("model_type")
         raise ValueError(f"{folder / 'config.json'}: model_type = {kind!r}, 'mamba' in transformers' layout is needed")
-    weights = {name: weight for path in files for name, weight in load_file(path).items()}
-    config = config_from_transformers(transformers.MambaConfig.from_dict(fields), backend)
-    return load_transformers(MambaLM(config), weights).eval()
+    return load_transformers(MambaLM(config_from_transformers(fields, backend)), weights).eval()
 
 
 def _downloaded(name: str) -> Path:
@@ -147,7 +164,7 @@ def _downloaded(name: str) -> Path:
     import huggingface_hub
 
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=["config.json", "model*.safetensors"]))
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=["config.json", "model*.safetensors*"]))
     except Exception as error:  # offline, unknown, private, malformed: each has a class of its own
         why = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
         raise FileNotFoundError(
