@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
+from lib.profilers.calls import computed
+
 Call = Callable[[], object]
 
 WALL = "wall"
@@ -63,7 +65,7 @@ class Wall:
         start = perf_counter()
         result = call()
         taken = perf_counter() - start
-        del result
+        computed(result, torch.device("cpu"))
         return taken, None
 
 
@@ -83,7 +85,7 @@ class Synchronised:
         returned = perf_counter() - start
         torch.accelerator.synchronize(self.device)
         taken = perf_counter() - start
-        del result
+        computed(result, self.device)
         return taken, returned
 
 
@@ -128,7 +130,7 @@ class Events:
         result = call()
         taken = perf_counter() - start
         torch.cuda.synchronize(self.device)
-        del result
+        computed(result, self.device)
         return taken
 
     def _enough(self, host: float) -> float:
@@ -146,7 +148,7 @@ class Events:
         last.record()
         overtaken = first.query()
         torch.cuda.synchronize(self.device)
-        del result
+        computed(result, self.device)
         return first.elapsed_time(last) / 1e3, host, overtaken
 
 

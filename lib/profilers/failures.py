@@ -29,7 +29,10 @@ def attempt(work: Callable[[], Result], device: str | torch.device) -> tuple[Res
 
 def describe(error: Exception) -> str:
     """An error as one line for a record: out of memory under one name on every device, anything else by its type."""
-    first = (str(error).strip().splitlines() or [""])[0]
+    try:
+        first = (str(error).strip().splitlines() or [""])[0]
+    except Exception:  # an error of somebody else's, which cannot say what it is
+        first = ""
     memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in first for words in EXHAUSTED)
     return f"{'out of memory' if memory else type(error).__name__}: {first}"
 

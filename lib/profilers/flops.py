@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry
 
 from lib import names
+from lib.profilers.calls import computed, settings_kept
 from lib.profilers.flop_formulas import FORMULAS
 from lib.profilers.free_operators import is_free
 from lib.profilers.unseen import Shared, seen
@@ -39,8 +40,8 @@ def flops(
                TypeError for a formula of something that is no operator
     """
     tally = Tally(formulas or {})
-    with torch.inference_mode(inference), seen(), Counter(tally):
-        call()
+    with settings_kept(), torch.inference_mode(inference), seen(), Counter(tally):
+        computed(call())
     return tally.total
 
 

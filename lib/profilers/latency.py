@@ -13,6 +13,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lib.profilers.allocator import freed_memory_kept
+from lib.profilers.calls import Settings
 from lib.profilers.clocks import Clock, clocks
 from lib.profilers.failures import attempt
 
@@ -63,15 +64,11 @@ def timings(
     inference  run under `torch.inference_mode`; False for training steps
     keep_freed  freed memory stays with the process, so that a timing holds computation and not page faults
     failing    a callable that raises has an error in place of seconds and the others go on; else its error is raised
-    raises     ValueError for runs < 1 or warmup < 0, naming the value
+    raises     ValueError for runs < 1 or warmup < 0, naming the value; TypeError for no mapping of callables
     warns      when the interquartile range of the seconds exceeds a quarter of the median; never of the host's beside
     """
-    if runs < 1:
-        raise ValueError(f"runs = {runs}: at least 1 is needed")
-    if warmup < 0:
-        raise ValueError(f"warmup = {warmup}: at least 0 is needed")
-
-    device = torch.device(device)
+    check_rounds(runs, warmup)
+    device, callables = torch.device(device), named(callables)
     watches: dict[Name, Clock] = dict(zip(callables, clocks(device, len(callables)), strict=True))
     taken: dict[Name, list[tuple[float, float | None]]] = {name: [] for name in callables}
     errors: dict[Name, str] = {}
@@ -81,13 +78,17 @@ def timings(
         torch.inference_mode(inference),
         tqdm(total=rounds, desc="latency", unit="call", leave=False, disable=not progress or not callables) as bar,
     ):
+        settings = Settings()
         for number in range(warmup + runs):
             for name, call in callables.items():
                 bar.update()
                 if name in errors:
                     continue
                 once = partial(watches[name].time, call)
-                sample, error = attempt(once, device) if failing else (once(), None)
+                try:
+                    sample, error = attempt(once, device) if failing else (once(), None)
+                finally:
+                    settings.restore()
                 if error is not None:
                     errors[name] = error
                 elif number >= warmup:
@@ -102,6 +103,29 @@ def timings(
                 stacklevel=2,
             )
     return results
+
+
+def named(callables: Mapping[Name, Callable[[], object]]) -> dict[Name, Callable[[], object]]:
+    """A copy of callables by their names: what a call does to the original changes nothing.
+
+    raises   TypeError, naming it, for what is no mapping, and for a value that cannot be called
+    """
+    if not isinstance(callables, Mapping):
+        raise TypeError(f"callables = {callables!r:.80}: a mapping from names to callables is needed")
+    for name, call in callables.items():
+        if not callable(call):
+            raise TypeError(f"{name}: {call!r:.80} cannot be called")
+    return dict(callables)
+
+
+def check_rounds(runs: int, warmup: int) -> None:
+    """Accept numbers of rounds.
+
+    raises   ValueError, naming the value, for runs < 1, warmup < 0 and what is no whole number
+    """
+    for name, value, least in (("runs", runs, 1), ("warmup", warmup, 0)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} = {value}: at least {least} is needed, a whole number")
 
 
 def spread(seconds: list[float]) -> float:

@@ -8,7 +8,7 @@ import torch
 
 from lib.profilers.failures import attempt
 from lib.profilers.flops import flops
-from lib.profilers.latency import Name, timings
+from lib.profilers.latency import Name, check_rounds, named, timings
 from lib.profilers.memory import available_bytes, peak_bytes
 
 
@@ -36,6 +36,7 @@ def profile(
     needs: Mapping[Name, int] | None = None,
     inference: bool = True,
     operations: bool = True,
+    formulas: Mapping[Callable, Callable[..., int]] | None = None,
     progress: bool = True,
 ) -> dict[Name, Profile]:
     """Count operations and bytes of each callable once, then time those that did not fail, interleaved.
@@ -43,13 +44,24 @@ def profile(
     needs    bytes that a call is known to allocate; one that exceeds what is free is out of memory without
              being tried, since a CPU's operating system would end the whole process
     operations   whether operations are counted, too: one more call, each of whose launches goes through Python
-    returns  one profile per name; `error` holds the first line of what a failing callable raised
+    formulas     see `lib.profilers.flops`
+    returns  one profile per name; `error` holds the first line of what a failing callable raised, whenever it did
+    raises   ValueError or TypeError, before anything is called, for options that cannot be
     """
+    check_rounds(runs, warmup)
+    device, callables = torch.device(device), named(callables)
+    if unknown := [name for name in needs or {} if name not in callables]:
+        raise ValueError(f"needs: {unknown[0]!r} is none of the callables, {', '.join(map(repr, callables))}")
 
     def count(name: Name) -> tuple[int, int | None]:
         _refuse(device, (needs or {}).get(name, 0))
         peak = peak_bytes(callables[name], device=device, inference=inference)
-        return peak, flops(callables[name], inference=inference) if operations else None
+        if not operations:
+            return peak, None
+        counted = flops(callables[name], formulas=formulas, inference=inference)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # what goes wrong later than the call is this call's error
+        return peak, counted
 
     counted = {name: attempt(partial(count, name), device) for name in callables}
     alive = {name: callables[name] for name, (_, error) in counted.items() if error is None}
