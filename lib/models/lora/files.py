@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from lib.files import whole_folder
 from lib.models.checks import check_dtype, check_finite
-from lib.models.clip.hub import whole_folder
 from lib.models.lora.layers import freeze
 from lib.models.lora.linear import LoraLinear, adapted, apart, become
 from lib.models.lora.peft_config import described, read, selects

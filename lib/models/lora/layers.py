@@ -12,7 +12,7 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from lib.models.checks import check_choice, check_finite, check_number
+from lib.models.checks import check_choice, check_finite, check_kind, check_number
 from lib.models.lora.linear import Init, LoraLinear, adapted, adapters, apart, become
 from lib.models.lora.targets import check_rank, check_unhooked, matching, uncompiled
 
@@ -116,8 +116,9 @@ def unmerge_lora(model: nn.Module, merged: Mapping[str, LoraLinear]) -> None:
     """Put back, to the last bit, the layers that `merge_lora` replaced.
 
     raises   ValueError, naming it, and changes nothing, for a layer that is not where it was, of another shape, dtype
-             or device, or with a weight that has changed since
+             or device, or with a weight that has changed since; TypeError for what is no mapping
     """
+    check_kind("merged", merged, Mapping, "mapping of names to layers")
     model = uncompiled(model)
     for name, layer in merged.items():
         try:

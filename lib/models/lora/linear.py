@@ -14,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lib.models.checks import check_kind
+
 Init = Literal["zero", "svd"]
 
 
@@ -125,8 +127,9 @@ def adapters(model: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
 def adapted(model: nn.Module) -> dict[str, LoraLinear]:
     """Layers with an adapter, by name, of a model that has at least one.
 
-    raises   ValueError, naming its class, for any other
+    raises   ValueError, naming its class, for any other; TypeError for what is no model
     """
+    check_kind("model", model, nn.Module)
     if found := dict(adapters(model)):
         return found
     raise ValueError(f"{type(model).__name__} has no adapters: add_lora makes them")

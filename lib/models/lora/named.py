@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lib.files import whole_folder
 from lib.models.checks import check_choice, check_kind, check_number
-from lib.models.clip.hub import whole_folder
 from lib.models.lora.files import check_free, load_lora, packed, write
 from lib.models.lora.layers import add_lora
 from lib.models.lora.linear import LoraLinear, adapters, become

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.testing import assert_close
 
+from lib.models.lora import files
 from lib.models.lora.files import CONFIG, WEIGHTS, load_lora, save_lora
 from lib.models.lora.layers import add_lora, merge_lora
 
@@ -108,6 +109,22 @@ def test_what_cannot_be_written_is_refused_and_leaves_the_older_one(tmp_path):
     with refused("adapters of rank 2, alpha 6.0, dropout 0.0, zero; rank 3, alpha 6.0, dropout 0.0, zero: one kind"):
         save_lora(model, tmp_path / "a")
     assert (tmp_path / "a" / WEIGHTS).read_bytes() == before
+
+
+def test_a_full_disk_leaves_the_older_one_and_nothing_else(tmp_path, monkeypatch):
+    save_lora(ours(), tmp_path / "a")
+    before = {path: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "save_file", full)
+    for place in ("a", "b"):
+        with pytest.raises(OSError, match="No space left"):
+            save_lora(adapting.shaken(ours(), seed=9), tmp_path / place)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def changed(folder, **fields):

@@ -65,6 +65,13 @@ def test_merging_twice_is_refused():
     assert torch.equal(model[0].weight, weight)
 
 
+def test_what_is_no_model_and_no_mapping_is_refused():
+    with refused("model is of type list: a Module is needed", TypeError):
+        merge_lora([])
+    with refused("merged is of type list: a mapping of names to layers is needed", TypeError):
+        unmerge_lora(adapting.net(), ["0"])
+
+
 @pytest.mark.parametrize("place", [lambda layer: layer, lambda layer: layer.base])
 def test_hooks_that_came_later_are_not_lost_in_silence(place):
     model = adapting.add(adapting.net())
