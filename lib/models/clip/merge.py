@@ -56,7 +56,7 @@ def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B 
     x = wide(tokens.x)
     pulls = (take(x, sources) - take(x, targets)) * share
     x = x.scatter_add(1, targets.unsqueeze(-1).expand_as(pulls), pulls).to(tokens.x.dtype)
-    stays = torch.ones_like(held, dtype=torch.bool).scatter(1, sources, False)
+    stays = torch.ones_like(held, dtype=torch.bool).scatter(1, sources, torch.zeros_like(sources, dtype=torch.bool))
     # Not by nonzero: a shape that depends on data would wait for a GPU, and break the graph of torch.compile.
     left = stays.int().argsort(dim=1, descending=True, stable=True)[:, : stays.shape[1] - sources.shape[1]]
     to = stays.cumsum(1) - 1

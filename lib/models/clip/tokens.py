@@ -41,7 +41,7 @@ class Tokens:
     @property
     def count(self) -> int:
         """Number of tokens without the class token, padding included."""
-        return self.x.shape[1] - self.classes
+        return int(self.x.shape[1]) - self.classes  # a number, too, where a trace has tensors for sizes
 
     @property
     def weights(self) -> Float[Tensor, "B S"] | None:
@@ -81,7 +81,8 @@ class Tokens:
 
         chosen   as in `kept`; the patches of the rest are held by their mean
         """
-        left = torch.ones_like(self.sizes, dtype=torch.bool).scatter(1, chosen + self.classes, False)
+        none = torch.zeros_like(chosen, dtype=torch.bool)
+        left = torch.ones_like(self.sizes, dtype=torch.bool).scatter(1, chosen + self.classes, none)
         left[:, : self.classes] = False
         shares = (self.sizes * left).unsqueeze(-1)
         mean = ((wide(self.x) * shares).sum(1, keepdim=True) / shares.sum(1, keepdim=True)).to(self.x.dtype)

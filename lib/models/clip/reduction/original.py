@@ -75,7 +75,7 @@ class OriginalPruning(Reduction):
         embeddings, mended = self.embeddings, self.mended
         patches = embeddings.patch_embedding(pixels.to(embeddings.patch_embedding.weight.dtype))
         patches = patches.flatten(2).transpose(1, 2)  # (B, P, D)
-        count = self._kept(patches.shape[1])
+        count = self._kept(int(patches.shape[1]))
         longest = wide(patches).norm(dim=-1).topk(count, dim=1).indices.sort(dim=1).values
         if {"positions", "class_token"} & mended:
             positions = embeddings.position_embedding.weight

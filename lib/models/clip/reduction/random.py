@@ -26,7 +26,8 @@ class Random(Reduced):
 
 @torch.compiler.assume_constant_result  # a compiler cannot make generators
 def _drawn(count: int, seed: int) -> list[float]:
-    with _disable_current_modes():  # numbers that a mode without memory, or one that traces, does not see being made
+    # Neither a mode without memory, nor one that traces or maps, sees these numbers being made.
+    with _disable_current_modes(), torch._C._DisableFuncTorch():
         return torch.rand(count, generator=torch.Generator().manual_seed(seed)).tolist()
 
 
