@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
-from lib.models.checks import check_choice, check_count, check_kind, check_number
+import torch
+
+from lib.models.checks import check_choice, check_count, check_counts, check_kind, check_many, check_number
 from lib.profilers.memory import available_bytes
 
 FROM_ZERO = {"seed", "warmup", "steps"}  # no steps: the task's own number
@@ -40,6 +42,7 @@ MOST = {  # of whole numbers, by the name of their field: beyond what any machin
     "states": 1024,
     "teacher_states": 1024,
     "order": 64,
+    "orders": 1024,
     "rank": 1024,
     "side": 448,
 }
@@ -73,7 +76,7 @@ class TooLarge(ValueError):
 
 
 def check_fields(settings: Any) -> None:
-    """Accept settings whose fields are of their kinds and within their bounds; several values look after themselves.
+    """Accept settings whose fields are of their kinds and within their bounds.
 
     raises   ValueError or TypeError, quoting the value and what is allowed, for any other
     """
@@ -86,10 +89,21 @@ def check_fields(settings: Any) -> None:
             check_count(name, value, 0 if name in FROM_ZERO else 1, MOST.get(name, LARGEST))
         elif float in kinds:
             check_number(name, value)
+        elif several := [kind for kind in kinds if get_origin(kind) is tuple]:
+            _check_several(name, value, get_args(several[0]))
         elif one.type in KINDS:
             check_kind(name, value, one.type)
         if name in ALLOWED:
             check_choice(name, value, ALLOWED[name])
+
+
+def _check_several(name: str, values: Any, kinds: tuple[Any, ...]) -> None:
+    """Accept whole numbers within bounds, as many as the kinds are, or any number of them where an ellipsis follows."""
+    check_kind(name, values, (list, tuple), "list of numbers")
+    check_counts(name, values)
+    check_count(name, max(values), 1, MOST.get(name, LARGEST))
+    if Ellipsis not in kinds:
+        check_many(name, values, len(kinds), "numbers")
 
 
 def check_given(kind: type, given: Mapping[str, Any]) -> None:
@@ -116,14 +130,16 @@ def check_memory(settings: Any, elements: int, *names: str, drawn: int = 0, widt
     names      the fields that decide it
     drawn      numbers of single precision that the host draws first
     width      bytes of a number, where it is another than the dtype's
-    raises     TooLarge, naming the fields, what is needed and what is free
+    raises     TooLarge, naming the fields, what is needed and what is free; ValueError for a GPU that is not there
     """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device = 'cuda': this machine has none that torch can use; cpu is there")
     needs = {settings.device: elements * (width or settings.torch_dtype.itemsize)}
     needs["cpu"] = max(needs.get("cpu", 0), 4 * drawn)
     for device, needed in needs.items():
         try:
             free = available_bytes(device)
-        except (RuntimeError, AssertionError):  # of a GPU that is not there, or broken: what is called next says so
+        except (RuntimeError, AssertionError):  # of a GPU that is broken: what is called next says so
             continue
         if needed > free:
             raise TooLarge(", ".join(f"`{name}` {getattr(settings, name)}" for name in names), device, needed, free)

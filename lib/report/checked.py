@@ -67,7 +67,7 @@ def check(chapter: type[Chosen], namespace: Mapping[str, Any]) -> Chosen:
         needed, free = f"needs {binary(error.needed)} on {error.device}", f"{binary(error.free)} are free"
         raise ParameterError(f"{error.sizes}: {needed}, {free}; lower one of them") from None
     except (TypeError, ValueError) as error:
-        raise ParameterError(" ".join(str(error).split())) from None
+        raise ParameterError(" ".join(str(error).split())) from error
     return chosen
 
 

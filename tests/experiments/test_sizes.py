@@ -63,6 +63,8 @@ class Settings(base.Settings):
     length: int
     keep: float = 0.5
     every: bool = True
+    orders: tuple[int, ...] = (2, 4)
+    sizes: tuple[int, int] | None = None
     tokens: int | None = None
 
 
@@ -83,6 +85,12 @@ class Settings(base.Settings):
         ({"keep": math.nan}, "keep = nan: a finite number is needed"),
         ({"keep": math.inf}, "keep = inf: a finite number is needed"),
         ({"keep": "0.5"}, r"keep = '0\.5': a finite number is needed"),
+        ({"orders": ()}, r"orders = \(\): one or more integers"),
+        ({"orders": [2, "a"]}, r"orders = \(2, 'a'\): one or more integers"),
+        ({"orders": [2, -4]}, r"orders = \(2, -4\): one or more integers"),
+        ({"orders": "24"}, "orders is of type str: a list of numbers is needed"),
+        ({"orders": [2, 10**9]}, "orders = 1000000000: an integer from 1 to 1024"),
+        ({"sizes": [2, 4, 8]}, "sizes of 3 numbers: one of 2 is needed"),
         ({"every": 1}, "every is of type int: a bool is needed"),
         ({"device": 0}, "device is of type int: a str is needed"),
         ({"device": "mps"}, "device = 'mps': one of cpu, cuda is needed"),
@@ -115,7 +123,7 @@ def test_what_lacks_and_what_is_unknown_is_named_in_one_line():
 def test_every_bound_is_of_a_field_that_there_is():
     modules = [*CASES, mrss_training]
     known = {one.name for module in modules for one in fields(module.Settings)}
-    own = {"count", "tested", "per_step", "tokens", "healing", "teacher_states"}  # of modules that time nothing
+    own = {"orders", "count", "tested", "per_step", "tokens", "healing", "teacher_states"}  # of trainings
     assert set(sizes.MOST) <= known | own
 
 
@@ -134,7 +142,14 @@ def test_an_experiment_is_refused_before_anything_is_drawn(experiment, free, mon
             call(too_large)
 
 
-def test_a_gpus_memory_counts_and_so_does_the_hosts_where_the_input_is_drawn(free):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
+def test_a_gpu_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match=r"^device = 'cuda': this machine has none that torch can use; cpu is there$"):
+        mrss_proxy.run(mrss_proxy.Settings(batch=2, length=64, dim=4, device="cuda"))
+
+
+def test_a_gpus_memory_counts_and_so_does_the_hosts_where_the_input_is_drawn(free, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     chosen = mrss_proxy.Settings(batch=2, length=64, dim=4, device="cuda")
     weights = sum(proxy.weights(4, proxy.TAPS, factor) for factor in (None, 1, 2, 4, 8))
     exact = 4 * (4 * 2 * 64 * 4 + weights)  # the input and three activations
