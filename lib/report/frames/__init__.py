@@ -99,4 +99,6 @@ def slopes(frame: pd.DataFrame, cost: str = "seconds", over: str = "length", las
 
 
 def _quotient(runs: np.ndarray, base: np.ndarray) -> np.ndarray:
+    if len(runs) and len(base) and len(runs) != len(base):  # of one it would be divided in silence
+        raise ValueError(f"{len(runs)} timed runs beside the baseline's {len(base)}: they were not timed in turns")
     return runs / base if len(runs) and len(base) else np.array([])
