@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-# Prefix of the classes' names -> where transformers defines them. Its first releases of version 5 keep a transformer apart.
+# Prefix of the classes' names -> where transformers defines them; the first 5.x releases say VisionTransformer.
 KNOWN = {"CLIP": "transformers.models.clip.modeling_clip", "Siglip": "transformers.models.siglip.modeling_siglip"}
 TOWERS = ("VisionModel", "VisionTransformer")
 NEEDED = "a vision tower as of CLIP or SigLIP is needed, CLIPVisionModel or SiglipVisionModel of transformers"
