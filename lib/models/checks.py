@@ -69,16 +69,18 @@ def check_count(
     _refuse(name, value, f"an integer {bounds}{others}", where)
 
 
-def check_counts(name: str, values: Iterable[object], least: int = 1) -> None:
-    """Accept one or more integers of at least `least`, and of at most 2^31 - 1.
+def check_counts(name: str, values: Iterable[object], least: int = 1, most: int | None = None) -> None:
+    """Accept one or more integers from `least` to `most`, or to 2^31 - 1.
 
     raises   ValueError, quoting all of them
     """
     values = tuple(values)
-    if any(_integer(value) and value > MOST for value in values):
-        raise ValueError(f"{name} = {values}: one or more integers from {least} to {MOST} are needed")
-    if not values or not all(_integer(value) and value >= least for value in values):
-        raise ValueError(f"{name} = {values}: one or more integers of at least {least} are needed")
+    highest = MOST if most is None else most
+    if values and all(_integer(value) and least <= value <= highest for value in values):
+        return
+    beyond = any(_integer(value) and value > highest for value in values)
+    bounds = f"of at least {least}" if most is None and not beyond else f"from {least} to {highest}"
+    raise ValueError(f"{name} = {values}: one or more integers {bounds} are needed")
 
 
 def check_number(

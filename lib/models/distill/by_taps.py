@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from lib.kernels.autocast import off, single
 from lib.kernels.eager import readable
-from lib.models.checks import check_count, check_shape
-from lib.models.distill.distilled import Distilled, Source, distilled, taken, unit
+from lib.models.checks import check_count, check_dtype, check_finite, check_labels, check_shape
+from lib.models.distill.distilled import LONGEST, Distilled, Source, distilled, taken, unit
 from lib.models.factors import low_rank
 
 
@@ -23,6 +23,7 @@ class LowRankConvolution(nn.Module):
 
     left    (L, R), the basis kernels
     right   (R, D), their weights in every channel, or (R, D, D), from every input to every output
+    raises  ValueError, quoting it, for one of another shape, or that is not finite
     """
 
     def __init__(
@@ -32,6 +33,12 @@ class LowRankConvolution(nn.Module):
         skip: Float[Tensor, " D"],
     ):
         super().__init__()
+        check_shape("left", left, "L", "R")
+        check_shape("skip", skip, "D")
+        check_shape("right", right, left.shape[1], *[len(skip)] * (2 if right.ndim == 3 else 1))
+        for name, values in {"left": left, "right": right, "skip": skip}.items():
+            check_dtype(name, values, skip.dtype)
+            check_finite(name, values)
         self.left, self.right, self.skip = (nn.Parameter(x.detach().clone()) for x in (left, right, skip))
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
@@ -61,6 +68,7 @@ class SparseConvolution(nn.Module):
 
     lags     S of them, each at least 0
     weight   (S, D), or (S, D, D) from every input to every output
+    raises   ValueError, quoting it, for one of another shape, for a lag below 0, and for what is not finite
     """
 
     def __init__(
@@ -70,6 +78,12 @@ class SparseConvolution(nn.Module):
         skip: Float[Tensor, " D"],
     ):
         super().__init__()
+        check_labels("lags", lags, LONGEST, "S")
+        check_shape("skip", skip, "D")
+        check_shape("weight", weight, len(lags), *[len(skip)] * (2 if weight.ndim == 3 else 1))
+        for name, values in {"weight": weight, "skip": skip}.items():
+            check_dtype(name, values, skip.dtype)
+            check_finite(name, values)
         self.register_buffer("lags", lags.clone())
         self.weight, self.skip = (nn.Parameter(x.detach().clone()) for x in (weight, skip))
 

@@ -7,9 +7,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lib.models.checks import check_dtype, check_finite, check_shape, check_tensor
+from lib.kernels.eager import readable
+from lib.models.checks import check_count, check_dtype, check_finite, check_shape, check_tensor
 from lib.models.ssm.s4d import S4D
 
+LONGEST = 2**22  # taps of a kernel, which is computed in double precision
 Source = S4D | Float[Tensor, "D L"] | Float[Tensor, "L D D"]
 
 
@@ -41,9 +43,10 @@ def taken(source: Source, length: int, dense: bool = False) -> tuple[Tensor, Ten
     length   taps of a layer's kernel; a bank has its own
     dense    whether a kernel (L, D, D), of a convolution that mixes channels, is allowed: taps, outputs, inputs
     returns  the kernel in float64 on a CPU; the skip (D,) as the distilled module is to hold it
-    raises   ValueError, quoting the value, for a kernel that is empty, not finite or of other axes, and for a length
-             below 1
+    raises   ValueError, quoting the value, for a kernel that is empty, not finite, of other axes or without values, and
+             for a length below 1 or above four million
     """
+    check_count("length", length, 1, LONGEST)
     if isinstance(source, S4D):
         kernel, skip = copy.deepcopy(source).double().kernel(length), source.skip
     else:
@@ -53,6 +56,8 @@ def taken(source: Source, length: int, dense: bool = False) -> tuple[Tensor, Ten
         check_dtype("kernel", source, torch.float32, torch.float64)
         kernel, skip = source, source.new_zeros(source.shape[1 if mixes else 0])
     check_finite("kernel", kernel)
+    if not readable(kernel):
+        raise ValueError(f"kernel on {kernel.device}, of type {type(kernel).__name__}: it holds no values to reduce")
     return kernel.detach().cpu().double(), skip.detach()
 
 

@@ -30,6 +30,7 @@ from lib.models.ssm.s4d import S4D
 from lib.models.ssm.vandermonde import impulse_response
 
 EPS = torch.finfo(torch.float64).eps
+COMPLEX = (torch.complex64, torch.complex128)
 FASTEST = 80.0  # -log|decay| of what is over after one token: its square is still a float32
 
 
@@ -66,6 +67,9 @@ class Modes(nn.Module):
         check_shape("decay", decay, "D", "M")
         check_shape("weight", weight, *decay.shape)
         check_shape("skip", skip, len(decay))
+        check_dtype("decay", decay, *COMPLEX)
+        check_dtype("weight", weight, *COMPLEX)
+        check_dtype("skip", skip, torch.float32, torch.float64)
         for name, values in {"decay": decay, "weight": weight, "skip": skip}.items():
             check_finite(name, values)
         if readable(decay):

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from torch import nn
 
-from lib.models.checks import check_choice
+from lib.models.checks import check_choice, check_count, check_kind
 from lib.models.distill.by_taps import LowRankConvolution
-from lib.models.distill.distilled import Distilled
+from lib.models.distill.distilled import LONGEST, Distilled
 from lib.models.distill.modes import Modes
 from lib.models.distill.recurrence import Recurrence
 from lib.models.ssm.fft_convolution import CachedConvolution, CachedLowRank
@@ -34,8 +34,10 @@ def distill(
     length   L taps that count
     heal     distillation fine-tuning: trains the copy, given as (student, teacher), in place. The results hold the
              modules as they are after it, and the errors as they were before
-    raises   ValueError, quoting it, for an unknown method, a model without S4D, and what the method refuses
+    raises   TypeError for what is no model; ValueError, quoting it, for an unknown method, a model without S4D, and
+             what the method refuses
     """
+    check_kind("model", model, nn.Module)
     check_choice("method", method, METHODS)
     reduce = METHODS[method]
     places = {name: layer for name, layer in model.named_modules(remove_duplicate=False) if isinstance(layer, S4D)}
@@ -55,8 +57,11 @@ def deployed(model: nn.Module, length: int) -> nn.Module:
     The kernel of an S4D is fixed at `length` taps; as `CachedConvolution` it streams at their cost.
 
     length   the most tokens of a sequence
-    raises   ValueError, quoting it, for a length below 1, and for a model that has neither
+    raises   TypeError for what is no model; ValueError, quoting it, for a length below 1 or above four million, and for
+             a model that has neither
     """
+    check_kind("model", model, nn.Module)
+    check_count("length", length, 1, LONGEST)
     forms = {
         Modes: Recurrence,
         S4D: lambda layer: CachedConvolution(layer.kernel(length), length, layer.skip),

@@ -9,6 +9,7 @@ from lib.models.tables import Modules
 
 FORMS = Modules("FORMS", "mixers")
 BASELINE = "single"
+LOWEST = 2**16  # rate, as a factor: a down- and an upsampler have weights for every token of a chunk
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class MrssConfig:
 
     mamba     sizes; `layers` is the number of blocks in all, whatever their rates
     variant   "single", the baseline, or one of `lib.names.FORMS`
-    factor    r >= 1; where a form takes several, as "dual" does, also (2, 4, 8)
+    factor    r from 1 to 65,536; where a form takes several, as "dual" does, also (2, 4, 8)
     full      blocks at full rate, below `layers`, of forms with blocks of both rates; None for half of them
     budget    largest share of chunks that a form with a router computes at full rate
     raises    ValueError, quoting the value and what is allowed
@@ -33,11 +34,11 @@ class MrssConfig:
         check_choice("variant", self.variant, variants())
         form = None if self.variant == BASELINE else FORMS[self.variant]
         if isinstance(self.factor, tuple):
-            check_counts("factor", self.factor)
+            check_counts("factor", self.factor, 1, LOWEST)
             if not getattr(form, "SEVERAL", False):
                 raise ValueError(f"factor = {self.factor}: {self.variant!r} takes one integer")
         else:
-            check_count("factor", self.factor)
+            check_count("factor", self.factor, 1, LOWEST)
         check_count("full", self.full, 0, also=(None,))
         check_number("budget", self.budget, above=0, most=1)
         if not self.one_rate and hasattr(form, "check"):

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.models.checks import check_counts, check_many, check_shape, check_state
-from lib.models.mrss.config import MrssConfig
+from lib.models.mrss.config import LOWEST, MrssConfig
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, MambaState, fresh
 
 SEVERAL = True  # factors at once
@@ -41,7 +41,7 @@ class DualBranch(nn.Module):
 
     def __init__(self, config: MambaConfig, factors: Sequence[int], *, generator: torch.Generator | None = None):
         super().__init__()
-        check_counts("factors", factors)
+        check_counts("factors", factors, 1, LOWEST)
         self.config, self.factors = config, tuple(factors)
         self.high = MambaBlock(config, generator=generator)
         self.low = nn.ModuleList(MambaBlock(config, generator=generator) for _ in factors)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.models.checks import check_count, check_precision, check_shape, check_state
-from lib.models.mrss.config import MrssConfig
+from lib.models.mrss.config import LOWEST, MrssConfig
 from lib.models.mrss.resample import Downsample, Upsample, chunks, delayed
 from lib.models.ssm.convolution import causal_convolution_step, convolution_silu
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, fresh
@@ -42,7 +42,7 @@ class LowRate(nn.Module):
 
     def __init__(self, config: MambaConfig, factor: int, layers: int, *, generator: torch.Generator | None = None):
         super().__init__()
-        check_count("factor", factor)
+        check_count("factor", factor, 1, LOWEST)
         check_count("layers", layers)
         self.config, self.factor = config, factor
         dim = config.dim
@@ -73,6 +73,8 @@ class LowRate(nn.Module):
         check_precision("input", x, self.in_proj)
         check_state(state, LowRateState)
         check_shape("state.convolution", state.convolution, x.shape[0], self.config.kernel - 1, self.config.dim)
+        left = self.factor - state.chunk.shape[1]  # of a state of another factor these are not as many
+        check_shape("state.phases", state.phases, x.shape[0], left, self.config.dim)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution, fast.unsqueeze(1)], dim=1)
         fast = F.silu(causal_convolution_step(window, self.conv1d.weight, self.conv1d.bias))

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.models.checks import check_count, check_precision, check_shape
+from lib.models.checks import check_count, check_counts, check_precision, check_shape
 
 TAPS = 63  # of the original report's convolution
+MOST = 2**16  # of channels, taps and the factor
 
 
 class Branch(nn.Module):
@@ -30,8 +31,8 @@ class Branch(nn.Module):
 
     def __init__(self, dim: int, taps: int = TAPS, *, generator: torch.Generator | None = None):
         super().__init__()
-        check_count("dim", dim)
-        check_count("taps", taps)
+        check_count("dim", dim, 1, MOST)
+        check_count("taps", taps, 1, MOST)
         self.taps = taps
         self.kernel = nn.Parameter(_uniform((dim, 1, taps), fan_in=taps, generator=generator))
         self.mix = nn.Parameter(_uniform((dim, dim), fan_in=dim, generator=generator))
@@ -69,7 +70,7 @@ class DualBranch(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        check_count("factor", factor)
+        check_count("factor", factor, 1, MOST)
         self.factor = factor
         self.detach_upsample = detach_upsample
         self.high = Branch(dim, taps, generator=generator)
@@ -98,7 +99,13 @@ class DualBranch(nn.Module):
 def family(
     dim: int, factors: Iterable[int], taps: int = TAPS, *, generator: torch.Generator | None = None
 ) -> dict[str, Branch | DualBranch]:
-    """Proxies to compare, keyed by figure label: the baseline, and one dual branch per factor, smallest first."""
+    """Proxies to compare, keyed by figure label: the baseline, and one dual branch per factor, smallest first.
+
+    raises   ValueError, quoting them, for factors that are none
+    """
+    factors = tuple(factors)
+    if factors:
+        check_counts("factors", factors, 1, MOST)
     blocks: dict[str, Branch | DualBranch] = {"baseline": Branch(dim, taps, generator=generator)}
     for factor in sorted(factors):
         blocks[f"r = {factor}"] = DualBranch(dim, factor, taps, generator=generator)
@@ -111,10 +118,11 @@ def flops(batch: int, length: int, dim: int, taps: int = TAPS, factor: int | Non
     factor   None for the baseline, r >= 1 for the dual branch
     source   closed form behind the FLOPs column of the original report's table in section 6.3
     """
+    check_counts("batch, length, dim, taps", (batch, length, dim, taps))
     branch = 2 * batch * dim * (taps + dim)
     if factor is None:
         return length * branch
-    check_count("factor", factor)
+    check_count("factor", factor, 1, MOST)
     low_length = -(-length // factor)
     return (length + low_length) * branch + 2 * batch * length * dim**2
 
@@ -125,9 +133,11 @@ def peak_elements(batch: int, length: int, dim: int, factor: int | None = None) 
     The baseline peaks at its end, with three activations of B*T*D: convolved, projected, rectified. The
     dual branch peaks in the fusion, with six, and one low-rate output more at r > 1.
     """
+    check_counts("batch, length, dim", (batch, length, dim))
     full = batch * length * dim
     if factor is None:
         return 3 * full
+    check_count("factor", factor, 1, MOST)
     held = 0 if factor == 1 else batch * -(-length // factor) * dim
     return 6 * full + held
 

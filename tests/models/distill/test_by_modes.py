@@ -224,7 +224,7 @@ def assert_sound(result, length: int, single: bool) -> None:
         (lambda: modal(layer(), 1), "order = 1: an integer from 2 to 16 is needed"),
         (lambda: modal(layer(), 17), "order = 17: an integer from 2 to 16 is needed"),
         (lambda: modal(layer("real"), 0), "order = 0: an integer from 1 to 16 is needed"),
-        (lambda: modal(layer(), 4, length=0), "length = 0: an integer of at least 1 is needed"),
+        (lambda: modal(layer(), 4, length=0), "length = 0: an integer from 1 to 4194304 is needed"),
         (
             lambda: balanced_truncation(torch.ones(3, 1), 1),
             "kernel of shape (3, 1): (D, L) with D >= 1 and L >= 2 is",

@@ -75,7 +75,7 @@ def test_an_original_is_deployed_with_its_kernels_cached():
     with torch.inference_mode():
         assert_close(streamed(deployed(model, 40), x), model(x))
         assert_close(deployed(model, 40)(x), model(x))
-    with pytest.raises(ValueError, match="length = 0: an integer of at least 1 is needed"):
+    with pytest.raises(ValueError, match="length = 0: an integer from 1 to 4194304 is needed"):
         deployed(model, 0)
 
 
@@ -119,7 +119,7 @@ def test_the_copy_is_in_the_models_mode(training):
         (layer(), 4, {"method": "svd"}, "method = 'svd': one of modal, balanced_truncation, truncated_svd, structured"),
         (nn.Linear(2, 2), 4, {}, "a Linear without S4D: there is nothing to distill"),
         (layer(), 40, {}, "order = 40: an integer from 2 to 16 is needed"),
-        (layer(), 4, {"length": 0}, "length = 0: an integer of at least 1 is needed"),
+        (layer(), 4, {"length": 0}, "length = 0: an integer from 1 to 4194304 is needed"),
     ],
 )
 def test_what_cannot_be_done_is_quoted(model, order, options, message):

@@ -115,10 +115,10 @@ def test_a_size_that_cannot_be_matched_is_told():
 
 WRONG = [
     ({"variant": "triple"}, "variant = 'triple': one of single, dual, low, hybrid, dynamic is needed"),
-    ({"factor": 0}, "factor = 0: an integer of at least 1 is needed"),
-    ({"factor": 2.0}, "factor = 2.0: an integer of at least 1 is needed"),
+    ({"factor": 0}, "factor = 0: an integer from 1 to 65536 is needed"),
+    ({"factor": 2.0}, "factor = 2.0: an integer from 1 to 65536 is needed"),
     ({"factor": (2, 4), "variant": "low"}, "factor = (2, 4): 'low' takes one integer"),
-    ({"factor": (), "variant": "dual"}, "factor = (): one or more integers of at least 1 are needed"),
+    ({"factor": (), "variant": "dual"}, "factor = (): one or more integers from 1 to 65536 are needed"),
     ({"factor": 4, "variant": "hybrid", "full": 2}, "full = 2, layers = 2: 'hybrid' needs one block of each rate"),
     ({"factor": 4, "variant": "hybrid", "full": 1.5}, "full = 1.5: an integer of at least 0, or None, is needed"),
     ({"factor": 4, "variant": "dynamic", "budget": 0}, "budget = 0: more than 0 and at most 1 is needed"),
@@ -132,11 +132,11 @@ def test_a_config_that_makes_no_sense_is_refused(options, message):
 
 
 def test_mixers_quote_what_they_cannot_use():
-    with refused("factor = 0: an integer of at least 1 is needed"):
+    with refused("factor = 0: an integer from 1 to 65536 is needed"):
         LowRate(SMALL, 0, 1)
     with refused("layers = 0: an integer of at least 1 is needed"):
         LowRate(SMALL, 2, 0)
-    with refused("factors = (2, 0): one or more integers of at least 1 are needed"):
+    with refused("factors = (2, 0): one or more integers from 1 to 65536 are needed"):
         DualBranch(SMALL, (2, 0))
     for module in (LowRate(SMALL, 2, 1), DualBranch(SMALL, (2,))):
         with refused("input of shape (2, 3): (B, T, 8) with B >= 1 and T >= 1 is needed"):
