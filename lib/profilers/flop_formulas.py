@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from lib.profilers import attention_formulas as attention
+
 aten = torch.ops.aten
 
 
@@ -170,33 +172,6 @@ def _fourier(x, dims) -> int:
     return round(5 * x.numel() * math.log2(points)) if points else 0
 
 
-def _attention(result, query, key, value, *_, **__) -> int:
-    """Scores and their product with the values, of all pairs of a query and a key: a mask saves none."""
-    *batch, queries, width = query.shape
-    return 2 * math.prod(batch) * queries * key.shape[-2] * (width + value.shape[-1])
-
-
-def _attention_backward(result, grad, query, key, value, *_, **__) -> int:
-    """Scores again, then the gradients of values, weights, queries and keys."""
-    *batch, queries, width = query.shape
-    return 2 * math.prod(batch) * queries * key.shape[-2] * (3 * width + 2 * value.shape[-1])
-
-
-def _multi_head(result, query, key, value, dim, heads, projections, bias, projection, *_, **__) -> int:
-    """Projections of queries, keys and values, attention, and the projection of what comes out."""
-    *batch, queries, _ = query.shape
-    keys, count = key.shape[-2], math.prod(batch)
-    projected = queries * projection.numel() + (queries + 2 * keys) * projections.numel() // 3
-    return 2 * count * (projected + 2 * queries * keys * dim)
-
-
-def _encoder_layer(result, x, dim, heads, projections, bias, projection, *given, **__) -> int:
-    """Attention, and two matrices that each token is multiplied by."""
-    first, second = given[8], given[10]
-    attention = _multi_head(result, x, x, x, dim, heads, projections, bias, projection)
-    return attention + 2 * math.prod(x.shape[:-1]) * (first.numel() + second.numel())
-
-
 SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 _BY_NAME: dict[Callable[..., int], str] = {
     _mm: "mm bmm _int_mm _scaled_mm _scaled_mm_v2 hspmm",
@@ -227,18 +202,10 @@ _BY_NAME: dict[Callable[..., int], str] = {
     _fft: "_fft_c2c",
     _real_fft: "_fft_r2c",
     _inverse_real_fft: "_fft_c2r",
-    _attention: "_scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention "
-    "_scaled_dot_product_cudnn_attention _scaled_dot_product_flash_attention_for_cpu "
-    "_scaled_dot_product_fused_attention_overrideable _scaled_dot_product_attention_math_for_mps",
-    _attention_backward: "_scaled_dot_product_flash_attention_backward _scaled_dot_product_cudnn_attention_backward "
-    "_scaled_dot_product_efficient_attention_backward _scaled_dot_product_flash_attention_for_cpu_backward "
-    "_scaled_dot_product_fused_attention_overrideable_backward",
-    _multi_head: "_native_multi_head_attention",
-    _encoder_layer: "_transformer_encoder_layer_fwd",
 }
 FORMULAS: dict[Callable, Callable[..., int]] = {
     getattr(aten, form): formula
-    for formula, names in _BY_NAME.items()
+    for formula, names in (_BY_NAME | attention.BY_NAME).items()
     for name in names.split()
     for form in (name, f"{name}_")  # in place, too
     if hasattr(aten, form)  # not in every release

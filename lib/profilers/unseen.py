@@ -55,6 +55,8 @@ def seen() -> Iterator[None]:
 def _install() -> None:
     if COMPILING & sys.modules.keys():
         _hooks.enter_context(torch.compiler.set_stance("force_eager"))
+    else:
+        _hooks.enter_context(mock.patch.object(torch, "compile", _compiling(torch.compile)))
     _hooks.enter_context(mock.patch.object(threading.Thread, "start", _starting(threading.Thread.start)))
     for module, kind, method in REPLAYS:
         owner = getattr(sys.modules.get(module), kind, None)
@@ -65,6 +67,21 @@ def _install() -> None:
 def _at_work() -> Shared | None:
     """The mode of this thread that can be shared; none inside an operator that it has let through."""
     return next((mode for mode in _get_current_dispatch_mode_stack() if isinstance(mode, Shared)), None)
+
+
+def _compiling(plain: Callable) -> Callable:
+    """`torch.compile`, after whose first call compiled functions run as they were written."""
+    seen: list[None] = []
+
+    def compiled(*args, **kwargs):
+        result = plain(*args, **kwargs)
+        with _lock:
+            if _inside and not seen:
+                seen.append(None)
+                _hooks.enter_context(torch.compiler.set_stance("force_eager"))
+        return result
+
+    return compiled
 
 
 def _starting(start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
