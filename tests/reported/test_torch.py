@@ -1,4 +1,4 @@
-"""Situations that were reported of torch's counter of operations, of compiled functions that are counted, of timings."""
+"""Situations reported of torch's counter of operations, of compiled functions that are counted, of timings."""
 
 import math
 
