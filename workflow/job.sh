@@ -9,16 +9,32 @@ shift 3
 out=$(dirname "$result")
 name=$(basename "$result")
 fresh=$out/fresh/${name%.*}
+# Where nothing can be written in the end, nothing is measured.
+for place in "$out" "$records" "$(dirname "$log")"; do
+  if ! { mkdir -p "$place" && head -c 1048576 /dev/urandom > "$place/.tried.$$" && rm "$place/.tried.$$"; }; then
+    rm -f "$place/.tried.$$"
+    echo "$place: nothing can be written there" >&2
+    exit 1
+  fi
+done
+mkdir -p "$fresh" "$out/failed"
+# Records that did not reach their place are no later run's to delete.
+[ -z "$(find "$fresh" -name '*.json' -print -quit)" ] || mv "$fresh" "$out/failed/${name%.*}.records.$(date +%s).$$"
 rm -rf "$fresh"
-mkdir -p "$fresh" "$out/failed" "$(dirname "$log")"
+mkdir -p "$fresh"
 if RECORDS_TO=$fresh bash -o pipefail -c "$*" > "$log" 2>&1; then
-  (cd "$fresh" && find . -name '*.json' -not -name machine.json) | while read -r file; do
-    mkdir -p "$records/$(dirname "$file")"
-    mv -f "$fresh/$file" "$records/$file"
-    cp -n "$fresh/$(dirname "$file")/machine.json" "$records/$(dirname "$file")/"  # a title may have been chosen
-  done
-  rm -rf "$fresh"
-  mv "$result.part" "$result"
+  # Each is copied beside its place and to the disk first: whoever reads finds the old record or the new one.
+  while IFS= read -r -d '' file; do
+    to=$records/$(dirname "$file") machine=$(dirname "$file")/machine.json
+    if ! { mkdir -p "$to" && cp "$fresh/$file" "$to/.new.$$" && sync && mv -f "$to/.new.$$" "$records/$file" &&
+      { [ -e "$records/$machine" ] || cp "$fresh/$machine" "$to/"; }; }; then  # a title may have been chosen
+      rm -f "$to/.new.$$"
+      echo "$records: not written; what was measured is in $fresh" | tee -a "$log" >&2
+      exit 1
+    fi
+  done < <(cd "$fresh" && find . -name '*.json' -not -name machine.json -print0)
+  sync
+  mv "$result.part" "$result" && rm -rf "$fresh"
 else
   [ -e "$result.part" ] && mv -f "$result.part" "$out/failed/$name"
   tail -n 5 "$log" >&2
