@@ -6,8 +6,10 @@ import shutil
 import clips
 import pytest
 import torch
+import transformers
 from clips import PROCESSOR, TOKENIZER, change
 from refusals import refused
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from lib.models.clip import load as clip
@@ -83,3 +85,34 @@ def test_a_siglip_is_compared_as_well(siglip, tmp_path):
         change(folder, file, at, value)
         with refused(f"{str(folder)!r}: {said}"):
             clip.load(str(folder))
+
+
+def test_openais_own_layout_is_read_at_its_end(folder):
+    """Byte pairs, padding and unknown alike with the end, which is the highest token, and an end of 2 in the config."""
+    letters = [f"{letter}{end}" for letter in "abcdefghijklmnopqrstuvwxyz.?" for end in ("", "</w>")]
+    words = [*letters, "re", "red</w>", "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    merges = [("r", "e"), ("re", "d</w>")]
+    transformers.CLIPTokenizer(vocabulary, merges, model_max_length=16).save_pretrained(folder)
+    change(folder, "config.json", "text_config.eos_token_id", 2)
+    change(folder, "config.json", "text_config.bos_token_id", 0)  # as written there
+    change(folder, "config.json", "text_config.vocab_size", len(words))
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    key = "text_model.embeddings.token_embedding.weight"
+    weights[key] = torch.randn(len(words), 48, generator=torch.Generator().manual_seed(0)).half()
+    save_file(weights, file, metadata={"format": "pt"})
+    change(folder, PROCESSOR, "image_processor_type", None)
+    change(folder, PROCESSOR, "feature_extractor_type", "CLIPFeatureExtractor")
+    change(folder, PROCESSOR, "size", 64)
+    change(folder, PROCESSOR, "crop_size", 64)
+    found = clip.load(str(folder))
+    texts = ["a red disc?", "Red."]
+    inputs = found.tokenizer(texts, padding=True, return_tensors="pt")
+    wanted = found.model.get_text_features(**inputs).pooler_output
+    assert_close(found.text_features(texts), wanted / wanted.norm(dim=1, keepdim=True))
+    assert_close(found.text_features(["red."]), found.text_features(texts[1:]))
+    with refused("texts[0] = 'a <|endoftext|> red': "):
+        found.text_features(["a <|endoftext|> red"])
+    with refused("names 'Red' and 'red' are the same tokens: no image could tell them apart"):
+        found.classifier(["Red", "red"], ["a {}."])

@@ -51,8 +51,8 @@ def check_tokenizer(name: str, config: PretrainedConfig, tokenizer: Any) -> None
     _agree(name, "padding_side", tokenizer.padding_side, "its tokenizer", "right", "how such a model was trained")
     if tokenizer.pad_token_id is None:
         raise ValueError(f"{name!r}: pad_token = None in its tokenizer, so that texts of two lengths fit no batch")
-    words = " ".join(re.findall(r"\b[a-zA-Z]{2,}\b", " ".join(sorted(tokenizer.get_vocab())))[:50])
-    one, other = (tokenizer(case(words))["input_ids"] for case in (str.lower, str.upper))
+    words = ["a", *re.findall(r"\b[a-zA-Z]{2,}\b", " ".join(sorted(tokenizer.get_vocab())))[:50]]
+    one, other = (tokenizer([case(word) for word in words])["input_ids"] for case in (str.lower, str.upper))
     if one != other:
         raise ValueError(f"{name!r}: its tokenizer tells 'A' from 'a'; such a model was trained on small letters")
     if not siglip:
