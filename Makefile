@@ -35,7 +35,7 @@ vendor: $(READY)  ## math and widgets from npm into book/_assets/vendor, so that
 book: $(READY)  ## the report as HTML, chapters executed; ends with the path of its first page
 	@$(BIN)/python book/_ext/vendor.py --if-possible
 	$(BIN)/jupyter-book build . $(BOOKFLAGS)
-	@echo "open: $(CURDIR)/_build/html/book/intro.html"
+	@echo "open: $$PWD/_build/html/book/intro.html"
 
 pdf: $(READY)  ## the report as PDF, printed by Chromium
 	@$(BIN)/python book/_ext/pdf.py --find-browser
@@ -62,14 +62,14 @@ gpu:  ## what everything costs on a GPU, in under 10 minutes, resumable; sets up
 	@$(MEASURE) -m lib.experiments gpu $(GPUFLAGS)
 
 record: $(READY) $(SNAKE)  ## all records, job by job, resumable: PRESET=cpu or gpu (hours), or smoke (minutes, replaces none)
-	$(SNAKE) -s workflow/Snakefile --cores all --resources machine=1 --rerun-incomplete --config preset=$(PRESET) python=$(BIN)/python $(SNAKEFLAGS)
+	$(SNAKE) -s workflow/Snakefile --cores all --resources machine=1 --rerun-incomplete --config preset=$(PRESET) python="$(BIN)/python" $(SNAKEFLAGS)
 
 slurm: $(READY) $(SNAKE)  ## the workflow on a Slurm of one node, a job killed and taken up again; needs root and Slurm
 	$(BIN)/python -m pytest tests/cluster
 
 $(SNAKE): workflow/constraints.txt
 	$(PYTHON) -m venv .venv-workflow
-	.venv-workflow/bin/pip install --quiet --disable-pip-version-check -r workflow/constraints.txt
+	.venv-workflow/bin/python -m pip install --quiet --disable-pip-version-check -r workflow/constraints.txt
 	@touch $@
 
 lint: $(READY)  ## style and format, nothing is changed
@@ -78,4 +78,4 @@ lint: $(READY)  ## style and format, nothing is changed
 
 clean:  ## remove the built book and every cache; the environment stays
 	rm -rf _build .pytest_cache .ruff_cache *.egg-info
-	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	find . -path "./$(VENV)" -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -147,7 +148,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_leaves_no_process(tmp_pat
 def holders(path):
     """Processes that have a file below a folder open."""
     lines = subprocess.run(
-        f"ls -l /proc/[0-9]*/fd 2>/dev/null | grep -F {path}", shell=True, capture_output=True, text=True
+        f"ls -l /proc/[0-9]*/fd 2>/dev/null | grep -F {shlex.quote(path)}", shell=True, capture_output=True, text=True
     ).stdout
     return lines.strip()
 
