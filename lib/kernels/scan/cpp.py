@@ -32,7 +32,7 @@ class Problem(Structure):
         *[(name, c_void_p) for name in ("A", "D", "bias", "initial", "last", "saved", "work")],
         *[(name, View) for name in ("grad_out", "grad_u", "grad_delta", "grad_z")],
         *[(name, c_void_p) for name in ("grad_last", "grad_A", "grad_B", "grad_C", "grad_D", "grad_bias")],
-        ("grad_initial", c_void_p),
+        *[("grad_initial", c_void_p), ("seq_idx", c_void_p), ("sequences", c_int64)],
     ]
 
 
@@ -51,10 +51,10 @@ def about() -> str:
     return f"C++, compiled for this CPU, {_load().lanes()} channels at a time, {threads}"
 
 
-def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep):
+def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep, *packed):
     """Scan in C++; arguments and results as in the contract."""
-    problem = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
-    out, last = _like(u), A.new_empty(u.shape[0], *A.shape)
+    problem = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, *packed)
+    out, last = _like(u), _states(initial_state, u, A, problem)
     saved = None
     if keep:
         saved = A.new_empty(_saved_shape(*u.shape, A.shape[1], problem.groups))
@@ -64,13 +64,13 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
     return out.to(u.dtype), last, saved
 
 
-def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus):
+def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, *packed):
     """Gradients of the scan in C++; arguments and results as in the contract."""
-    problem = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
+    problem = _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, *packed)
     batch, channels, states = u.shape[0], *A.shape
     grad_out, grad_last = _readable(grad_out), None if grad_last is None else grad_last.contiguous()
     grad_u, grad_delta, grad_z = (None if x is None else _like(x) for x in (u, delta, z))
-    grad_A, grad_initial = (A.new_empty(batch, channels, states) for _ in range(2))
+    grad_A, grad_initial = A.new_empty(batch, channels, states), _states(grad_last, u, A, problem)
     grad_D, grad_bias = A.new_zeros(2, batch, channels)
     partial_B, partial_C = (_partial(x, A, problem) for x in (B, C))
     problem.saved, problem.grad_out, problem.grad_last = saved.data_ptr(), _view(grad_out), _pointer(grad_last)
@@ -102,7 +102,7 @@ def _saved_shape(batch, channels, length, states, groups) -> tuple:
     return batch, -(-length // tile), groups * -(-(channels // groups) // lanes), states, lanes
 
 
-def _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus) -> Problem:
+def _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, seq_idx=None, sequences=0) -> Problem:
     u, delta, z, B, C = (None if x is None else _readable(x) for x in (u, delta, z, B, C))
     A, D, delta_bias, initial_state = (None if x is None else x.contiguous() for x in (A, D, delta_bias, initial_state))
     B, C = (x.contiguous() if x.ndim == 2 else x for x in (B, C))
@@ -118,8 +118,20 @@ def _problem(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus)
     )
     problem.A, problem.D, problem.bias = A.data_ptr(), _pointer(D), _pointer(delta_bias)
     problem.initial = _pointer(initial_state)
-    problem.alive = (u, delta, z, B, C, A, D, delta_bias, initial_state)  # it points into them
+    if sequences and not 0 <= seq_idx.min() <= seq_idx.max() < sequences:
+        raise ValueError(
+            f"seq_idx from {seq_idx.min()} to {seq_idx.max()}: numbers of {sequences} sequences are needed"
+        )
+    problem.seq_idx, problem.sequences = _pointer(seq_idx), sequences
+    problem.alive = (u, delta, z, B, C, A, D, delta_bias, initial_state, seq_idx)  # it points into them
     return problem
+
+
+def _states(coming: Tensor | None, u: Tensor, A: Tensor, problem: Problem) -> Tensor:
+    """Memory for what becomes of the states `coming`, or of zeros: a sequence without tokens leaves them so."""
+    if not problem.sequences:
+        return A.new_empty(u.shape[0], *A.shape)
+    return A.new_zeros(problem.sequences, *A.shape) if coming is None else coming.clone()
 
 
 def _groups(B: Tensor, C: Tensor) -> int:

@@ -5,8 +5,8 @@
     ssm::selective_scan_backward   gradients of those inputs that are there
 
 Inputs are in the contract's form (`lib.kernels.scan`). "auto" stays in an exported graph and is resolved where it runs;
-a graph of a training step names the backend, whose `saved` it holds. Ordinary eager calls go to the backend directly:
-a way through torch's dispatcher costs some 10 microseconds each.
+a graph of a training step names the backend, whose `saved` it holds. `packed` is () or (seq_idx, sequences). Ordinary
+eager calls go to the backend directly: a way through torch's dispatcher costs some 10 microseconds each.
 """
 
 import sys
@@ -24,7 +24,7 @@ from lib.kernels.scan.layout import like
 
 INPUTS = (
     "Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor? D, Tensor? z, Tensor? delta_bias, "
-    "Tensor? initial_state, bool delta_softplus, str backend"
+    "Tensor? initial_state, bool delta_softplus, str backend, Tensor? seq_idx=None, SymInt sequences=0"
 )
 SCHEMAS = {
     "selective_scan": f"({INPUTS}) -> (Tensor out, Tensor last_state)",
@@ -32,6 +32,7 @@ SCHEMAS = {
     "selective_scan_backward": f"(Tensor grad_out, Tensor? grad_last, Tensor saved, {INPUTS}) -> Tensor[]",
 }
 
+INPUT, GRADIENTS = 9, 3  # tensors of the recurrence; before them in the backward pass, gradients and `saved`
 VMAP = "torch.vmap does not know the selective scan: put the examples into its batch axis B instead"
 
 _below = torch._C._AutoDispatchBelowAutograd
@@ -41,17 +42,17 @@ for _name, _schema in SCHEMAS.items():
     _library.define(_name + _schema)
 
 
-def scan(*inputs: Tensor | None, delta_softplus: bool, backend: str) -> tuple[Tensor, Tensor]:
+def scan(*inputs: Tensor | None, delta_softplus: bool, backend: str, packed: tuple = ()) -> tuple[Tensor, Tensor]:
     """Output and last state of inputs in the contract's form.
 
     raises   RuntimeError where a backend given by name cannot serve them
     """
-    if not eager(*inputs):
-        return torch.ops.ssm.selective_scan.default(*inputs, delta_softplus, backend)
+    if not eager(*inputs, *packed[:1]):
+        return torch.ops.ssm.selective_scan.default(*inputs, delta_softplus, backend, *packed)
     name, kernel = choose(inputs[0].device, inputs[0].dtype, backend)
     if _differentiated(inputs):
-        return SelectiveScan.apply(kernel, name, delta_softplus, *inputs)
-    return kernel.forward(*inputs, delta_softplus, False)[:2]
+        return SelectiveScan.apply(kernel, name, delta_softplus, packed, *inputs)
+    return kernel.forward(*inputs, delta_softplus, False, *packed)[:2]
 
 
 def choose(device: torch.device, dtype: torch.dtype, backend: str = "auto") -> tuple[str, Any]:
@@ -70,10 +71,10 @@ class SelectiveScan(torch.autograd.Function):
     """Autograd's view of a backend: runs its forward, keeps inputs and checkpoints, and runs its backward."""
 
     @staticmethod
-    def forward(ctx, kernel, backend, delta_softplus, *inputs):
+    def forward(ctx, kernel, backend, delta_softplus, packed, *inputs):
         """Output and last state."""
-        out, last_state, saved = kernel.forward(*inputs, delta_softplus, True)
-        ctx.kernel, ctx.options = kernel, (delta_softplus, backend)
+        out, last_state, saved = kernel.forward(*inputs, delta_softplus, True, *packed)
+        ctx.kernel, ctx.options, ctx.packed = kernel, (delta_softplus, backend), packed
         ctx.save_for_backward(saved, *inputs)
         ctx.set_materialize_grads(False)  # an unused last state costs nothing
         return out, last_state
@@ -87,18 +88,19 @@ class SelectiveScan(torch.autograd.Function):
         saved, *inputs = ctx.saved_tensors
         if grad_out is None:
             grad_out = torch.zeros_like(inputs[0])
-        return None, None, None, *ctx.kernel.backward(grad_out, grad_last, saved, *inputs, ctx.options[0])
+        found = ctx.kernel.backward(grad_out, grad_last, saved, *inputs, ctx.options[0], *ctx.packed)
+        return None, None, None, None, *found
 
 
 class Recorded(torch.autograd.Function):
     """The operator as autograd sees it: calls the other two."""
 
     @staticmethod
-    def forward(ctx, delta_softplus, backend, *inputs):
+    def forward(ctx, delta_softplus, backend, packed, *inputs):
         """Output, last state, and what backward needs."""
-        ctx.options = delta_softplus, backend
+        ctx.options, ctx.packed = (delta_softplus, backend), packed
         with torch.enable_grad(), _below():  # for what torch.func differentiates outside of this
-            out, last_state, saved = torch.ops.ssm.selective_scan_saving.default(*inputs, *ctx.options)
+            out, last_state, saved = torch.ops.ssm.selective_scan_saving.default(*inputs, *ctx.options, *packed)
         ctx.save_for_backward(saved, *inputs)
         ctx.mark_non_differentiable(saved)
         ctx.set_materialize_grads(False)
@@ -110,8 +112,9 @@ class Recorded(torch.autograd.Function):
         saved, *inputs = ctx.saved_tensors
         if grad_out is None:
             grad_out = torch.zeros_like(inputs[0])
-        found = iter(torch.ops.ssm.selective_scan_backward.default(grad_out, grad_last, saved, *inputs, *ctx.options))
-        return None, None, *(None if x is None else next(found) for x in inputs)
+        given = (grad_out, grad_last, saved, *inputs, *ctx.options, *ctx.packed)
+        found = iter(torch.ops.ssm.selective_scan_backward.default(*given))
+        return None, None, None, *(None if x is None else next(found) for x in inputs)
 
 
 class Once(torch.autograd.Function):
@@ -147,27 +150,33 @@ def _module(name: str) -> Any:
     return sys.modules.get(row.module) or names.code("BACKENDS", name, row)
 
 
+def _split(arguments: tuple) -> tuple[tuple, bool, str, tuple]:
+    """Inputs, delta_softplus, backend, and `packed`, of arguments whose defaults torch leaves out."""
+    inputs, (delta_softplus, backend, *packed) = arguments[:INPUT], arguments[INPUT:]
+    return inputs, delta_softplus, backend, (*packed, 0)[:2] if packed and packed[0] is not None else ()
+
+
 def _autograd(*arguments) -> tuple[Tensor, Tensor]:
-    *inputs, delta_softplus, backend = arguments
+    inputs, delta_softplus, backend, packed = _split(arguments)
     if not _differentiated(inputs):
         with _below():
             return torch.ops.ssm.selective_scan.default(*arguments)
-    if eager(*inputs):
-        return scan(*inputs, delta_softplus=delta_softplus, backend=backend)
+    if eager(*inputs, *packed[:1]):
+        return scan(*inputs, delta_softplus=delta_softplus, backend=backend, packed=packed)
     name, _ = choose(inputs[0].device, inputs[0].dtype, backend)
-    return _apply(Recorded, delta_softplus, name, *inputs)[:2]
+    return _apply(Recorded, delta_softplus, name, packed, *inputs)[:2]
 
 
 def _autograd_of_saving(*arguments) -> tuple[Tensor, Tensor, Tensor]:
-    *inputs, delta_softplus, backend = arguments
+    inputs, delta_softplus, backend, packed = _split(arguments)
     if _differentiated(inputs):
-        return _apply(Recorded, delta_softplus, backend, *inputs)
+        return _apply(Recorded, delta_softplus, backend, packed, *inputs)
     with _below():
         return torch.ops.ssm.selective_scan_saving.default(*arguments)
 
 
 def _autograd_of_backward(*arguments) -> list[Tensor]:
-    if _differentiated(arguments[:-2]):
+    if _differentiated(arguments[: GRADIENTS + INPUT]):
         return list(_apply(Once, *arguments))
     with _below():
         return torch.ops.ssm.selective_scan_backward.default(*arguments)
@@ -180,28 +189,31 @@ def _apply(function: type[torch.autograd.Function], *arguments) -> tuple[Tensor,
 
 
 def _forward(*arguments) -> tuple[Tensor, Tensor]:
-    *inputs, delta_softplus, backend = arguments
+    inputs, delta_softplus, backend, packed = _split(arguments)
     _, kernel = choose(inputs[0].device, inputs[0].dtype, backend)
-    return kernel.forward(*inputs, delta_softplus, False)[:2]
+    return kernel.forward(*inputs, delta_softplus, False, *packed)[:2]
 
 
 def _forward_saving(*arguments) -> tuple[Tensor, Tensor, Tensor]:
-    *inputs, delta_softplus, backend = arguments
-    return _module(backend).forward(*inputs, delta_softplus, True)
+    inputs, delta_softplus, backend, packed = _split(arguments)
+    return _module(backend).forward(*inputs, delta_softplus, True, *packed)
 
 
 def _backward(*arguments) -> list[Tensor]:
-    *tensors, delta_softplus, backend = arguments
-    return [x for x in _module(backend).backward(*tensors, delta_softplus) if x is not None]
+    inputs, delta_softplus, backend, packed = _split(arguments[GRADIENTS:])
+    found = _module(backend).backward(*arguments[:GRADIENTS], *inputs, delta_softplus, *packed)
+    return [x for x in found if x is not None]
 
 
 def _fake_forward(u, delta, A, *others) -> tuple[Tensor, Tensor]:
-    return like(u), A.new_empty(u.shape[0], *A.shape)
+    *_, packed = _split((u, delta, A, *others))
+    sequences = packed[1] if packed and packed[1] else u.shape[0]
+    return like(u), A.new_empty(sequences, *A.shape)
 
 
-def _fake_forward_saving(u, delta, A, B, C, *others) -> tuple[Tensor, Tensor, Tensor]:
-    backend = others[-1]
-    return *_fake_forward(u, delta, A), A.new_empty(_module(backend).saved_shape(u, A, B, C))
+def _fake_forward_saving(*arguments) -> tuple[Tensor, Tensor, Tensor]:
+    (u, _, A, B, C, *_), _, backend, _ = _split(arguments)
+    return *_fake_forward(*arguments), A.new_empty(_module(backend).saved_shape(u, A, B, C))
 
 
 def _fake_backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, *others):

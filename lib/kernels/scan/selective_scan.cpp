@@ -24,9 +24,10 @@ template <bool VB, bool VC> void forward_task(const Problem &p, const Task &task
     int64_t N = p.states, count = task.blocks();
     auto views = {&p.u, &p.delta, &p.z, &p.out};
     load_constants(p, task, my);
-    load_states(p, task, p.initial, task.batch, my.state);
+    load_states(p, task, p.initial, state_row(p, task, 0), my.state);
     for (int64_t start = 0; start < p.length; start += TILE) {
         int steps = (int)std::min<int64_t>(TILE, p.length - start);
+        Pieces pieces(p, task.batch, start, steps);
         if (VB) load_rows(p.B, p.groups_B, p, task, start, steps, my.B);
         if (VC) load_rows(p.C, p.groups_C, p, task, start, steps, my.C);
         for (int64_t k = 0; k < count; k++) {
@@ -38,7 +39,14 @@ template <bool VB, bool VC> void forward_task(const Problem &p, const Task &task
             in_runs<VB && VC ? 16 : 4>(N, [&](auto run, int64_t n) {
                 auto B = matrix<VB>(my.B, my.static_B + k * N, N, n);
                 auto C = matrix<VC>(my.C, my.static_C + k * N, N, n);
-                scan<run.value>(steps, my.delta, my.x, B, C, my.A2 + k * N + n, state + n, my.y, n ? Ahead{} : ahead);
+                for (int j = 0, t = 0; j < pieces.count; t = pieces.cuts[++j]) {
+                    if (pieces.begins(j)) {
+                        if (p.sequences) store_some(p, at, n, state + n, run.value, p.last, pieces.number(j, 1));
+                        load_some(p, at, n, own(p, p.initial), pieces.number(j), run.value, state + n);
+                    }
+                    scan<run.value>(pieces.cuts[j + 1] - t, my.delta + t, my.x + t, B.from(t), C.from(t),
+                                    my.A2 + k * N + n, state + n, my.y + t, n || j ? Ahead{} : ahead);
+                }
             });
             for (int t = 0; t < steps; t++) {
                 my.y[t] += D * my.u[t];
@@ -47,7 +55,7 @@ template <bool VB, bool VC> void forward_task(const Problem &p, const Task &task
             store(p.out, at, my.y);
         }
     }
-    store_states(p, task, my.state, p.last);
+    store_states(p, task, my.state, p.last, state_row(p, task, p.length - 1));
 }
 
 template <bool VB, bool VC> void backward_task(const Problem &p, const Task &task, Work work) {
@@ -55,12 +63,13 @@ template <bool VB, bool VC> void backward_task(const Problem &p, const Task &tas
     int64_t N = p.states, count = task.blocks();
     auto views = {&p.u, &p.delta, &p.z, &p.grad_out, &p.grad_u, &p.grad_delta, &p.grad_z};
     load_constants(p, task, my);
-    load_states(p, task, p.grad_last, task.batch, my.grad_state);
+    load_states(p, task, p.grad_last, state_row(p, task, p.length - 1), my.grad_state);
     std::fill_n(my.grad_A, count * N, vec{});
     std::fill_n(my.grad_B, VB ? 0 : count * N, vec{});
     std::fill_n(my.grad_C, VC ? 0 : count * N, vec{});
     for (int64_t start = (p.length - 1) / TILE * TILE; start >= 0; start -= TILE) {
         int steps = (int)std::min<int64_t>(TILE, p.length - start);
+        Pieces pieces(p, task.batch, start, steps);
         if (VB) load_rows(p.B, p.groups_B, p, task, start, steps, my.B), std::fill_n(my.grad_B, steps * N, vec{});
         if (VC) load_rows(p.C, p.groups_C, p, task, start, steps, my.C), std::fill_n(my.grad_C, steps * N, vec{});
         for (int64_t k = 0; k < count; k++) {
@@ -81,11 +90,23 @@ template <bool VB, bool VC> void backward_task(const Problem &p, const Task &tas
             in_runs<VB && VC ? REVERSE : 4>(N, [&](auto run, int64_t n) {
                 auto B = matrix<VB>(my.B, my.static_B + k * N, N, n);
                 auto C = matrix<VC>(my.C, my.static_C + k * N, N, n);
-                replay<run.value>(steps, my.delta, my.x, B, C, my.A2 + k * N + n, saved + n, my.y, my.before, my.decays,
-                                  n ? Ahead{} : ahead);
                 Gradients grad = {my.grad_state + k * N + n, my.grad_A + k * N + n, my.grad_B + (VB ? n : k * N + n),
                                   my.grad_C + (VC ? n : k * N + n), my.grad_x, my.grad_delta, VB ? N : 0, VC ? N : 0};
-                reverse<run.value>(steps, my.delta, my.x, B, C, my.A + k * N + n, my.dy, my.before, my.decays, grad);
+                for (int j = pieces.count - 1; j >= 0; j--) {
+                    int t = pieces.cuts[j], length = pieces.cuts[j + 1] - t;
+                    const vec *entering = saved + n;
+                    if (pieces.begins(j)) {
+                        entering = my.entering;
+                        load_some(p, at, n, own(p, p.initial), pieces.number(j), run.value, my.entering);
+                    }
+                    replay<run.value>(length, my.delta + t, my.x + t, B.from(t), C.from(t), my.A2 + k * N + n, entering,
+                                      my.y + t, my.before, my.decays, n || j < pieces.count - 1 ? Ahead{} : ahead);
+                    reverse<run.value>(length, my.delta + t, my.x + t, B.from(t), C.from(t), my.A + k * N + n,
+                                       my.dy + t, my.before, my.decays, grad.from(t));
+                    if (!pieces.begins(j)) continue;
+                    if (p.sequences) store_some(p, at, n, grad.state, run.value, p.grad_initial, pieces.number(j));
+                    load_some(p, at, n, own(p, p.grad_last), pieces.number(j, 1), run.value, grad.state);
+                }
             });
             for (int t = 0; t < steps; t++) {
                 grad_D += my.dy[t] * my.u[t];
@@ -103,10 +124,10 @@ template <bool VB, bool VC> void backward_task(const Problem &p, const Task &tas
         if (VB) store_rows(p, task, p.groups_B, start, steps, my.grad_B, p.grad_B);
         if (VC) store_rows(p, task, p.groups_C, start, steps, my.grad_C, p.grad_C);
     }
-    store_states(p, task, my.grad_A, p.grad_A);
-    store_states(p, task, my.grad_state, p.grad_initial);
-    if (!VB) store_states(p, task, my.grad_B, p.grad_B);
-    if (!VC) store_states(p, task, my.grad_C, p.grad_C);
+    store_states(p, task, my.grad_A, p.grad_A, task.batch);
+    store_states(p, task, my.grad_state, p.grad_initial, state_row(p, task, 0));
+    if (!VB) store_states(p, task, my.grad_B, p.grad_B, task.batch);
+    if (!VC) store_states(p, task, my.grad_C, p.grad_C, task.batch);
 }
 
 }  // namespace
@@ -130,7 +151,8 @@ template <bool VB, bool VC> void run(const Problem &p, bool backward) {
 #endif
         for (int64_t number; (number = next++) < count;) {
             Work mine{(char *)p.work + worker * bytes};
-            backward ? backward_task<VB, VC>(p, Task(p, number), mine) : forward_task<VB, VC>(p, Task(p, number), mine);
+            Task task(p, number);
+            backward ? backward_task<VB, VC>(p, task, mine) : forward_task<VB, VC>(p, task, mine);
         }
 #if defined(__SSE__)
         _mm_setcsr(mode);

@@ -6,6 +6,9 @@
 
 #include "rows.h"
 
+// Registers are given out to these loops alone: inside of a larger function the backward pass is a sixth slower.
+#define NOINLINE __attribute__((noinline))
+
 namespace {
 
 // B or C: varying, a row of N floats per step, shared by all channels; static, N vectors of channels
@@ -13,15 +16,18 @@ template <bool VARYING> struct Matrix {
     const float *rows;
     int64_t stride;
     float at(int t, int n) const { return rows[t * stride + n]; }
+    Matrix from(int t) const { return {rows + t * stride, stride}; }
 };
 template <> struct Matrix<false> {
     const vec *rows;
     int64_t stride;
     vec at(int, int n) const { return rows[n]; }
+    Matrix from(int) const { return *this; }
 };
 
 template <int COUNT, class MB, class MC>
-void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, vec *state, vec *y, const Ahead &ahead) {
+NOINLINE void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, vec *state, vec *y,
+                   const Ahead &ahead) {
     vec h[COUNT], a[COUNT];
     for (int n = 0; n < COUNT; n++) h[n] = state[n], a[n] = A[n];
     for (int t = 0; t < steps; t++) {
@@ -38,8 +44,8 @@ void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, v
 }
 
 template <int COUNT, class MB, class MC>  // as `scan`; keeps the decay of every step and the state before it
-void replay(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *state, vec *y, vec *before,
-            vec *decays, const Ahead &ahead) {
+NOINLINE void replay(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *state, vec *y,
+                     vec *before, vec *decays, const Ahead &ahead) {
     vec h[COUNT];
     for (int n = 0; n < COUNT; n++) before[n] = h[n] = state[n];
     for (int t = 0; t < steps; t++) {
@@ -58,11 +64,14 @@ void replay(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A,
 struct Gradients {  // of one block over one tile, for some states; rows of B and C follow each other by `stride`
     vec *state, *A, *B, *C, *x, *delta;
     int64_t stride_B, stride_C;
+    Gradients from(int t) const {
+        return {state, A, B + t * stride_B, C + t * stride_C, x + t, delta + t, stride_B, stride_C};
+    }
 };
 
 template <int COUNT, class MB, class MC>
-void reverse(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *grad_y, const vec *before,
-             const vec *decays, Gradients grad) {
+NOINLINE void reverse(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *grad_y,
+                      const vec *before, const vec *decays, Gradients grad) {
     vec g[COUNT], grad_A[COUNT];
     for (int n = 0; n < COUNT; n++) g[n] = grad.state[n], grad_A[n] = grad.A[n];
     for (int t = steps - 1; t >= 0; t--) {

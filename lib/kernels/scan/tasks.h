@@ -22,10 +22,34 @@ struct Problem {
     View grad_out, grad_u, grad_delta, grad_z;
     const float *grad_last;
     float *grad_A, *grad_B, *grad_C, *grad_D, *grad_bias, *grad_initial;
+    const int32_t *seq_idx;  // (batch, length), or null: a state passes between tokens of one number only
+    int64_t sequences;       // which have states of their own in initial, last and their gradients; 0: rows have
 };
 }
 
 namespace {
+
+// A tile's steps, cut where another sequence begins; without borders it is one piece. Each piece but the first begins
+// at a border, and the first one does where it is another sequence than the last step of the tile before.
+struct Pieces {
+    const int32_t *numbers;  // of the row
+    int64_t start;
+    int count = 0, cuts[TILE + 1];  // the first step of each, and the end
+    bool crossing = false;
+
+    Pieces(const Problem &p, int64_t batch, int64_t start, int steps)
+        : numbers(p.seq_idx ? p.seq_idx + batch * p.length : nullptr), start(start) {
+        cuts[count++] = 0;
+        if (numbers) {
+            crossing = start && numbers[start] != numbers[start - 1];
+            for (int t = 1; t < steps; t++)
+                if (numbers[start + t] != numbers[start + t - 1]) cuts[count++] = t;
+        }
+        cuts[count] = steps;
+    }
+    bool begins(int j) const { return j || crossing; }
+    int64_t number(int j, int before = 0) const { return numbers[start + cuts[j] - before]; }
+};
 
 struct Work {  // hands out pieces of one thread's workspace; with a null base it only counts
     char *base;
@@ -43,7 +67,7 @@ struct Buffers {
     vec *u, *delta, *x, *z, *y, *slope = nullptr, *dy, *grad_x, *grad_delta;  // per step of a tile
     vec *static_B, *static_C, *grad_B, *grad_C;  // N vectors per block if static, else N per step
     float *B, *C;                                // N floats per step
-    vec *before, *decays;
+    vec *before, *decays, *entering;
 
     Buffers(const Problem &p, Work &work, bool backward) {
         int64_t N = p.states, all = p.blocks * N;
@@ -56,6 +80,7 @@ struct Buffers {
         for (vec **one : {&slope, &dy, &grad_x, &grad_delta}) *one = work.take<vec>(TILE);
         grad_B = work.take<vec>(p.groups_B ? TILE * N : all), grad_C = work.take<vec>(p.groups_C ? TILE * N : all);
         before = work.take<vec>((TILE + 1) * REVERSE), decays = work.take<vec>(TILE * REVERSE);
+        entering = work.take<vec>(REVERSE);
     }
 };
 
@@ -84,27 +109,30 @@ struct Task {
     }
 };
 
-// The channels of all of a task's blocks as N vectors each: a (D, N) matrix, one of (B, D, N), or zeros; and back.
-void load_states(const Problem &p, const Task &task, const float *from, int64_t batch, vec *to) {
-    int64_t N = p.states;
-    for (int64_t k = 0; k < task.blocks(); k++, to += N) {
-        Block at = task.block(k, 0, p.length);
-        std::fill_n(to, N, vec{});
-        if (!from) continue;
-        const float *first = from + (batch * p.channels + at.channel) * N;
-        for (int64_t n = 0; n < N; n++)
-            for (int i = 0; i < at.lanes; i++) to[n][i] = first[i * N + n];
-    }
+// States n0, n0 + 1 .. of a block's channels as vectors: of row `row` of a (.., D, N) matrix, or zeros; and back.
+void load_some(const Problem &p, const Block &at, int64_t n0, const float *from, int64_t row, int64_t count, vec *to) {
+    std::fill_n(to, count, vec{});
+    if (!from) return;
+    const float *first = from + (row * p.channels + at.channel) * p.states + n0;
+    for (int64_t n = 0; n < count; n++)
+        for (int i = 0; i < at.lanes; i++) to[n][i] = first[i * p.states + n];
 }
 
-void store_states(const Problem &p, const Task &task, const vec *from, float *to) {
-    int64_t N = p.states;
-    for (int64_t k = 0; k < task.blocks(); k++, from += N) {
-        Block at = task.block(k, 0, p.length);
-        float *first = to + (task.batch * p.channels + at.channel) * N;
-        for (int64_t n = 0; n < N; n++)
-            for (int i = 0; i < at.lanes; i++) first[i * N + n] = from[n][i];
-    }
+void store_some(const Problem &p, const Block &at, int64_t n0, const vec *from, int64_t count, float *to, int64_t row) {
+    float *first = to + (row * p.channels + at.channel) * p.states + n0;
+    for (int64_t n = 0; n < count; n++)
+        for (int i = 0; i < at.lanes; i++) first[i * p.states + n] = from[n][i];
+}
+
+// All states of all of a task's blocks, N vectors each.
+void load_states(const Problem &p, const Task &task, const float *from, int64_t row, vec *to) {
+    for (int64_t k = 0; k < task.blocks(); k++, to += p.states)
+        load_some(p, task.block(k, 0, p.length), 0, from, row, p.states, to);
+}
+
+void store_states(const Problem &p, const Task &task, const vec *from, float *to, int64_t row) {
+    for (int64_t k = 0; k < task.blocks(); k++, from += p.states)
+        store_some(p, task.block(k, 0, p.length), 0, from, p.states, to, row);
 }
 
 vec load_channels(const float *from, const Block &at) {
@@ -124,6 +152,10 @@ void load_constants(const Problem &p, const Task &task, const Buffers &my) {
     if (!p.groups_B) load_states(p, task, (const float *)p.B.data, 0, my.static_B);
     if (!p.groups_C) load_states(p, task, (const float *)p.C.data, 0, my.static_C);
 }
+
+// The row of initial and last states at a token; and these states where another sequence than a row's first begins.
+int64_t state_row(const Problem &p, const Task &task, int64_t t) { return p.sequences ? p.seq_idx[t] : task.batch; }
+const float *own(const Problem &p, const float *states) { return p.sequences ? states : nullptr; }
 
 // Rows of a varying B or C for one tile: N floats per step.
 void load_rows(const View &view, int64_t groups, const Problem &p, const Task &task, int64_t start, int steps,

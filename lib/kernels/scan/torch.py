@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lib.kernels.scan.borders import Borders, Flow
 from lib.kernels.scan.layout import like
 
 ELEMENTS = 2**19  # numbers in one of a chunk's buffers: about what a processor's cache holds
@@ -30,11 +31,12 @@ def about() -> str:
     return "torch, chunk by chunk; runs everywhere"
 
 
-def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep):
+def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep, seq_idx=None, sequences=0):
     """Scan chunk by chunk; arguments and results as in the contract."""
     size, groups = _steps(u, A), _groups(B, C)
     A, D, delta_bias, initial_state = (_constant(x, groups) for x in (A, D, delta_bias, initial_state))
-    state = A.new_zeros(len(u), *A.shape) if initial_state is None else initial_state.clone()
+    flow = Flow(Borders(seq_idx, sequences), initial_state, A.new_zeros(len(u), *A.shape))
+    state = flow.begin()
     out = like(u)
     saved = A.new_empty(-(-u.shape[2] // size), *state.shape) if keep else None
     decays, states = A.new_empty(2, size, *state.shape)
@@ -44,7 +46,7 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
         now = slice(start, start + size)
         x, (step, _) = _tokens(u, now, A), _step_size(delta, delta_bias, delta_softplus, now, A)
         a, h = decays[: len(x)], states[: len(x)]
-        _run(state, step, step * x, A, _rows(B, now, A), a, h)
+        _run(state, step, step * x, A, _rows(B, now, A), a, h, flow, start)
         y = _contract(h, _rows(C, now, A))
         if D is not None:
             y.addcmul_(x, D)
@@ -52,17 +54,22 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
             y.mul_(F.silu(_tokens(z, now, A)))
         _put_tokens(out, now, y)
         state.copy_(h[-1])
-    return out, _channels(state).mT.contiguous(), saved
+    return out, _channels(flow.end(state)).mT.contiguous(), saved
 
 
-def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus):
+def backward(
+    grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus,
+    seq_idx=None, sequences=0,
+):  # fmt: skip
     """Gradients of the scan, chunk by chunk from the last one; arguments and results as in the contract."""
     size, groups = _steps(u, A), _groups(B, C)
-    A, D, delta_bias, grad_last = (_constant(x, groups) for x in (A, D, delta_bias, grad_last))
+    A, D, delta_bias, grad_last, coming = (_constant(x, groups) for x in (A, D, delta_bias, grad_last, initial_state))
     grad_u, grad_delta, grad_z = (None if x is None else like(x) for x in (u, delta, z))
     grad_B, grad_C = (x.new_zeros(x.shape) if x.ndim == 2 else like(x) for x in (B, C))
     grad_A, grad_D, grad_bias = torch.zeros_like(A), 0, 0
-    carry = A.new_zeros(len(u), *A.shape) if grad_last is None else grad_last
+    borders, zeros = Borders(seq_idx, sequences), A.new_zeros(len(u), *A.shape)
+    flow, back = Flow(borders, coming, zeros), Flow(borders, grad_last, zeros, back=True)
+    carry = back.begin()
     decays, states, adjoint = A.new_empty(3, size, *carry.shape)
     for number, start in reversed(list(enumerate(range(0, u.shape[2], size)))):
         now = slice(start, start + size)
@@ -70,7 +77,7 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
         row_B, row_C, dy = _rows(B, now, A), _rows(C, now, A), _tokens(grad_out, now, A)
         a, h, g = decays[: len(x)], states[: len(x)], adjoint[: len(x)]
         inflow = step * x
-        _run(saved[number], step, inflow, A, row_B, a, h)
+        _run(saved[number], step, inflow, A, row_B, a, h, flow, start)
         if z is not None:
             gate, y = _tokens(z, now, A), _contract(h, row_C)
             y = y if D is None else y.addcmul_(x, D)
@@ -81,17 +88,25 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
 
         torch.mul(dy, row_C, out=g)  # dy reaches a state through C now, and through all later states
         g[-1] += carry
+        crossed = borders.within(start, len(x))
         later = zip(reversed(g[:-1].unbind()), reversed(a[1:].unbind()), reversed(g[1:].unbind()), strict=True)
-        for here, decay, after in later:
-            here.addcmul_(decay, after)
+        for t, (here, decay, after) in zip(range(start + len(x) - 1, start, -1), later, strict=True):
+            if t in borders.at:
+                here.add_(back.cross(t, decay * after))
+            else:
+                here.addcmul_(decay, after)
         _put_rows(grad_C, now, dy, h)
         _put_rows(grad_B, now, inflow, g)
         grad_x = _contract(g, row_B)
-        carry = a[0] * g[0]
+        carry = back.cross(start, a[0] * g[0])
 
         a.mul_(g)  # from here on: the gradient of step A
-        a[0].mul_(saved[number])
-        a[1:].mul_(h[:-1])
+        if crossed:
+            for t, before in enumerate((saved[number], *h[:-1].unbind())):
+                a[t].mul_(flow.cross(start + t, before))
+        else:
+            a[0].mul_(saved[number])
+            a[1:].mul_(h[:-1])
         grad_step = torch.mul(a, A, out=g).sum(-2, keepdim=True).addcmul_(grad_x, x).mul_(slope)
         grad_A += a.mul_(step).sum((0, 1))
         grad_x.mul_(step)
@@ -111,7 +126,7 @@ def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, in
         None if D is None else grad_D.flatten(),
         grad_z,
         None if delta_bias is None else grad_bias.flatten(),
-        None if initial_state is None else _channels(carry).mT.contiguous(),
+        None if initial_state is None else _channels(back.end(carry)).mT.contiguous(),
     )
 
 
@@ -177,13 +192,13 @@ def _put_rows(grad: Tensor, now: slice, x: Tensor, states: Tensor) -> None:
         grad[..., now] = rows.squeeze(-2).permute(1, 2, 3, 0)
 
 
-def _run(state, step, x, A, row_B, decays: Tensor, states: Tensor) -> None:
-    """Fill `decays` and `states` of a chunk that starts from `state`."""
+def _run(state, step, x, A, row_B, decays: Tensor, states: Tensor, flow: Flow, start: int) -> None:
+    """Fill `decays` and `states` of a chunk that begins at the token `start`, with `state` before it."""
     torch.mul(step, A, out=decays).exp_()
     torch.mul(x, row_B, out=states)
     before = state
-    for decay, here in zip(decays.unbind(), states.unbind(), strict=True):
-        before = here.addcmul_(decay, before)
+    for t, (decay, here) in enumerate(zip(decays.unbind(), states.unbind(), strict=True), start):
+        before = here.addcmul_(decay, flow.cross(t, before))
 
 
 def _contract(states: Tensor, rows: Tensor) -> Tensor:

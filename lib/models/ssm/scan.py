@@ -8,6 +8,7 @@ Backends live in `lib.kernels.scan`, behind one contract. Symbols: `lib/__init__
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from types import ModuleType
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from lib import names
 from lib.kernels.scan import op
 from lib.models.checks import check_choice
+from lib.models.ssm.lengths import kernel_seq_idx, seq_idx_of_lengths
 from lib.models.ssm.scan_inputs import check_scan
 from lib.models.tables import Modules
 
@@ -48,6 +50,8 @@ def selective_scan_fn(
     return_last_state: bool = False,
     initial_state: Tensor | None = None,
     backend: str = "auto",
+    seq_idx: Tensor | None = None,
+    cu_seqlens: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Scan T tokens of D channels with N real states each; every tensor gets a gradient, through the last state too.
 
@@ -62,21 +66,27 @@ def selective_scan_fn(
     initial_state      (B, D, N), zeros where left out; an earlier call's last state carries on from there
     backend            one of `backends()`: "auto", "cpp", "cuda", "torch" or "ref"; `explain_backend` says what auto
                        takes
+    seq_idx            (B, T), int32 or int64, never falling along a row: the state starts anew, from zeros, where it
+                       changes. `initial_state` is that of each row's first sequence, the last state each row's last
+    cu_seqlens         (S + 1,), instead: bounds 0, .., T of S sequences in a batch of one row. `initial_state` and last
+                       state are (S, D, N), one for each sequence; an empty one's last state is its initial one
     returns            (B, D, T) in u's dtype; the last state (B, D, N) in float32, in float64 for float64 inputs
     raises             ValueError, quoting what was given, for shapes, dtypes or devices that do not fit together;
                        TypeError for what is no tensor; RuntimeError where a backend given by name cannot serve them
     source             Gu and Dao (2023), algorithm 2
     """
-    check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
+    lengths = {"seq_idx": seq_idx, "cu_seqlens": cu_seqlens}
+    check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state, **lengths)
     check_choice("backend", backend, backends())
     if backend == "ref":
-        out, last = selective_scan_ref(u, delta, A, B, C, D, z, delta_bias, delta_softplus, True, initial_state)
-        return (out, last) if return_last_state else out
+        inputs = (u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+        return selective_scan_ref(*inputs, return_last_state, initial_state, **lengths)
     dtype = _state_dtype(u)
     B, C = (x.to(dtype) if x.ndim == 2 else x.unsqueeze(1) if x.ndim == 3 else x for x in (B, C))
     A, D, delta_bias, initial_state = (x if x is None else x.to(dtype) for x in (A, D, delta_bias, initial_state))
     inputs = (u, delta, A, B, C, D, z, delta_bias, initial_state)
-    out, last = op.scan(*inputs, delta_softplus=delta_softplus, backend=backend)
+    packed = _packed(u, seq_idx, cu_seqlens)
+    out, last = op.scan(*inputs, delta_softplus=delta_softplus, backend=backend, packed=packed)
     return (out, last) if return_last_state else out
 
 
@@ -92,17 +102,26 @@ def selective_scan_ref(
     delta_softplus: bool = False,
     return_last_state: bool = False,
     initial_state: Tensor | None = None,
+    seq_idx: Tensor | None = None,
+    cu_seqlens: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Scan by the definition, token after token; arguments as `selective_scan_fn`'s.
 
     Slow, obvious, in any dtype: the oracle of every backend.
     """
-    check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state)
+    lengths = {"seq_idx": seq_idx, "cu_seqlens": cu_seqlens}
+    check_scan(u, delta, A, B, C, D, z, delta_bias, initial_state=initial_state, **lengths)
+    if cu_seqlens is not None:
+        return _one_by_one(
+            u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state, initial_state, cu_seqlens
+        )
     batch, channels, length = u.shape
     B, C = (x.expand(batch, length, -1, -1) if x.ndim == 2 else _by_token(x, channels) for x in (B, C))
     state = u.new_zeros(batch, *A.shape, dtype=_state_dtype(u)) if initial_state is None else initial_state
     outputs = []
     for t in range(length):
+        if seq_idx is not None and t:
+            state = torch.where((seq_idx[:, t] == seq_idx[:, t - 1]).view(-1, 1, 1), state, 0)
         gate = None if z is None else z[..., t]
         out, state = _step(state, u[..., t], delta[..., t], A, B[:, t], C[:, t], D, gate, delta_bias, delta_softplus)
         outputs.append(out)
@@ -188,6 +207,29 @@ def _step(state, u, delta, A, B, C, D, z, delta_bias, delta_softplus) -> tuple[T
     if z is not None:
         y = y * F.silu(z.to(dtype))
     return y.to(u.dtype), state
+
+
+def _packed(u: Tensor, seq_idx: Tensor | None, cu_seqlens: Tensor | None) -> tuple[Tensor, int] | tuple[()]:
+    """What backends take beside the inputs: numbers of sequences, and how many have states of their own, 0 for rows."""
+    if cu_seqlens is not None:
+        return seq_idx_of_lengths(cu_seqlens, u.shape[2]), cu_seqlens.shape[0] - 1
+    return () if seq_idx is None else (kernel_seq_idx(seq_idx), 0)
+
+
+def _one_by_one(u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state, initial_state, cu_seqlens):
+    """The scan of each sequence by itself."""
+    outs, states = [], []
+    for k, (start, stop) in enumerate(pairwise(cu_seqlens.tolist())):
+        state = None if initial_state is None else initial_state[k : k + 1]
+        if start == stop:
+            states.append(u.new_zeros(1, *A.shape, dtype=_state_dtype(u)) if state is None else state)
+            continue
+        cut = [x if x is None or x.ndim == 2 else x[..., start:stop] for x in (u, delta, B, C, z)]
+        fixed = (A, *cut[2:4], D, cut[4], delta_bias, delta_softplus, True, state)
+        out, state = selective_scan_ref(*cut[:2], *fixed)
+        outs.append(out), states.append(state)
+    out = torch.cat(outs, dim=-1)
+    return (out, torch.cat(states)) if return_last_state else out
 
 
 def _by_token(matrix: Tensor, channels: int) -> Tensor:

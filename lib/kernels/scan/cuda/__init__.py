@@ -31,10 +31,10 @@ def about() -> str:
     return "CUDA, compiled for this GPU on first use"
 
 
-def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep):
+def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep, *packed):
     """Scan on a GPU; arguments and results as in the contract."""
-    if _elsewhere(u, A):
-        return chunked.forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep)
+    if packed or _elsewhere(u, A):
+        return chunked.forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep, *packed)
     wanted, apart = u.dtype, _apart(u, A)
     u, delta, z, B, C = _alike(u, delta, z, B, C)
     A, D, delta_bias, initial_state = (None if x is None else x.contiguous() for x in (A, D, delta_bias, initial_state))
@@ -47,11 +47,11 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
     return out if out.dtype == wanted else out.to(wanted), last, saved
 
 
-def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus):
+def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, *packed):
     """Gradients of the scan on a GPU; arguments and results as in the contract."""
-    if _elsewhere(u, A):
+    if packed or _elsewhere(u, A):
         return chunked.backward(
-            grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus
+            grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, *packed
         )
     given, apart = (u, delta, z, B, C), _apart(u, A)
     u, delta, z, B, C, grad_out = _alike(u, delta, z, B, C, grad_out)
