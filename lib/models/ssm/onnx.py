@@ -25,12 +25,22 @@ def export_onnx(model: nn.Module, inputs: tuple, path: str | Path | None = None,
 
     inputs    an example of its arguments
     options   of torch.onnx.export, such as `dynamic_shapes={"tokens": {1: torch.export.Dim("T", min=2)}}`
-    raises    TypeError for what is no module; what torch.onnx.export raises, for a model that cannot be exported
+    raises    TypeError for what is no module; ValueError, in one line, for a model that ONNX has no form for, as it has
+              none for complex states
     """
     check_kind("model", model, nn.Module)
     table = {torch.ops.ssm.selective_scan.default: translated} | options.pop("custom_translation_table", {})
     options = {"dynamo": True, "verbose": False, "custom_translation_table": table} | options
-    program = torch.onnx.export(model, inputs, **options)
+    try:
+        program = torch.onnx.export(model, inputs, **options)
+    except torch.onnx.OnnxExporterError as error:
+        why: BaseException = error
+        while why.__cause__ is not None:
+            why = why.__cause__
+        said, kind = " ".join(str(why).split()), type(model).__name__
+        raise ValueError(
+            f"a {kind} has no form in ONNX ({said}); what `deployed` makes of an S4D has one, modes have none"
+        ) from error
     if path is not None:
         program.save(str(path))
     return program
