@@ -41,7 +41,7 @@ def check_images(settings: Any, vision: PretrainedConfig, kept: int = 1) -> None
     """
     image = 3 * vision.image_size**2
     tokens = 1 + cost.patches(vision)
-    wide = tokens * (2 * vision.hidden_size + vision.intermediate_size)
+    wide = tokens * (4 * vision.hidden_size + 2 * vision.intermediate_size)
     check_memory(settings, settings.batch * (image + kept * wide), "batch", drawn=settings.batch * image)
 
 

@@ -46,6 +46,7 @@ MOST = {  # of whole numbers, by the name of their field: beyond what any machin
     "rank": 1024,
     "side": 448,
 }
+ATTENDED = 2**18  # tokens, where attention is timed beside: its time grows with their square
 LARGEST = 2**31 - 1  # of whole numbers that are not named there
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 DEVICES = ("cpu", "cuda")

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from lib.experiments import base, command
-from lib.experiments.sizes import check_memory
+from lib.experiments.sizes import ATTENDED, check_memory
 from lib.models.checks import check_count
 from lib.models.ssm import mixers
 from lib.profilers.profile import profile
@@ -53,6 +53,7 @@ def check(settings: Settings) -> None:
 
     raises   ValueError, naming what decides it, for more states than channels, and for more memory than is free
     """
+    check_count("length", settings.length, 1, ATTENDED)
     check_count("state", settings.state, 1, settings.dim, where=", B is a slice of the `dim` channels")
     x = settings.batch * settings.length * settings.dim
     check_memory(settings, 6 * x + 6 * (4 * settings.dim) ** 2, "batch", "length", "dim", drawn=x)

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 
 from lib import names
-from lib.experiments.sizes import MOST, check_memory
+from lib.experiments.sizes import ATTENDED, MOST, check_memory
 from lib.report.checked import Checked
 from lib.report.checked import ParameterError as ParameterError
 from lib.report.checked import check as check
@@ -174,7 +174,7 @@ class SsmBackground(Parameters):
 
     EXPERIMENTS: ClassVar = ("ssm_scaling",)
     batch: int = _count("a whole number", 1, MOST["batch"])
-    length: int = _count("the longest sequence in tokens, a whole number", 256, MOST["length"])
+    length: int = _count("the longest sequence in tokens, a whole number", 256, ATTENDED)
     dim: int = _count("a number of channels, a multiple of 4", 4, MOST["dim"], multiple_of=4)
     state: int = _count("states per channel, an even number", 2, MOST["state"], multiple_of=2)
     backend: Literal["auto", *names.BACKENDS, "ref"] = Field(description=_among(("auto", *names.BACKENDS, "ref")))

@@ -25,7 +25,7 @@ from lib.models.mrss import proxy
 SCALING = {"batch": 1, "length": 64, "dim": 4, "state": 4}
 SHOWN = {"shown": "clip-scenes-0", "dataset": "scenes", "images": 8}
 CASES = {  # experiment -> settings that fit, and one field that is too large for a mebibyte
-    ssm_scaling: (SCALING, {"length": 2**20}),
+    ssm_scaling: (SCALING, {"length": 2**17}),
     mrss_proxy: ({"batch": 1, "length": 64, "dim": 4}, {"batch": 2**20}),
     mrss_scan: ({"longest": 64, "width": 32, "layers": 2}, {"width": 4096}),
     distill_cost: ({"dim": 4, "states": 4, "length": 16, "longest": 64, "order": 2}, {"longest": 2**20}),
