@@ -30,9 +30,20 @@ WRITTEN = {
 }
 
 
+AFTER = "--- after the tests"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    return copied(tmp_path_factory.mktemp("shared") / "copy")
+
+
 @pytest.fixture
-def copy(tmp_path):
-    return copied(tmp_path / "copy")
+def copy(shared):
+    """The copy as it was committed, whatever an earlier test left in it."""
+    shell("git", "reset", "-q", "--hard", cwd=shared)
+    shell("git", "clean", "-qfd", cwd=shared)
+    return shared
 
 
 def changed(copy):
@@ -45,8 +56,12 @@ def python(copy, code):
     return shell(sys.executable, "-c", code, cwd=copy)
 
 
-def passing(copy, *chosen):
-    return shell(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, cwd=copy)
+def passing(copy, *chosen, then=""):
+    """What tests of the copy print, and, in the same process, what code prints after them."""
+    tested = (
+        f"import sys, pytest; code = pytest.main({['-q', '-p', 'no:cacheprovider', *chosen]}); code and sys.exit(code)"
+    )
+    return shell(sys.executable, "-c", f"{tested}\nprint({AFTER!r})\n{then}", cwd=copy)
 
 
 def add_row(copy, table):
@@ -109,14 +124,12 @@ assert TASKS["lottery"](torch.Generator().manual_seed(0)).length == 128
 
 def test_a_method_is_one_row_and_one_file(copy):
     expected = set.union(*(add_row(copy, table) for table in ROWS))
-    python(copy, SEEN)
-    assert changed(copy) == expected
-    table = python(copy, "from lib.report.tables import clip; print(clip.methods().data)")
-    assert "what a stranger added" in table  # documentation
-    ran = passing(
-        copy, "tests/models/clip/reduction/test_methods.py", "tests/models/mrss/test_mrss_causality.py", "-k", "lottery"
-    )
+    tests = "tests/models/clip/reduction/test_methods.py", "tests/models/mrss/test_mrss_causality.py", "-k", "lottery"
+    seen = f"{SEEN}\nfrom lib.report.tables import clip\nprint(clip.methods().data)"
+    ran, table = passing(copy, *tests, then=seen).split(AFTER)
     assert re.search(r"\d+ passed", ran)
+    assert "what a stranger added" in table  # documentation
+    assert changed(copy) == expected
 
 
 def test_a_row_without_its_file_fails_by_its_name(copy):
@@ -149,10 +162,10 @@ from lib.report.evidence import Evidence
 e = Evidence()
 print(e.machine, *sorted(mrss.across_machines(e)["machine"].unique()), sep="|")
 """
-    machine, *compared = python(copy, code).strip().split("|")
+    printed = passing(copy, "tests/test_runs.py", "-k", "tesla and not commit", then=code)
+    machine, *compared = printed.split(AFTER)[1].strip().split("|")
     assert machine == "amd-epyc-2-cores"
     assert "Tesla T4" in compared
-    passing(copy, "tests/test_runs.py", "-k", "tesla and not commit")
 
 
 JUDGE = '''
@@ -184,10 +197,6 @@ def test_a_claim_is_an_entry_a_judge_and_its_cases(copy):
     cases.write_text(cases.read_text() + "\n\n" + head + CASES)
     named = {"data/original/claims.yml", "lib/report/claims/ssm.py", "tests/report/claims/test_ssm.py"}
     assert changed(copy) == named
-    ran = passing(
-        copy, "tests/report/claims/test_ssm.py", "tests/report/claims/test_ledger.py", "-k", "stranger or A99"
-    )
-    assert re.search(r"[1-9]\d* passed", ran)
     code = """
 from lib.report.claims.judging import judged
 from lib.report.claims.ledger import about
@@ -195,7 +204,10 @@ from lib.report.evidence import Evidence
 assert "A99" in about("ssm_background")
 print(judged(Evidence(), ["A99"])[0].verdict)
 """
-    assert python(copy, code).strip() == "reproduced"
+    tests = "tests/report/claims/test_ssm.py", "tests/report/claims/test_ledger.py", "-k", "stranger or A99"
+    ran, verdict = passing(copy, *tests, then=code).split(AFTER)
+    assert re.search(r"[1-9]\d* passed", ran)
+    assert verdict.strip() == "reproduced"
 
 
 def test_a_chapter_lacks_what_the_tests_name(copy):
