@@ -6,7 +6,7 @@ import peft
 import pytest
 import torch
 import transformers
-from precision import assert_within
+from precision import SINGLE, assert_within
 from reductions import EXACT
 from refusals import refused
 from towers import KINDS, images, tower
@@ -126,8 +126,8 @@ def test_a_tower_is_loaded_from_the_folder_of_the_whole_model(kind, tmp_path):
     model.vision_model = reduce_tokens(eyes, "merge", 0.5)
     model.save_pretrained(tmp_path)
     loaded = type(eyes).from_pretrained(tmp_path)
-    assert torch.equal(loaded(x).pooler_output, eyes(x).pooler_output)
-    assert torch.equal(reduce_tokens(loaded, "merge", 0.5)(x).pooler_output, model.vision_model(x).pooler_output)
+    assert_within(loaded(x).pooler_output, eyes(x).pooler_output, SINGLE)
+    assert_within(reduce_tokens(loaded, "merge", 0.5)(x)[1], model.vision_model(x)[1], SINGLE)
 
 
 @pytest.mark.reported(TRANSFORMERS, 15789)

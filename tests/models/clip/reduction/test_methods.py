@@ -76,8 +76,8 @@ def test_half_precision_keeps_the_direction(method):
 
 @pytest.mark.parametrize("method", REDUCTIONS)
 def test_one_image_or_many(method):
-    reduced, x = reduce_tokens(tower(dtype=torch.float32), method, 0.5), images(256, dtype=torch.float32)
-    assert_close(reduced(x[200:201]).pooler_output, reduced(x).pooler_output[200:201], rtol=1e-4, atol=1e-4)
+    reduced, x = reduce_tokens(tower(), method, 0.5), images(256)  # in single precision a choice may be a tie
+    assert_close(reduced(x[200:201]).pooler_output, reduced(x).pooler_output[200:201])
 
 
 @pytest.mark.parametrize("method", REDUCTIONS)

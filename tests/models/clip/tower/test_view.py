@@ -8,6 +8,7 @@ import peft
 import pytest
 import torch
 import transformers
+from precision import SINGLE, assert_within
 from reductions import REDUCTIONS
 from refusals import refused
 from torch import nn
@@ -97,7 +98,7 @@ def test_what_it_saves_is_the_tower_to_be_reduced_again(kind, tmp_path):
         assert (tmp_path / "reduced" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     loaded = type(model).from_pretrained(tmp_path / "reduced")
     same(loaded.state_dict(), model.state_dict())
-    assert torch.equal(reduce_tokens(loaded, "merge", 0.5)(x)[1], reduced(x)[1])
+    assert_within(reduce_tokens(loaded, "merge", 0.5)(x)[1], reduced(x)[1], SINGLE)  # weights lie elsewhere in memory
     with refused(f"{type(model.config).__name__} has no embeddings.patch_embedding: a vision tower", TypeError):
         type(reduced).from_pretrained(tmp_path / "reduced")
 
