@@ -20,7 +20,7 @@ __all__ = [
     *("Init", "LoraLinear", "Trainable", "adapted", "adapters", "add_lora", "check_rank", "freeze", "matching"),
     *("merge_lora", "trainable_report", "unmerge_lora"),
 ]
-LOST = 0.1  # share of an adapter that rounding may take before a merge says so
+LOST = 0.25  # share of an adapter that rounding may take before a merge says so
 ROUNDINGS = 8  # by which a merged weight may differ from another sum of the same matrices
 
 

@@ -87,7 +87,7 @@ def check_plain(name: str, layer: nn.Linear) -> None:
     for part in (weight, layer._parameters["bias"]):
         if part is None and part is not weight:
             continue
-        if type(part) is not nn.Parameter:
+        if not _ordinary(part):
             raise ValueError(f"{name} has parameters of type {type(part).__name__}: plain ones are needed")
         if part.layout != torch.strided or part.dtype not in DTYPES:
             said = part.dtype if part.layout == torch.strided else part.layout
@@ -133,12 +133,20 @@ def _spans(model: nn.Module) -> Iterator[tuple[str, int, int, int, str]]:
         for key, value in {**vars(module), **module._parameters, **module._buffers}.items():
             if key in ("_parameters", "_buffers", "_modules"):
                 continue
+            label = f"{name}.{key}".lstrip(".")
             for x in _tensors(value, DEPTH):
-                if type(x) in (nn.Parameter, Tensor) and x.layout == torch.strided and x.numel() and not x.is_meta:
-                    last = sum((size - 1) * stride for size, stride in zip(x.shape, x.stride(), strict=True)) + 1
-                    start = x.data_ptr()
-                    label = f"{name}.{key}".lstrip(".")
-                    yield str(x.device), start, start + last * x.element_size(), id(module), label
+                if type(x) in (nn.Parameter, Tensor) and x.layout == torch.strided and not x.is_meta:
+                    steps = zip(x.shape, x.stride(), strict=True)
+                    start, last = x.data_ptr(), sum((size - 1) * step for size, step in steps) + 1
+                    yield str(x.device), start, start + last * x.element_size() * bool(x.numel()), id(module), label
+                else:  # no memory to look at
+                    yield "", id(x), id(x) + 1, id(module), label
+
+
+def _ordinary(part: Tensor) -> bool:
+    """Whether a parameter is numbers and nothing else: one of another class is if its copy on the host is plain."""
+    kind = type(part)
+    return kind is nn.Parameter or (nn.Parameter not in kind.__mro__ and type(part.detach()[:1].cpu()) is Tensor)
 
 
 def _tensors(value: object, depth: int) -> Iterator[Tensor]:

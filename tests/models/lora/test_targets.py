@@ -18,6 +18,12 @@ class Quantised(torch.Tensor):
     """A tensor of a class of its own, as libraries of quantisation have them."""
 
 
+class Packed(nn.Parameter):
+    """A parameter of a class of its own, which torch's functions take for a plain one."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+
 class Doubled(nn.Linear):
     def forward(self, x):
         return 2 * super().forward(x)
@@ -55,6 +61,12 @@ def of_quantised():
     return layer
 
 
+def of_packed():
+    layer = nn.Linear(4, 4)
+    layer.weight = Packed(layer.weight.detach())
+    return layer
+
+
 def fake():
     with FakeTensorMode():
         return nn.Linear(4, 4)
@@ -71,6 +83,7 @@ LAYERS = {
     "a forward of its own": (with_own_forward, "has a forward of its own"),
     "a subclass": (lambda: Doubled(4, 4), "is of type Doubled, not Linear"),
     "a tensor of another class": (of_quantised, "has parameters of type Quantised: plain ones are needed"),
+    "a parameter of another class": (of_packed, "has parameters of type Packed: plain ones are needed"),
     "a pretended tensor": (fake, "has parameters of type FakeTensor"),
     "no memory": (lambda: nn.Linear(4, 4, device="meta"), "is on the meta device: load its values first"),
     "complex numbers": (lambda: nn.Linear(4, 4, dtype=torch.complex64), "has parameters of torch.complex64: torch.fl"),
