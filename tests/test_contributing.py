@@ -56,12 +56,14 @@ def python(copy, code):
     return shell(sys.executable, "-c", code, cwd=copy)
 
 
-def passing(copy, *chosen, then=""):
-    """What tests of the copy print, and, in the same process, what code prints after them."""
-    tested = (
-        f"import sys, pytest; code = pytest.main({['-q', '-p', 'no:cacheprovider', *chosen]}); code and sys.exit(code)"
-    )
-    return shell(sys.executable, "-c", f"{tested}\nprint({AFTER!r})\n{then}", cwd=copy)
+def passing(copy, *chosen, first="", then=""):
+    """What tests of the copy print, and, in the same process, what code prints after them.
+
+    first   code that runs before
+    """
+    options = ["-q", "-p", "no:cacheprovider", *chosen]
+    tested = f"import sys, pytest\ncode = pytest.main({options})\ncode and sys.exit(code)"
+    return shell(sys.executable, "-c", f"{first}\n{tested}\nprint({AFTER!r})\n{then}", cwd=copy)
 
 
 def add_row(copy, table):
@@ -150,19 +152,24 @@ for kind in ("REDUCTIONS", "FORMS", "DISTILLATIONS", "BACKENDS", "PEERS", "SEQUE
 
 def test_a_machine_is_its_folder(copy):
     """A machine with a single record of cost is compared, and changes no verdict and no text of others."""
-    code = "import rehearsal, pathlib; rehearsal.machines(pathlib.Path('data/runs'), full=(), cost_only=('tesla-t4',))"
-    shell(sys.executable, "-c", f"import sys; sys.path[:0] = ['.', 'tests/helpers']; {code}", cwd=copy)
-    for path in (copy / "data/runs/tesla-t4").glob("*.json"):
-        if path.stem not in ("mrss_proxy", "machine"):
-            path.unlink()
-    assert changed(copy) == {"data/runs/tesla-t4/mrss_proxy.json", "data/runs/tesla-t4/machine.json"}
+    made = """
+import sys
+from pathlib import Path
+sys.path[:0] = [".", "tests/helpers"]
+import rehearsal
+rehearsal.machines(Path("data/runs"), full=(), cost_only=("tesla-t4",))
+for path in Path("data/runs/tesla-t4").glob("*.json"):
+    if path.stem not in ("mrss_proxy", "machine"):
+        path.unlink()
+"""
     code = """
 from lib.report.chapters import mrss
 from lib.report.evidence import Evidence
 e = Evidence()
 print(e.machine, *sorted(mrss.across_machines(e)["machine"].unique()), sep="|")
 """
-    printed = passing(copy, "tests/test_runs.py", "-k", "tesla and not commit", then=code)
+    printed = passing(copy, "tests/test_runs.py", "-k", "tesla and not commit", first=made, then=code)
+    assert changed(copy) == {"data/runs/tesla-t4/mrss_proxy.json", "data/runs/tesla-t4/machine.json"}
     machine, *compared = printed.split(AFTER)[1].strip().split("|")
     assert machine == "amd-epyc-2-cores"
     assert "Tesla T4" in compared
