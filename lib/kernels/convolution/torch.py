@@ -40,6 +40,40 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int
     return F.conv2d(image, weight.unsqueeze(2), bias, padding=(0, padding), groups=len(weight)).squeeze(2).mT
 
 
+def numbered(seq_idx: Tensor, taps: int) -> Tensor:
+    """Numbers (B, S) of the sequences of a window's tokens, of which the first K - 1 are of each row's first one."""
+    return torch.cat([seq_idx[:, :1].expand(-1, taps - 1), seq_idx], dim=1)
+
+
+def convolve_within(window: Tensor, numbers: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`convolve` of each sequence by itself: a tap sees zeros where the token is of another number."""
+    length = window.shape[1] - weight.shape[2] + 1
+    total = torch.promote_types(window.dtype, torch.float32)
+    out = 0 if bias is None else bias.to(total)
+    for k, row in enumerate(weight[:, 0].to(total).unbind(1)):
+        out = out + row * _tap(window, numbers, k, length).to(total)
+    return out.to(window.dtype)
+
+
+def gradients_within(grad: Tensor, window: Tensor, numbers: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of window and weight of `convolve_within(window, numbers, weight, bias)`."""
+    length, total = grad.shape[1], torch.promote_types(window.dtype, torch.float32)
+    grad, grad_weight = grad.to(total), []
+    grad_window = torch.zeros_like(window, dtype=total)
+    for k, row in enumerate(weight[:, 0].to(total).unbind(1)):
+        grad_weight.append((grad * _tap(window, numbers, k, length).to(total)).sum((0, 1)))
+        grad_window[:, k : k + length] += (row * grad).where(_same(numbers, k, length), 0)
+    return grad_window.to(window.dtype), torch.stack(grad_weight, dim=-1).unsqueeze(1).to(weight.dtype)
+
+
+def _tap(window: Tensor, numbers: Tensor, k: int, length: int) -> Tensor:
+    return window[:, k : k + length].where(_same(numbers, k, length), 0)  # a product would let infinities through
+
+
+def _same(numbers: Tensor, k: int, length: int) -> Tensor:
+    return (numbers[:, k : k + length] == numbers[:, -length:]).unsqueeze(-1)
+
+
 def gradients(grad: Tensor, window: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients of window and weight of `convolve(window, weight, bias)`.
 

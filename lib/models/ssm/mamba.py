@@ -60,16 +60,27 @@ class MambaBackbone(nn.Module):
         self.norm = nn.RMSNorm(config.dim, config.norm_eps)
 
     def forward(
-        self, x: Float[Tensor, "B T D"] | Int[Tensor, "B T"], state: States | None = None, return_state: bool = False
+        self,
+        x: Float[Tensor, "B T D"] | Int[Tensor, "B T"],
+        state: States | None = None,
+        return_state: bool = False,
+        seq_idx: Tensor | None = None,
     ) -> Float[Tensor, "B T D"] | tuple[Float[Tensor, "B T D"], States]:
-        """Features of T tokens that follow on a state; with `return_state`, also the state after them."""
+        """Features of T tokens that follow on a state; with `return_state`, also the state after them.
+
+        seq_idx   (B, T), numbers of the sequences that share a row, see `lib.models.ssm.lengths`: none sees another.
+                  A state is that of each row's first sequence, the one returned that of its last
+        """
         x = self._embedded(x, "B", "T")
-        if state is None and not return_state:
+        if state is None and not return_state and seq_idx is None:
             return self.norm(self.layers(x))
         if other := [type(layer["mixer"]).__name__ for layer in self.layers if type(layer["mixer"]) is not MambaBlock]:
-            raise ValueError(f"{other[0]}: only MambaBlock takes or returns a state in forward; use step")
+            one = (
+                "takes or returns a state in forward; use step" if seq_idx is None else "keeps sequences of a row apart"
+            )
+            raise ValueError(f"{other[0]}: only MambaBlock {one}")
         state = (None,) * len(self.layers) if state is None else state
-        x, after = self.layers.run(partial(MambaBlock.__call__, return_state=True), x, state)
+        x, after = self.layers.run(partial(MambaBlock.__call__, return_state=True, seq_idx=seq_idx), x, state)
         return (self.norm(x), after) if return_state else self.norm(x)
 
     def step(self, x: Float[Tensor, "B D"] | Int[Tensor, " B"], state: States) -> tuple[Float[Tensor, "B D"], States]:
@@ -106,12 +117,19 @@ class MambaLM(nn.Module):
         self.backbone = MambaBackbone(config, generator=generator)
 
     def forward(
-        self, tokens: Int[Tensor, "B T"], state: States | None = None, return_state: bool = False
+        self,
+        tokens: Int[Tensor, "B T"],
+        state: States | None = None,
+        return_state: bool = False,
+        seq_idx: Tensor | None = None,
     ) -> Float[Tensor, "B T V"] | tuple[Float[Tensor, "B T V"], States]:
-        """Logits of the next token at each of T tokens that follow on a state; with `return_state`, the new one too."""
+        """Logits of the next token at each of T tokens that follow on a state; with `return_state`, the new one too.
+
+        seq_idx   as the backbone's; at a sequence's last token, the next one is another sequence's first
+        """
         if state is None and not return_state:
-            return self._head(self.backbone(tokens))
-        out, after = self.backbone(tokens, state, return_state=True)
+            return self._head(self.backbone(tokens, **_packed(seq_idx)))
+        out, after = self.backbone(tokens, state, return_state=True, **_packed(seq_idx))
         return (self._head(out), after) if return_state else self._head(out)
 
     def step(self, tokens: Int[Tensor, " B"], state: States) -> tuple[Float[Tensor, "B V"], States]:
@@ -187,9 +205,16 @@ class MambaClassifier(nn.Module):
         self.backbone = MambaBackbone(config, mixers, generator=generator)
         self.head = fresh(nn.Linear, config.dim, classes, generator=generator)
 
-    def forward(self, x: Float[Tensor, "B T F"] | Int[Tensor, "B T"]) -> Float[Tensor, "B *T classes"]:
-        """Scores of the classes: of a sequence, or, with pooling "none", of each token."""
-        features = self.backbone(self._projected(x, "B", "T"))
+    def forward(
+        self, x: Float[Tensor, "B T F"] | Int[Tensor, "B T"], seq_idx: Tensor | None = None
+    ) -> Float[Tensor, "B *T classes"]:
+        """Scores of the classes: of a sequence, or, with pooling "none", of each token.
+
+        seq_idx   as the backbone's, with pooling "none" only: others answer once a row
+        """
+        if seq_idx is not None:
+            check_choice("pooling, with seq_idx", self.pooling, ("none",))
+        features = self.backbone(self._projected(x, "B", "T"), **_packed(seq_idx))
         if self.pooling == "mean":
             features = features.mean(1)
         return self.head(features[:, -1] if self.pooling == "last" else features)
@@ -213,3 +238,8 @@ class MambaClassifier(nn.Module):
         check_shape("input", x, *axes, self.inputs)
         check_precision("input", x, self.project)
         return self.project(x)
+
+
+def _packed(seq_idx: Tensor | None) -> dict[str, Tensor]:
+    """The option of a backbone, which one of another kind need not have."""
+    return {} if seq_idx is None else {"seq_idx": seq_idx}

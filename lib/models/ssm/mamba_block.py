@@ -104,25 +104,34 @@ class MambaBlock(nn.Module):
             self.dt_proj.bias.copy_(steps + (-torch.expm1(-steps)).log())  # what softplus takes back to steps
 
     def forward(
-        self, x: Float[Tensor, "B T D"], state: MambaState | None = None, return_state: bool = False
+        self,
+        x: Float[Tensor, "B T D"],
+        state: MambaState | None = None,
+        return_state: bool = False,
+        seq_idx: Tensor | None = None,
     ) -> Float[Tensor, "B T D"] | tuple[Float[Tensor, "B T D"], MambaState]:
-        """Mix T tokens that follow on a state; with `return_state`, also return the state after them."""
+        """Mix T tokens that follow on a state; with `return_state`, also return the state after them.
+
+        seq_idx   (B, T), numbers of the sequences that share a row, see `lib.models.ssm.lengths`: none sees another.
+                  A state is that of each row's first sequence, the one returned that of its last
+        """
         check_shape("input", x, "B", "T", self.config.dim)
         check_precision("input", x, self.in_proj)
         if state is not None:
             self._check_state(state, x.shape[0])
         both = self.in_proj(x)
         past = None if state is None else state.convolution
-        x, gate = halves_convolution_silu(both, self.conv1d.weight, self.conv1d.bias, past)
+        x, gate = halves_convolution_silu(both, self.conv1d.weight, self.conv1d.bias, past, seq_idx)
         delta, B, C = self._select(x)
         u, delta, B, C, z = (tensor.transpose(1, 2) for tensor in (x, delta, B, C, gate))
         fixed = {"D": self.D, "delta_bias": self.dt_proj.bias, "delta_softplus": True}
-        carry = {"initial_state": None if state is None else state.scan, "return_last_state": True}
+        carry = {"initial_state": None if state is None else state.scan, "return_last_state": True, "seq_idx": seq_idx}
         out, last = selective_scan_fn(u, delta, self._A(), B, C, z=z, **fixed, **carry, backend=self.config.backend)
         out = self.out_proj(out.transpose(1, 2))
         if not return_state:
             return out
-        return out, MambaState(last_inputs(both[..., : self.config.channels], self.config.kernel - 1, past), last)
+        inputs = last_inputs(both[..., : self.config.channels], self.config.kernel - 1, past, seq_idx)
+        return out, MambaState(inputs, last)
 
     def step(self, x: Float[Tensor, "B D"], state: MambaState) -> tuple[Float[Tensor, "B D"], MambaState]:
         """Mix one token, by the recurrence; the state given does not change."""
