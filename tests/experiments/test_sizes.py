@@ -127,6 +127,11 @@ def test_every_bound_is_of_a_field_that_there_is():
     assert set(sizes.MOST) <= known | own
 
 
+@pytest.mark.limit(
+    "parameters",
+    "Sizes that need more memory than the device, the machine, its container or the shell's limit has left",
+    "The system would end the process without a word. Lower one of the parameters that the message names.",
+)
 @every
 def test_an_experiment_is_refused_before_anything_is_drawn(experiment, free, monkeypatch):
     small, large = CASES[experiment]
@@ -142,6 +147,11 @@ def test_an_experiment_is_refused_before_anything_is_drawn(experiment, free, mon
             call(too_large)
 
 
+@pytest.mark.limit(
+    "machines",
+    "The device cuda on a machine whose torch finds no GPU",
+    "Nothing would be measured. Use auto, which takes a GPU where there is one.",
+)
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
 def test_a_gpu_that_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"^device = 'cuda': this machine has none that torch can use; cpu is there$"):

@@ -33,6 +33,11 @@ def bounds(chapter, name):
     return rules["ge"], rules["le"], rules.get("multiple_of", 1)
 
 
+@pytest.mark.limit(
+    "parameters",
+    "A count below or above its bounds, such as a million layers",
+    "It would hang, or exhaust the memory. The message names both bounds.",
+)
 @every_count
 def test_every_count_says_both_of_its_bounds_to_whoever_exceeds_them(chapter, name):
     least, most, _ = bounds(chapter, name)
@@ -42,6 +47,11 @@ def test_every_count_says_both_of_its_bounds_to_whoever_exceeds_them(chapter, na
         assert f"at least {least}, at most {most}" in said or f"{least} to {most}" in said
 
 
+@pytest.mark.limit(
+    "parameters",
+    "A number that comes as a text, as a fraction, or as True",
+    "A guess could be wrong in silence. Use papermill's -p, or a number in YAML; -r makes texts.",
+)
 @every_count
 def test_no_count_is_a_fraction_a_truth_or_a_text(chapter, name):
     for option, value in (("-p", "4.5"), ("-p", "True"), ("-r", "16")):

@@ -20,6 +20,11 @@ def checked(chapter, *words):
     return check(MODELS[chapter], asked(chapter, "-p", "device", "cpu", *words))
 
 
+@pytest.mark.limit(
+    "parameters",
+    "A name that the chapter does not know",
+    "papermill warns of it and goes on with the default. The message gives the nearest name, and all.",
+)
 @every_chapter
 @pytest.mark.reported("nteract/papermill", 818)
 def test_an_unknown_parameter_ends_the_run(chapter):
