@@ -166,7 +166,7 @@ def test_too_few_rounds_end_with_one_line(capsys):
 
 @pytest.fixture
 def found(tmp_path):
-    """What is read of a run in which the fallback trains at all tokens: without others it is the best peer there is."""
+    """What is read of a run in which transformers' own scans train at all tokens: without others they are the best."""
     before = torch.get_num_threads()
     made = ssm_scan.run(dataclasses.replace(SMALL, runs=2, tokens=16))
     torch.set_num_threads(before)
@@ -176,7 +176,10 @@ def found(tmp_path):
 def test_every_number_is_there_and_in_the_text(found):
     numbers = chapter.numbers(found)
     assert (numbers.best.forward.length, numbers.best.training.length, numbers.memory_length) == (16, 16, 12)
-    assert (numbers.best.training.peer, numbers.slow.training.peer) == (FALLBACK, FALLBACK)
+    assert {numbers.best.training.peer, numbers.slow.training.peer} <= {
+        FALLBACK,
+        "transformers, mambapy",
+    }  # by its times
     assert None not in (numbers.kept, numbers.floor)
     assert "mamba_ssm (it needs a CUDA device)" in numbers.absent
     for name in ("abstract", "discussion"):
