@@ -5,6 +5,7 @@ Source: https://huggingface.co/docs/peft/developer_guides/checkpoint, peft 0.21.
 
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def save_lora(model: nn.Module, folder: str | Path) -> Path:
     written as the plain adapter of twice the rank that it equals: B A less what B A was at the start.
 
     peft adapts the calls of a layer: where a model reads a weight and calls nothing, such as `dt_proj` in Mamba, what
-    it loads acts once it is merged there.
+    peft loads acts once it is merged there. A warning names such a layer.
 
     folder    a new one, or one of adapters, which is replaced as a whole
     returns   the folder
@@ -113,6 +114,8 @@ def packed(found: Mapping[str, LoraLinear]) -> tuple[dict[str, Any], dict[str, T
     if len(kinds) > 1:
         said = "; ".join(f"rank {rank}, alpha {alpha}, dropout {p}, {init}" for rank, alpha, p, init in sorted(kinds))
         raise ValueError(f"adapters of {said}: one kind fits into one folder")
+    if read := [name for name, layer in found.items() if layer.read]:
+        warnings.warn(f"the weight of {read[0]} is read by the model: in peft, merge before use", stacklevel=3)
     rank, alpha, p, init = kinds.pop()
     twice = 2 if init == "svd" else 1  # the scale stays
     named = {name.replace(f"{COMPILED}.", ""): layer for name, layer in found.items()}

@@ -26,6 +26,7 @@ class LoraLinear(nn.Module):
     A, B              (rank, in) and (out, rank); float32 over a base of half precision
     scale             alpha / rank
     start_A, start_B  of an SVD start alone: A and B as they began
+    read              whether a model has read the weight, instead of calling the layer or beside it
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class LoraLinear(nn.Module):
             drawn = {"dtype": dtype, "device": "cpu"}  # the same on every machine
             A = torch.empty(rank, base.in_features, **drawn).uniform_(-bound, bound, generator=generator)
             B = torch.zeros(base.out_features, rank, **drawn)
-        self.init = init
+        self.init, self.read = init, False
         self.A, self.B = (nn.Parameter(x.to(weight.device).contiguous()) for x in (A, B))
         self.train(base.training)
 
@@ -64,7 +65,9 @@ class LoraLinear(nn.Module):
 
         Dropout is not in it. It is made at every reading: what is to be written goes to `base.weight`.
         """
-        return (self.base.weight + self.delta()).to(self.base.weight.dtype)
+        if not torch.compiler.is_compiling():
+            self.read = True
+        return self._sum()
 
     @property
     def bias(self) -> Tensor | None:
@@ -91,7 +94,7 @@ class LoraLinear(nn.Module):
         """Make one plain layer that computes the same, at the cost of the original one."""
         layer = nn.Linear(1, 1, bias=False, device="meta").train(self.training)
         layer.in_features, layer.out_features = self.base.in_features, self.base.out_features
-        layer.weight = nn.Parameter(self.weight.detach(), requires_grad=False)
+        layer.weight = nn.Parameter(self._sum().detach(), requires_grad=False)
         layer.bias = self.base.bias
         return layer
 
@@ -101,6 +104,9 @@ class LoraLinear(nn.Module):
         mixed = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
         with torch.autocast(device, enabled=False) if mixed else nullcontext():
             return (self.B.to(precise) @ self.A.to(precise)) * self.scale
+
+    def _sum(self) -> Tensor:
+        return (self.base.weight + self.delta()).to(self.base.weight.dtype)
 
 
 def apart(layer: nn.Linear) -> nn.Linear:

@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from lib.models.lora import files
 from lib.models.lora.files import CONFIG, WEIGHTS, load_lora, save_lora
 from lib.models.lora.layers import add_lora, merge_lora
+from lib.models.ssm.mamba_block import MambaBlock, MambaConfig
 
 NAMES = ("first", "deep.second")
 
@@ -66,6 +67,28 @@ def test_we_load_what_peft_saves_and_say_the_same_bits(tmp_path):
     model.save_pretrained(tmp_path)
     assert load_lora(mine, tmp_path) == list(NAMES)
     assert torch.equal(mine(x), model(x))
+
+
+def test_a_weight_that_is_read_is_told_and_acts_in_peft_once_it_is_merged(tmp_path):
+    def block():
+        return MambaBlock(MambaConfig(6, 1, states=3, rank=3), generator=torch.Generator().manual_seed(0)).eval()
+
+    model, x = block(), torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(0))
+    adapting.add(model, "(dt|x)_proj", 2, 4.0)
+    wanted = model(x)
+    with pytest.warns(UserWarning, match="^the weight of dt_proj is read by the model: in peft, merge before use$"):
+        save_lora(model, tmp_path)
+    loaded = PeftModel.from_pretrained(block(), tmp_path).eval().merge_and_unload()
+    merge_lora(model)
+    assert torch.equal(loaded(x), model(x))
+    assert_close(loaded(x), wanted)
+
+
+def test_layers_that_are_called_are_saved_without_a_word(tmp_path, recwarn):
+    model = ours()
+    model(inputs())
+    save_lora(model, tmp_path)
+    assert not recwarn
 
 
 def test_an_svd_start_is_written_as_the_plain_adapter_that_it_equals(tmp_path):
