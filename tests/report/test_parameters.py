@@ -1,12 +1,15 @@
+import base64
+
 import papermill
 import pytest
 import torch
+from chapters import asked
 
 from lib import names
 from lib.experiments import sizes
-from lib.paths import BOOK
+from lib.paths import BOOK, PRESETS
 from lib.report.assigned import MARK
-from lib.report.parameters import KernelDistillation, Mrss, ParameterError, SsmBackground, check
+from lib.report.parameters import MODELS, KernelDistillation, Mrss, ParameterError, SsmBackground, Verdicts, check
 
 GOOD = {
     "r": 4, "batch": 2, "length": 64, "dim": 8, "taps": 5, "runs": 2, "warmup": 0,
@@ -166,3 +169,56 @@ def test_an_order_out_of_range_gets_one_line():
     ) as caught:
         check(KernelDistillation, values | {"In": ["", cell]})
     assert "\n" not in str(caught.value)
+
+
+def encoded(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def filed(folder, text):
+    (folder / "p, é's.yml").write_text(text)
+    return str(folder / "p, é's.yml")
+
+
+def test_every_way_of_papermill_to_give_a_parameter_works_and_the_last_word_counts(tmp_path):
+    for words, runs in (
+        (("-p", "runs", "3"), 3),
+        (("-p", "runs", "007"), 7),
+        (("-y", "{runs: 3}"), 3),
+        (("-y", ""), 2),
+        (("-b", encoded("runs: 3")), 3),
+        (("-f", filed(tmp_path, "# comment, x = 1\nruns: 3\n")), 3),
+        (("-p", "runs", "3", "-p", "runs", "4"), 4),
+        (("-p", "runs", "3", "-y", "runs: 4", "-b", encoded("runs: 5")), 3),
+        (("-r", "machine", "amd-epyc-2-cores", "-r", "device", "cpu"), 2),
+    ):
+        assert check(Verdicts, asked("claims", *words)).runs == runs
+
+
+@pytest.mark.parametrize(
+    "text", ["runs: 3\nrnus: 4", "runs: 3\n? [a, b]\n: 4", "1: 4", "runs: {runs: 3}", "runs:", "null: 3"]
+)
+def test_what_a_file_of_parameters_says_wrongly_is_refused(text, tmp_path):
+    for words in (("-y", text), ("-b", encoded(text)), ("-f", filed(tmp_path, text))):
+        with pytest.raises((ParameterError, SyntaxError)):
+            check(Verdicts, asked("claims", *words))
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*/smoke.yml")), ids=lambda path: path.parent.name)
+def test_presets_pass(preset):
+    chapter = preset.parent.name
+    if chapter in MODELS:
+        assert check(MODELS[chapter], asked(chapter, "-f", preset)).device == "cpu"
+
+
+@pytest.mark.parametrize("name", ["In", "Out", "get_ipython", "_", "__name__", "x.y", "In[0]"])
+def test_a_name_that_is_somebody_elses_is_no_parameter(name):
+    namespace = notebook(f"{name} = 4")
+    with pytest.raises(ParameterError, match="is not a parameter of this chapter"):
+        check(Mrss, namespace)
+
+
+def test_a_cell_that_could_not_be_run_is_forgotten():
+    namespace = notebook()
+    namespace["In"].insert(2, f"{MARK}\nmy-name = 3\nrr = ")
+    assert check(Mrss, namespace).r == 4
