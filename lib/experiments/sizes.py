@@ -90,7 +90,7 @@ def check_fields(settings: Any) -> None:
             check_count(name, value, 0 if name in FROM_ZERO else 1, MOST.get(name, LARGEST))
         elif float in kinds:
             check_number(name, value)
-        elif several := [kind for kind in kinds if get_origin(kind) is tuple]:
+        elif several := [kind for kind in kinds if get_origin(kind) is tuple and int in get_args(kind)]:
             _check_several(name, value, get_args(several[0]))
         elif one.type in KINDS:
             check_kind(name, value, one.type)
