@@ -160,6 +160,7 @@ def frame(found: Iterable[Record], parts: Parts, words: Words | None = None) -> 
     rows = []
     for one in found:
         title = records.machine_title(one)
+        _check_inputs(one)
         for case in one.cases:
             rows.append(
                 {
@@ -210,6 +211,16 @@ def _recorded(parameters: object) -> bool:
     """Whether a chapter with these parameters writes records: of costs, or of trainings that are no trial."""
     asked = {name: getattr(parameters, name, None) for name in ("record", "retrain", "steps")}
     return asked["record"] is True or (asked["retrain"] is True and not asked["steps"])
+
+
+def _check_inputs(one: Record) -> None:
+    """Refuse memory of a part of which some has the input added, and some has not."""
+    by_part: dict[Scalar, bool] = {}
+    for case in (case for case in one.cases if case.peak_bytes is not None):
+        size, part = case.parameters.get("input_bytes"), case.parameters.get("part")
+        if by_part.setdefault(part, size is not None) != (type(size) is int and size >= 0):
+            where = f"{one.environment.machine}/{one.experiment}.json"
+            raise RecordError(f"{where}: part {part!r} of {case.variant!r}: input_bytes {size!r}, as of no other case")
 
 
 def _scalar(value: Any) -> Scalar:

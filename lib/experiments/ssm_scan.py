@@ -136,7 +136,10 @@ def main(arguments: list[str] | None = None) -> None:
     made = run(wanted)
     ssm_scan_shown.show(frame([made]))
     if chosen.record:
-        print(f"\nwritten: {records.write(made)}")
+        try:
+            print(f"\nwritten: {records.write(made)}")
+        except (OSError, ValueError) as error:
+            sys.exit(str(error))
 
 
 if __name__ == "__main__":

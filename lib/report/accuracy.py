@@ -12,7 +12,13 @@ from lib.report.frames import Missing, Values
 
 
 def training_minutes(rows: pd.DataFrame) -> float:
-    """What all trainings took, each on one thread, from cases of experiments that train."""
+    """What all trainings took, each on one thread, from cases of experiments that train.
+
+    raises   Missing, naming it, for a variant of which no training was timed
+    """
+    timed = rows.groupby(["experiment", "variant"], sort=False)["runs"].agg(lambda found: sum(map(len, found)))
+    if (timed == 0).any():
+        raise Missing(f"{' '.join(timed.index[timed == 0][0])}: no training has its seconds")
     return sum(runs.sum() for runs in rows["runs"]) / 60
 
 

@@ -65,6 +65,27 @@ CHANGES = {
         "mrss_digits",
         cases(lambda one: [one.pop(name) for name in ("accuracies", "losses")], part("trained")),
     ),
+    "an input's size is gone": (
+        "mrss_proxy",
+        cases(lambda one: one["parameters"].update(input_bytes=None), lambda one: one["variant"] == "baseline"),
+    ),
+    "an input's size is in words": (
+        "mrss_proxy",
+        cases(lambda one: one["parameters"].update(input_bytes="4 MiB"), lambda one: one["variant"] == "baseline"),
+    ),
+    "a variant is gone from one task": (
+        "mrss_digits",
+        cases(lambda one: False, lambda one: one["variant"].startswith("hybrid") and part("trained")(one)),
+    ),
+    "a variant's time is gone": (
+        "mrss_digits",
+        cases(lambda one: False, lambda one: one["variant"].startswith("hybrid") and part("forward")(one)),
+    ),
+    "trainings have no time": ("mrss_digits", cases(lambda one: one.pop("seconds"), part("trained"))),
+    "a length is gone": (
+        "mrss_scan",
+        cases(lambda one: False, lambda one: one["variant"].startswith("low") and one["parameters"]["length"] == 2048),
+    ),
     "a seed is gone": ("mrss_digits", cases(lambda one: one["accuracies"].pop("0"), part("trained"))),
 }
 

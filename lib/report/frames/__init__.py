@@ -27,6 +27,10 @@ class Missing(LookupError):
     def __str__(self) -> str:
         return f"{super().__str__()} ({self.files})" if self.files else super().__str__()
 
+    def _render_traceback_(self) -> list[str]:
+        """Jupyter shows the message without a traceback."""
+        return [f"Missing: {self}"]
+
 
 def ratios(
     frame: pd.DataFrame, baseline: str = "baseline", within: tuple[str, ...] = ("machine", "batch", "length")

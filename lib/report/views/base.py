@@ -184,5 +184,22 @@ def known(frame: pd.DataFrame, *columns: str, each: Mapping[str, Iterable] = Map
     return frame
 
 
+def complete(frame: pd.DataFrame, rows: str | list[str], columns: str | list[str]) -> pd.DataFrame:
+    """The frame itself, where every value of some columns stands beside every value of others.
+
+    A case that is absent would be left out of means, extents and lists in silence.
+    raises    Missing, quoting what is beside nothing
+    """
+    rows, columns = ([one] if isinstance(one, str) else one for one in (rows, columns))
+    pairs = frame[[*rows, *columns]].astype(object).where(frame[[*rows, *columns]].notna(), None)
+    found = {(tuple(one[: len(rows)]), tuple(one[len(rows) :])) for one in pairs.itertuples(index=False)}
+    for first in dict.fromkeys(one for one, _ in found):
+        for second in dict.fromkeys(other for _, other in found):
+            if (first, second) not in found:
+                at = dict(zip([*rows, *columns], [*first, *second], strict=True))
+                raise Missing(f"no case with {', '.join(f'{key} {value}' for key, value in at.items())} is recorded")
+    return frame
+
+
 def _is_record(path: Path) -> bool:
     return path.name != "machine.json"

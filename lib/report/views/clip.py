@@ -10,7 +10,7 @@ from lib.experiments.clip_variants import NORM, ORIGINAL, RANDOM, SUMMARY, UNRED
 from lib.names import SMALL_CLIPS
 from lib.report import accuracy, frames
 from lib.report.frames import clip
-from lib.report.views.base import Base, known
+from lib.report.views.base import Base, complete, known
 
 CLAIMED = (0.7, 0.5)  # shares of patches that claims name
 WITHIN = ("machine", "batch", "side")
@@ -87,7 +87,8 @@ class Views(Base):
     @cached_property
     def clip_outcomes(self) -> pd.DataFrame:
         """Accuracies of all variants and settings, a row per case and checkpoint."""
-        return known(self.frame(clip_accuracy, *SMALL_CLIPS), "accuracy", each={"task": SMALL_CLIPS})
+        rows = known(self.frame(clip_accuracy, *SMALL_CLIPS), "accuracy", each={"task": SMALL_CLIPS})
+        return complete(rows, ["variant", "target"], "task")
 
     @cached_property
     def clip_summary(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from lib.experiments import distill_cost, distill_training
 from lib.experiments.distill_models import few_states
 from lib.records import Scalar
 from lib.report import accuracy, frames
-from lib.report.views.base import Base, known, named
+from lib.report.views.base import Base, complete, known, named
 
 WITHIN = ("machine", "length")
 KINDS = ("variant", "order", "healed")  # what makes a student, beside its seed
@@ -102,7 +102,7 @@ class Views(Base):
         """
         rows = distill_training.accuracies(self.records(*named(distill_training, distill_training.TASKS)))
         each = {"task": distill_training.DATA.values(), "variant": (distill_training.ORIGINAL,)}
-        return known(rows, "accuracy", each=each)
+        return known(complete(rows, ["variant", "order", "healed"], "task"), "accuracy", each=each)
 
     @cached_property
     def few_trained(self) -> tuple[int, int]:
@@ -112,7 +112,7 @@ class Views(Base):
     @cached_property
     def student_minutes(self) -> float:
         """What all trainings took, each on one thread."""
-        return accuracy.training_minutes(self.frame(distill_training, *distill_training.TASKS))
+        return accuracy.training_minutes(known(self.frame(distill_training, *distill_training.TASKS), "seconds"))
 
     @cached_property
     def student_quality(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 from lib.experiments import mrss_proxy, mrss_scan, mrss_training
 from lib.experiments.mrss_scan import label
 from lib.report import accuracy, frames
-from lib.report.views.base import Base, known, named
+from lib.report.views.base import Base, complete, known, named
 
 WITHIN = ("machine", "dim", "length")  # what a model and its baseline have in common
 
@@ -101,7 +101,8 @@ class Views(Base):
     @cached_property
     def scan_at_factor(self) -> Mapping[str, pd.DataFrame]:
         """The same, of one factor: the one that was timed at all sizes."""
-        return {part: of_factor(rows, self.scan_sizes["r"]) for part, rows in self.scan.items()}
+        found = {part: of_factor(rows, self.scan_sizes["r"]) for part, rows in self.scan.items()}
+        return {part: complete(rows, "variant", ["dim", "length"]) for part, rows in found.items()}
 
     @cached_property
     def scan_in_the_middle(self) -> Mapping[str, pd.DataFrame]:
@@ -164,6 +165,7 @@ class Views(Base):
     def trained(self) -> pd.DataFrame:
         """Accuracies of all trainings, a row each."""
         rows = mrss_training.accuracies(self.records(*named(mrss_training, mrss_training.TASKS)))
+        complete(frames.where(rows, budget=mrss_training.STEPS), "variant", "task")
         return known(rows, "accuracy", each={"task": mrss_training.LABELS.values()})
 
     @property
@@ -193,13 +195,13 @@ class Views(Base):
     def training_minutes(self) -> float:
         """What all trainings took, each on one thread."""
         rows = self.frame(mrss_training, *mrss_training.TASKS)
-        return accuracy.training_minutes(known(frames.where(rows, part=mrss_training.TRAINED)))
+        return accuracy.training_minutes(known(frames.where(rows, part=mrss_training.TRAINED), "seconds"))
 
     @cached_property
     def tradeoff(self) -> pd.DataFrame:
         """Accuracy and latency by task and variant; with equal compute where one trained so, else after equal steps."""
         rows = frames.where(self.frame(mrss_training, *mrss_training.TASKS), part=mrss_training.FORWARD)
-        cost = frames.ratios(known(rows), within=("machine", "task"))
+        cost = frames.ratios(complete(known(rows, "seconds"), "variant", "task"), within=("machine", "task"))
         last = self.resolutions.drop_duplicates(["machine", "task", "variant"], keep="last")
         merged = last.merge(cost[["machine", "task", "variant", "kind", "latency_ratio"]])
         return known(merged, "latency_ratio", each={"task": mrss_training.LABELS.values()})

@@ -10,7 +10,7 @@ from lib import names
 from lib.experiments import ssm_scaling, ssm_scan
 from lib.experiments import ssm_scan_jobs as bench
 from lib.report import frames
-from lib.report.views.base import Base, known
+from lib.report.views.base import Base, complete, known
 
 GROUP = ("machine", "part", "length")  # within which one scan is compared with another
 LAST = 4  # lengths of a slope: the longest, where fixed costs matter least
@@ -48,7 +48,7 @@ class Views(Base):
     @cached_property
     def mixing_lengths(self) -> pd.DataFrame:
         """Cases of token mixing by length."""
-        return known(frames.where(self.mixing, part=ssm_scaling.LENGTHS))
+        return complete(known(frames.where(self.mixing, part=ssm_scaling.LENGTHS)), "variant", "length")
 
     @cached_property
     def mixing_seconds(self) -> pd.DataFrame:
