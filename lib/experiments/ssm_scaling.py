@@ -56,7 +56,7 @@ def check(settings: Settings) -> None:
     check_count("length", settings.length, 1, ATTENDED)
     check_count("state", settings.state, 1, settings.dim, where=", B is a slice of the `dim` channels")
     x = settings.batch * settings.length * settings.dim
-    check_memory(settings, 6 * x + 6 * (4 * settings.dim) ** 2, "batch", "length", "dim", drawn=x)
+    check_memory(settings, 8 * x + 6 * (4 * settings.dim) ** 2, "batch", "length", "dim", drawn=x)
 
 
 def run(settings: Settings) -> Record:
