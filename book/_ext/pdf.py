@@ -108,12 +108,15 @@ def outline(book: PdfWriter, entries, numbers: dict[str, int]) -> None:
 
 
 def byline(author: str) -> str:
-    """Author, day, and the commit where git knows one."""
+    """Author, day, and the commit where git knows one of this folder."""
     parts = [author, f"{date.today():%d %B %Y}"]
     if shutil.which("git"):
-        asked = ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]
-        head = subprocess.run(asked, capture_output=True, text=True)
-        parts += [f"commit {one}" for one in head.stdout.split()]
+        asked = ["git", "-C", ROOT, "rev-parse", "--show-toplevel", "HEAD"]
+        told = {k: v for k, v in os.environ.items() if k != "GIT_DIR"}
+        head = subprocess.run(asked, capture_output=True, text=True, env=told)
+        top, *commits = [*head.stdout.splitlines(), ""]
+        if head.returncode == 0 and Path(top).samefile(ROOT):
+            parts.append(f"commit {commits[0][:7]}")
     return " · ".join(parts)
 
 
