@@ -113,3 +113,17 @@ def test_a_failed_download_names_the_package(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(vendor.VendorError, match="npm pack toy@1: network unreachable"):
         vendor.pack("toy@1", tmp_path)
+
+
+def test_the_commit_on_the_title_page_is_this_folders_own(tmp_path, monkeypatch):
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t", "-C", tmp_path]
+    subprocess.run([*git, "init", "-q"], check=True)
+    monkeypatch.setattr(pdf, "ROOT", tmp_path)
+    assert "commit" not in pdf.byline("a")  # there is none
+    subprocess.run([*git, "commit", "-qm", "one", "--allow-empty"], check=True)
+    assert " · commit " in pdf.byline("a")
+    monkeypatch.setenv("GIT_DIR", "/dev/null")
+    assert " · commit " in pdf.byline("a")
+    monkeypatch.setattr(pdf, "ROOT", tmp_path / "a reader's copy")
+    pdf.ROOT.mkdir()
+    assert "commit" not in pdf.byline("a")
