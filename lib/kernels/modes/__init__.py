@@ -17,7 +17,7 @@ from torch.autograd import forward_ad
 
 from lib.kernels.autocast import off, single
 from lib.kernels.build import library, unusable
-from lib.kernels.eager import eager
+from lib.kernels.eager import eager, settled
 from lib.kernels.scan.cpp import View
 
 FEW = 2**15  # modes times samples: what one thread computes before others have begun
@@ -70,7 +70,7 @@ def native(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tensor
     """Run a bank of modes over T tokens in C++, without a graph; returns outputs and the last state."""
     # What lies as it is needed is read where it lies: for one token a copy would take longer than the recurrence.
     decay, weight, state = (_plain(z, torch.complex64) for z in (decay, weight, state))
-    given, x = x.dtype, x if x.dtype is torch.bfloat16 else x.float()
+    given, x = x.dtype, settled(x if x.dtype is torch.bfloat16 else x.float())
     skip, out, last = _plain(skip, torch.float32), torch.empty_like(x), torch.empty_like(state)
     (batch, length, channels), modes = x.shape, decay.shape[1]
     threads = torch.get_num_threads() if x.numel() * modes > FEW else 1
@@ -144,9 +144,7 @@ def _chunked(x: Tensor, decay: Tensor, weight: Tensor, skip: Tensor, state: Tens
 
 
 def _plain(x: Tensor, dtype: torch.dtype) -> Tensor:
-    if x.dtype is dtype and x.is_contiguous() and not x.is_conj():
-        return x
-    return x.detach().to(dtype).resolve_conj().contiguous()
+    return settled(x.detach().to(dtype)).contiguous()
 
 
 def _view(x: Tensor) -> View:

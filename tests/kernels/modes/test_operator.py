@@ -73,6 +73,15 @@ def test_inputs_and_states_may_be_views_of_any_kind(layer, kind):
     assert_rounded(plain(first), wanted.out[:, 0], wanted.out_noise[:, 0])
 
 
+@pytest.mark.skipif(modes.unavailable(torch.device("cpu"), torch.float32) is not None, reason="no compiler")
+def test_the_compiled_version_itself_reads_values(layer):
+    inputs = given(layer, drawn(0))
+    x, decay, weight, skip, state = inputs
+    views = LAZY["negative view"](x), decay.conj().resolve_conj().conj(), weight, LAZY["negative view"](skip), state
+    for one, other in zip(modes.native(*views), modes.native(*inputs), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_a_conjugated_state_and_zeros_without_memory_are_worked_out(layer):
     x, decay, weight, skip, state = given(layer, drawn(0))
     wanted = exact(x, decay, weight, skip, state.conj().resolve_conj())

@@ -1,5 +1,7 @@
 """Long convolutions in ONNX: what is deployed by its spectra has a form there, what has complex states is refused."""
 
+import io
+
 import pytest
 import torch
 from precision import SINGLE, assert_within
@@ -7,6 +9,7 @@ from refusals import refused
 
 from lib.models.distill.modes import Modes
 from lib.models.distill.replace import deployed
+from lib.models.ssm.mamba_block import MambaBlock, MambaConfig
 from lib.models.ssm.s4d import S4D
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxscript onnxruntime")
@@ -26,6 +29,13 @@ def test_an_s4d_that_is_deployed_gives_the_same_in_onnx(layer, tmp_path, generat
     session = onnxruntime.InferenceSession(tmp_path / "s4d.onnx")
     (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
     assert_within(torch.from_numpy(found), layer(x).detach(), SINGLE)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_older_exporter_refuses_a_scan(generator):
+    model = MambaBlock(MambaConfig(4, 1), generator=generator).eval()
+    with pytest.raises(RuntimeError, match="^Exporting the operator '.*' to ONNX opset version .* is not supported"):
+        torch.onnx.export(model, (torch.zeros(1, 5, 4),), io.BytesIO(), dynamo=False)
 
 
 @pytest.mark.limit(
