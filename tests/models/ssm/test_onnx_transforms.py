@@ -34,7 +34,7 @@ def test_an_s4d_that_is_deployed_gives_the_same_in_onnx(layer, tmp_path, generat
 @pytest.mark.filterwarnings("ignore")
 def test_the_older_exporter_refuses_a_scan(generator):
     model = MambaBlock(MambaConfig(4, 1), generator=generator).eval()
-    with pytest.raises(RuntimeError, match="^Exporting the operator '.*' to ONNX opset version .* is not supported"):
+    with pytest.raises(RuntimeError, match=r"^Exporting the operator '.*' to ONNX opset version .* is not supported"):
         torch.onnx.export(model, (torch.zeros(1, 5, 4),), io.BytesIO(), dynamo=False)
 
 
