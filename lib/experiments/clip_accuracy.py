@@ -14,7 +14,9 @@ import pandas as pd
 from lib import names
 from lib.experiments import base, command
 from lib.experiments.clip_outcomes import Outcome, outcomes
+from lib.experiments.clip_shown import NUMBERS
 from lib.experiments.clip_variants import OLD, UNREDUCED
+from lib.experiments.sizes import check_memory
 from lib.models.clip import load as clip
 from lib.paths import SWEEPS
 from lib.records import Record
@@ -61,11 +63,20 @@ class Check:
     steps: int = 0
 
 
+def check(settings: Settings) -> None:
+    """Accept settings that can be run here: the images, and what the model sees of them.
+
+    raises   ValueError, naming what decides it, for more memory than is free
+    """
+    check_memory(settings, 0, "count", drawn=settings.count * (NUMBERS // 4 + NUMBERS))
+
+
 def run(settings: Settings) -> Record:
     """Judge every variant on every checkpoint of a task; what is finished is kept, and resumed after an interruption.
 
     raises   ValueError, quoting it, for another task; FileNotFoundError where CIFAR-10 is not there
     """
+    check(settings)
     planned = [Check(settings.task, seed, settings.source, settings.count) for seed in range(settings.seeds)]
     count = min(settings.count, len(clips.held_out(settings.task, settings.source)))
     found = {check.seed: [Outcome(**one) for one in rows] for check, rows in sweep(planned, checked, SWEEPS).items()}

@@ -33,16 +33,18 @@ def sizes_of(timed: str, ours: bool = False) -> PretrainedConfig:
     return AutoConfig.from_pretrained(CHECKPOINTS / timed) if timed in checkpoints else clip.known_config(timed)
 
 
-def check_images(settings: Any, vision: PretrainedConfig, kept: int = 1) -> None:
+def check_images(settings: Any, vision: PretrainedConfig, kept: int = 1, name: str = "batch") -> None:
     """Accept a batch that a vision tower has room for: the images, and the widest layer's activations.
 
     kept     layers whose activations are kept, for a training step
-    raises   ValueError, naming `batch`, for more memory than is free
+    name     the field that is the number of images
+    raises   ValueError, naming that field, for more memory than is free
     """
     image = 3 * vision.image_size**2
     tokens = 1 + cost.patches(vision)
     wide = tokens * (4 * vision.hidden_size + 2 * vision.intermediate_size)
-    check_memory(settings, settings.batch * (image + kept * wide), "batch", drawn=settings.batch * image)
+    count = getattr(settings, name)
+    check_memory(settings, count * (image + kept * wide), name, drawn=count * image)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ from lib.experiments.distill_models import (
 from lib.experiments.distill_models import (
     load as load,  # where readers look for it
 )
+from lib.experiments.sizes import check_memory
 from lib.models.distill.replace import distill
 from lib.paths import CHECKPOINTS, SWEEPS
 from lib.records import Record
@@ -40,6 +41,7 @@ NAME = "distillation_{task}"
 CHAPTER = "kernel_distillation"
 TASKS = names.DISTILLED
 STUDENTS = "students"
+SHORTEST = 64  # tokens of a task's sequences
 PARTS = {STUDENTS: ("task", "order", "healed", "states", "healing", "stored", "steps")}
 ORIGINAL, CONTROL = "original", "scratch"  # in records, beside names of methods
 SCRATCH = "small from the start"  # the control, as readers see it
@@ -109,8 +111,19 @@ class Student:
     seconds: float
 
 
+def check(settings: Settings) -> None:
+    """Accept settings that can be run here: weights, gradients and moments of a model, and what its layers keep.
+
+    raises   ValueError, naming what decides it, for more memory than is free
+    """
+    weights = 4 * settings.width * (2 * settings.teacher_states + 2 * settings.width)
+    kept = 8 * BATCH * SHORTEST * settings.width
+    check_memory(settings, 0, "width", "layers", "teacher_states", drawn=settings.layers * (weights + kept))
+
+
 def run(settings: Settings) -> Record:
     """Train the originals of a task and everything that is made of them."""
+    check(settings)
     plans = settings.plans
     groups = by_seed(sweep.sweep(plans, made, SWEEPS))
     cases = base.Cases(PARTS)

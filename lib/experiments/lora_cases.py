@@ -9,7 +9,9 @@ import pandas as pd
 
 from lib import names
 from lib.experiments import base
+from lib.experiments.clip_shown import NUMBERS, check_images, sizes_of
 from lib.experiments.lora_training import BATCH, STEPS, TESTED, Adapted, Plan, adapted
+from lib.experiments.sizes import check_memory
 from lib.paths import SWEEPS
 from lib.records import Record
 from lib.tasks.data import images
@@ -47,6 +49,16 @@ class Settings(base.Settings):
     tested: int = TESTED
 
 
+def check(settings: Settings) -> None:
+    """Accept settings that can be run here: the images that judge, and what a step of our small models keeps.
+
+    raises   ValueError, naming what decides it, for more memory than is free
+    """
+    check_memory(settings, 0, "tested", drawn=settings.tested * (NUMBERS // 4 + NUMBERS))
+    vision = sizes_of("clip-scenes-0", ours=True).vision_config
+    check_images(replace(settings, device="cpu"), vision, vision.num_hidden_layers, "per_step")
+
+
 def plans(goal: str, variants: Variants, settings: Settings) -> dict[str, list[Plan]]:
     """Variant -> its trainings, one a seed, in the order of the variants."""
     shared = {"source": settings.source, "batch": settings.per_step, "tested": settings.tested}
@@ -64,6 +76,7 @@ def run(name: str, goal: str, variants: Variants, settings: Settings, folder: Pa
     name     of the record
     folder   of results that are finished
     """
+    check(settings)
     planned = plans(goal, variants, settings)
     results = sweep((plan for group in planned.values() for plan in group), adapted, folder)
     found = cases({variant: {plan: results[plan] for plan in group} for variant, group in planned.items()})

@@ -8,12 +8,17 @@ import torch
 
 from lib.experiments import (
     base,
+    clip_accuracy,
     clip_cost,
     clip_shown,
     command,
     distill_cost,
+    distill_training,
+    lora_cases,
     lora_cost,
+    lora_labels,
     lora_live,
+    lora_tokens,
     mrss_proxy,
     mrss_scan,
     mrss_training,
@@ -46,6 +51,10 @@ CASES = {  # experiment -> settings that fit, and one field that is too large fo
         {"learning": 10**6},
     ),
     clip_shown: (SHOWN, {"images": 10**5}),
+    clip_accuracy: ({}, {"count": 10**5}),
+    distill_training: ({"width": 8, "layers": 1, "teacher_states": 4}, {"width": 4096}),
+    lora_tokens: ({"per_step": 1, "tested": 8}, {"per_step": 2**16}),
+    lora_labels: ({"per_step": 1, "tested": 8}, {"tested": 10**5}),
 }
 every = pytest.mark.parametrize("experiment", CASES, ids=lambda module: module.__name__.rpartition(".")[2])
 
@@ -135,12 +144,13 @@ def test_every_bound_is_of_a_field_that_there_is():
 @every
 def test_an_experiment_is_refused_before_anything_is_drawn(experiment, free, monkeypatch):
     small, large = CASES[experiment]
-    experiment.check(experiment.Settings(**small))
+    check = getattr(experiment, "check", lora_cases.check)
+    check(experiment.Settings(**small))
     free["cpu"] = 2**20
     monkeypatch.setattr(torch, "randn", None)
     too_large = experiment.Settings(**small | large)
     (name,) = large
-    for call in (experiment.check, getattr(experiment, "run", experiment.check)):
+    for call in (check, getattr(experiment, "run", check)):
         with pytest.raises(
             sizes.TooLarge, match=rf"`{name}` {large[name]}\b.*: needs [\d,]+ bytes on cpu, 1,048,576 are free"
         ):
