@@ -41,7 +41,7 @@ def match(
         shares = 1 / sizes[:, classes:]
         distance = distance * (shares[:, ::2].unsqueeze(2) + shares[:, 1::2].unsqueeze(1)).rsqrt()
     nearest, partner = distance.min(dim=-1)
-    first = nearest.argsort(dim=1, stable=True)[:, :count]
+    first = ordered(nearest)[:, :count]
     return classes + 2 * first, classes + 2 * partner.gather(1, first) + 1
 
 
@@ -58,10 +58,17 @@ def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B 
     x = x.scatter_add(1, targets.unsqueeze(-1).expand_as(pulls), pulls).to(tokens.x.dtype)
     stays = torch.ones_like(held, dtype=torch.bool).scatter(1, sources, torch.zeros_like(sources, dtype=torch.bool))
     # Not by nonzero: a shape that depends on data would wait for a GPU, and break the graph of torch.compile.
-    left = stays.int().argsort(dim=1, descending=True, stable=True)[:, : stays.shape[1] - sources.shape[1]]
+    left = ordered((~stays).int())[:, : stays.shape[1] - sources.shape[1]]
     to = stays.cumsum(1) - 1
     to = to.scatter(1, sources, to.gather(1, targets))
     return replace(tokens, x=take(x, left), sizes=held.gather(1, left), places=moved(tokens.places, to), single=False)
+
+
+def ordered(x: Float[Tensor, "B N"] | Int[Tensor, "B N"]) -> Int[Tensor, "B N"]:
+    """Indices of rows from their smallest number to the largest, equal ones in their order."""
+    if torch.onnx.is_in_onnx_export():  # it has no stable sort by that name, but orders equal numbers in just this way
+        return x.topk(x.shape[1], dim=1, largest=False).indices
+    return x.argsort(dim=1, stable=True)
 
 
 def merged_in_rounds(tokens: Tokens, count: int) -> Tokens:

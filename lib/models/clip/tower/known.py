@@ -40,9 +40,13 @@ def check_tower(model: nn.Module) -> None:
 def check_unhooked(*modules: nn.Module) -> None:
     """Accept modules whose work may be done without calling them.
 
-    raises   TypeError, naming the module's type, where hooks of others would not run
+    raises   TypeError, naming the module's type, where hooks of others, or another forward, would not run
     """
     for module in modules:
+        if "forward" in vars(module):
+            raise TypeError(
+                f"a {type(module).__name__} with another forward, which would not run where tokens go inside"
+            )
         hooks = [hook for name in HOOKS for hook in getattr(module, name).values()]
         if any(getattr(hook, "__module__", None) != CAPTURING for hook in hooks):
             raise TypeError(f"hooks on a {type(module).__name__} would not run where tokens go inside: remove them")

@@ -178,3 +178,33 @@ def test_hooks_that_would_not_run_are_refused(part, register):
     assert reduce_tokens(model, "merge", 1.0)(x)[1].isfinite().all()
     hook.remove()
     assert reduced(x)[1].isfinite().all()
+
+
+def test_a_forward_that_is_replaced_later_is_refused_where_it_would_not_run():
+    model, x = tower(), images()
+    reduced = reduce_tokens(model, "merge", schedule=[0, 8, 0])
+    wanted = reduced(x).pooler_output
+    first, second = model.encoder.layers[:2]
+    first.forward = first.forward  # as wrappers of others do, which call the old one
+    assert torch.equal(reduced(x).pooler_output, wanted)  # called as a whole, it runs
+    second.self_attn.forward = second.self_attn.forward
+    with refused("a CLIPAttention with another forward, which would not run where tokens go inside", TypeError):
+        reduced(x)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tower_of_other_linear_layers_is_one(kind):
+    model, x = tower(kind, dtype=torch.float32), images(dtype=torch.float32)
+    linear = model.encoder.layers[0].self_attn.q_proj
+
+    class Doubled(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    linear.__class__ = Doubled
+    assert torch.equal(reduce_tokens(model, "merge")(x)[1], model(x)[1])
+    other = tower(kind, dtype=torch.float32)
+    with torch.no_grad():
+        other.encoder.layers[0].self_attn.q_proj.weight.mul_(2)
+        other.encoder.layers[0].self_attn.q_proj.bias.mul_(2)
+    assert torch.equal(*(reduce_tokens(one, "merge", 0.5)(x).pooler_output for one in (model, other)))
