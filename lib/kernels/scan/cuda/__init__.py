@@ -33,15 +33,15 @@ def about() -> str:
 
 def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep, *packed):
     """Scan on a GPU; arguments and results as in the contract."""
-    if packed or _elsewhere(u, A):
+    if _elsewhere(u, A):
         return chunked.forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, keep, *packed)
     wanted, apart = u.dtype, _apart(u, A)
     u, delta, z, B, C = _alike(u, delta, z, B, C)
     A, D, delta_bias, initial_state = (None if x is None else x.contiguous() for x in (A, D, delta_bias, initial_state))
-    out, last = like(u), A.new_empty(len(u), *A.shape)
-    saved = A.new_empty(-(-u.shape[2] // apart), *last.shape) if keep else None
-    steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, apart * keep, out=out)
-    problem = _problem(steps, u, delta, A, B, C, D, z, delta_bias)
+    out, last = like(u), _states(initial_state, u, A, *packed)
+    saved = A.new_empty(-(-u.shape[2] // apart), len(u), *A.shape) if keep else None
+    steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, apart * keep, bool(packed), out=out)
+    problem = _problem(steps, u, delta, A, B, C, D, z, delta_bias, *packed)
     problem.point(out=out, initial=initial_state, last=last, saved=saved)
     _run(steps, problem, A)
     return out if out.dtype == wanted else out.to(wanted), last, saved
@@ -49,20 +49,23 @@ def forward(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, 
 
 def backward(grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, *packed):
     """Gradients of the scan on a GPU; arguments and results as in the contract."""
-    if packed or _elsewhere(u, A):
+    if _elsewhere(u, A):
         return chunked.backward(
             grad_out, grad_last, saved, u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, *packed
         )
     given, apart = (u, delta, z, B, C), _apart(u, A)
     u, delta, z, B, C, grad_out = _alike(u, delta, z, B, C, grad_out)
-    A, D, delta_bias, grad_last = (None if x is None else x.contiguous() for x in (A, D, delta_bias, grad_last))
+    fixed = (A, D, delta_bias, grad_last, initial_state)
+    A, D, delta_bias, grad_last, initial = (None if x is None else x.contiguous() for x in fixed)
     grad_u, grad_delta, grad_z = (None if x is None else like(x) for x in (u, delta, z))
     grad_B, grad_C = (torch.empty_like(x) if x.ndim == 2 else like(x) for x in (B, C))
     grad_A, grad_D, grad_bias = (None if x is None else torch.empty_like(x) for x in (A, D, delta_bias))
-    grad_initial = A.new_empty(len(u), *A.shape)
+    grad_initial = _states(grad_last, u, A, *packed)
     written = {"grad_u": grad_u, "grad_delta": grad_delta, "grad_z": grad_z, "grad_B": grad_B, "grad_C": grad_C}
-    steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, apart, grad_out=grad_out, **written)
-    problem = _problem(steps, u, delta, A, B, C, D, z, delta_bias)
+    written["grad_out"] = grad_out
+    steps = plan(u, delta, A, B, C, D, z, delta_bias, delta_softplus, apart, bool(packed), **written)
+    problem = _problem(steps, u, delta, A, B, C, D, z, delta_bias, *packed)
+    problem.point(initial=initial, grad_last=grad_last, grad_initial=grad_initial)
     problem.point(grad_out=grad_out, saved=saved, grad_A=grad_A, grad_D=grad_D, grad_bias=grad_bias)
     problem.point(grad_u=grad_u, grad_delta=grad_delta, grad_z=grad_z)
     for name, x in (("B", grad_B), ("C", grad_C)):
@@ -93,12 +96,20 @@ def _run(steps: Plan, problem: Problem, A: Tensor, carry: Tensor | None = None, 
     steps.run(problem, A.device, 0 if buffer is None else buffer.data_ptr(), carry, carried)
 
 
-def _problem(steps: Plan, u, delta, A, B, C, D, z, bias) -> Problem:
+def _problem(steps: Plan, u, delta, A, B, C, D, z, bias, seq_idx=None, sequences=0) -> Problem:
     problem = steps.problem.copy()
-    problem.point(u=u, delta=delta, A=A, D=D, z=z, bias=bias)
+    problem.point(u=u, delta=delta, A=A, D=D, z=z, bias=bias, seq_idx=seq_idx)
+    problem.size(sequences=sequences)
     for name, x in (("B", B), ("C", C)):
         problem.point(**{f"fixed_{name}" if x.ndim == 2 else name: x})
     return problem
+
+
+def _states(coming: Tensor | None, u: Tensor, A: Tensor, seq_idx=None, sequences: int = 0) -> Tensor:
+    """Memory for what becomes of the states `coming`, or of zeros: a sequence without tokens leaves them so."""
+    if not sequences:
+        return A.new_empty(len(u), *A.shape)
+    return A.new_zeros(sequences, *A.shape) if coming is None else coming.clone()
 
 
 def _alike(*tensors: Tensor | None) -> list[Tensor | None]:

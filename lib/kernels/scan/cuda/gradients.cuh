@@ -1,5 +1,6 @@
 // All gradients of a slice of time, tile after tile from its end, with the states of a tile computed once more.
 #pragma once
+#include "borders.cuh"
 #include "lanes.cuh"
 #include "starts.cuh"
 
@@ -14,6 +15,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
   SHARED(float, starts, (SUBS > 1 ? SUBS - 1 : 1) * SHARE * THREADS);    // states at the start of each sub-tile
   SHARED(float, shared_D, CHANNELS);
   SHARED(float, shared_bias, CHANNELS);
+  SHARED(bool, borders, PACKED ? TILE_BACK : 1);
   const Place w = place(p);
   const int warp = w.thread / 32;
   if (w.thread < CHANNELS) {
@@ -23,7 +25,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
   }
   float a[SHARE], grad[SHARE], sum_A[SHARE], sum_B[SHARE], sum_C[SHARE], fixed_b[SHARE], fixed_c[SHARE], next_h[SHARE];
   load_states(a, p.A, 0, p, w, LOG2_E);
-  load_states(grad, p.carry, w.sequence, p, w);
+  load_states(grad, p.carry, p.stop == p.length ? state_row(p, w, p.length - 1) : w.sequence, p, w);
   if (FIXED_B) load_states(fixed_b, p.fixed_B, 0, p, w);
   if (FIXED_C) load_states(fixed_c, p.fixed_C, 0, p, w);
   arrive(grad, a, p, w, true);
@@ -76,9 +78,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
     }
     if (!FIXED_B) RowsB::put(rows_B, next_B, w.thread);
     if (!FIXED_C) RowsC::put(rows_C, next_C, w.thread);
+    put_borders(borders, TILE_BACK, p, w, start);
     float h[SHARE];
-#pragma unroll
-    for (int i = 0; i < SHARE; i++) h[i] = next_h[i];
+    copy(h, next_h);
     __syncthreads();
     if (start > w.from) {
       const int before = start - TILE_BACK;
@@ -100,6 +102,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
           const float2 x = pairs[(k * SUB + s) * ROW_PAIRS + w.channel];
           float b[SHARE];
           row_of<FIXED_B>(b, fixed_b, rows_B, k * SUB + s, w);
+          if (PACKED && borders[k * SUB + s]) enter(h, p, w, start + k * SUB + s);
 #pragma unroll
           for (int i = 0; i < SHARE; i++)
             h[i] = fmaf(decay(x.x, a[i], !partly.value || start + k * SUB + s < w.to), h[i], x.y * b[i]);
@@ -117,15 +120,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
           const float2 x = pairs[(k * SUB + s) * ROW_PAIRS + w.channel];
           float b[SHARE];
           row_of<FIXED_B>(b, fixed_b, rows_B, k * SUB + s, w);
+          copy(states[s], h);
+          if (PACKED && borders[k * SUB + s]) enter(h, p, w, start + k * SUB + s);
 #pragma unroll
           for (int i = 0; i < SHARE; i++) {
             decays[s][i] = decay(x.x, a[i], !partly.value || start + k * SUB + s < w.to);
-            states[s][i] = h[i];
             h[i] = fmaf(decays[s][i], h[i], x.y * b[i]);
           }
         }
-#pragma unroll
-        for (int i = 0; i < SHARE; i++) states[SUB][i] = h[i];
+        copy(states[SUB], h);
         float of_inflow[SUB], of_step[SUB], y[SUB];
 #pragma unroll
         for (int s = SUB - 1; s >= 0; s--) {
@@ -136,6 +139,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
           row_of<FIXED_B>(b, fixed_b, rows_B, t, w);
           row_of<FIXED_C>(c, fixed_c, rows_C, t, w);
           of_inflow[s] = of_step[s] = y[s] = 0.f;
+          float before[SHARE];
+          copy(before, states[s]);
+          if (PACKED && borders[t]) enter(before, p, w, start + t);
 #pragma unroll
           for (int i = 0; i < SHARE; i++) {
             const float here = fmaf(dy, c[i], grad[i]);
@@ -146,9 +152,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
             if (FIXED_C) sum_C[i] += rows[SHARE + i];
             if (HAS_Z) y[s] = fmaf(states[s + 1][i], c[i], y[s]);
             grad[i] = here * decays[s][i];
-            const float slope = grad[i] * states[s][i];  // of the loss in step A
+            const float slope = grad[i] * before[i];  // of the loss in step A
             of_step[s] = fmaf(slope, a[i], of_step[s]);
             sum_A[i] = fmaf(slope, x.x, sum_A[i]);
+          }
+          if (PACKED && borders[t]) {
+            if (p.sequences) store_states(grad, p.grad_initial, state_row(p, w, start + t), p, w);
+            enter_back(grad, p, w, start + t);
           }
           if constexpr (VARYING > 0) {
             scatter<SUMS, LANES, 32>(rows, w.thread);
@@ -231,7 +241,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BACK) gradients(Pro
     __syncthreads();
   }
   const wide at = (wide)w.segment * p.batch + w.sequence;
-  if (w.segment == 0) store_states(grad, p.carried, w.sequence, p, w);
+  if (w.segment == 0) store_states(grad, p.carried, p.first ? w.sequence : state_row(p, w, 0), p, w);
   store_states(sum_A, p.part_A, at, p, w, p.add);
   if (FIXED_B) store_states(sum_B, p.part_B, at, p, w, p.add);
   if (FIXED_C) store_states(sum_C, p.part_C, at, p, w, p.add);

@@ -82,11 +82,13 @@ def plan(
     bias: Tensor | None,
     softplus: bool,
     keep: int,
+    packed: bool = False,
     **more: Tensor | None,
 ) -> Plan:
     """The plan of a forward pass, or of a backward pass where `more` has a grad_out.
 
     keep    tokens between the states that are kept, 0 for none
+    packed  whether rows hold several sequences
     more    what else has u's or B's axes: out; or gradients, by their names in `Problem`
     """
     backward = "grad_out" in more
@@ -96,7 +98,7 @@ def plan(
         if x is not None and name[-1] not in "BC"
     ]
     key = (
-        *(backward, softplus, keep, D is None, bias is None, z is None, u.dtype, u.device, u.shape, A.shape[1]),
+        *(backward, softplus, keep, packed, D is None, bias is None, z is None, u.dtype, u.device, u.shape, A.shape[1]),
         *(B.shape, B.stride(), C.shape, C.stride()),
         *(x.stride() for x in sequences),
         _aligned(*sequences),
@@ -104,14 +106,14 @@ def plan(
     )
     found = _plans.get(key)
     if found is None:
-        found = _make(u, delta, A, B, C, D, z, bias, softplus, keep, backward, sequences, more)
+        found = _make(u, delta, A, B, C, D, z, bias, softplus, keep, packed, backward, sequences, more)
         _plans[key] = found
         if len(_plans) > MOST_PLANS:
             _plans.pop(next(iter(_plans)), None)
     return found
 
 
-def _make(u, delta, A, B, C, D, z, bias, softplus, keep, backward, sequences, more) -> Plan:
+def _make(u, delta, A, B, C, D, z, bias, softplus, keep, packed, backward, sequences, more) -> Plan:
     (batch, channels, length), states = u.shape, A.shape[1]
     processors = driver.multiprocessors(u.device)
     run = math.gcd(*(channels // x.shape[1] for x in (B, C) if x.ndim == 4)) or channels
@@ -140,6 +142,8 @@ def _make(u, delta, A, B, C, D, z, bias, softplus, keep, backward, sequences, mo
         **{"TILE_BACK": cut.tile_back, "SUB": cut.sub, "BLOCKS": cut.blocks, "BLOCKS_BACK": cut.blocks_back},
     }
     rows = states * sum(x.ndim == 4 for x in (B, C))
+    if packed:
+        options["PACKED"] = True
     parts = [(0, length)]
     if backward:
         again = keep != cut.tile_back  # the states of tiles are computed once more
@@ -157,7 +161,7 @@ def _make(u, delta, A, B, C, D, z, bias, softplus, keep, backward, sequences, mo
     problem.size(group_B=channels // groups["B"], group_C=channels // groups["C"], span=span, segments=count)
     grid = Grid(blocks, batch, count)
     state, each = batch * channels * states, batch * channels
-    sizes = {"ends": count * state, "steps": count * each} if count > 1 else {}
+    sizes = {"ends": count * state, "steps": count * each, "crossed": count * batch} if count > 1 else {}
     if backward:
         sizes |= {"dense": again * ceil(longest / cut.tile_back) * state, "part_rows": blocks * batch * longest * rows}
         sizes |= {"part_A": count * state, "part_D": count * each, "part_bias": count * each}

@@ -6,12 +6,16 @@
 //   TILE_BACK, SUB             steps that are staged, steps whose states stay in registers, backward
 //   CHECKPOINT                 steps between the states that the forward pass keeps
 //   KEEP HAS_Z HAS_D HAS_BIAS SOFTPLUS FIXED_B FIXED_C
+//   PACKED                     whether rows hold several sequences: see borders.cuh
 //   TIME_FIRST, TIME_FIRST_B, TIME_FIRST_C   whether time is the contiguous axis of u, delta, z .., of B, of C
 //   VECTOR, VECTOR_B, VECTOR_C               elements that can be loaded at once
 //   BLOCKS, BLOCKS_BACK        blocks per multiprocessor that registers are to suffice for
 #pragma once
 #include "elements.cuh"
 typedef long long wide;
+#ifndef PACKED
+#define PACKED 0
+#endif
 
 constexpr int CHANNELS = THREADS / LANES;  // of a block
 constexpr int WARPS = THREADS / 32;
@@ -37,6 +41,9 @@ struct Problem {
   float *part_B, *part_C;              // (segments, batch, D, N), where B and C are fixed
   float *part_rows;                    // (blocks, batch, tokens, VARYING): sums over a block's channels
   float *grad_A, *grad_D, *grad_bias, *grad_fixed_B, *grad_fixed_C;
+  const int *seq_idx;                  // (batch, length), numbers of sequences
+  const float *grad_last;              // (sequences, D, N), as initial and last, where sequences have states of their own
+  float *grad_initial, *crossed;       // crossed (segments, batch): whether another sequence begins in a segment
   wide stride_u[3], stride_delta[3], stride_z[3], stride_out[3], stride_B[4], stride_C[4];
   wide stride_grad_out[3], stride_grad_u[3], stride_grad_delta[3], stride_grad_z[3], stride_grad_B[4], stride_grad_C[4];
   int batch, channels, length;
@@ -46,6 +53,7 @@ struct Problem {
   int first, stop;         // steps of this slice
   int span, segments;      // steps of a segment, and how many make up the slice
   int add, finish;         // whether sums of a later slice are added to; whether this slice is the last of them
+  int sequences;           // which have states of their own; 0 where rows have
 };
 
 struct Place {
@@ -98,6 +106,11 @@ DEVICE void store_states(const float *h, float *x, wide at, const Problem &p, co
   }
 }
 
+DEVICE void copy(float *to, const float *from) {
+#pragma unroll
+  for (int i = 0; i < SHARE; i++) to[i] = from[i];
+}
+
 DEVICE float step_size(float raw) {
 #if SOFTPLUS
   return softplus(raw);
@@ -135,7 +148,8 @@ DEVICE void arrive(float *h, const float *scaled_A, const Problem &p, const Plac
     const float steps = channel < w.stop ? p.steps[at * p.channels + channel] : 0.f;
     float end[SHARE];
     load_states(end, p.ends, at, p, w);
+    const bool passes = !PACKED || p.crossed[at] == 0.f;
 #pragma unroll
-    for (int i = 0; i < SHARE; i++) h[i] = fmaf(exp2_(scaled_A[i] * steps), h[i], end[i]);
+    for (int i = 0; i < SHARE; i++) h[i] = passes ? fmaf(exp2_(scaled_A[i] * steps), h[i], end[i]) : end[i];
   }
 }

@@ -11,13 +11,14 @@ _POINTERS = (
     *("last", "saved", "ends", "steps", "grad_out", "grad_u", "grad_delta", "grad_z", "grad_B", "grad_C"),
     *("dense", "carry", "carried", "part_A", "part_D", "part_bias", "part_B", "part_C", "part_rows"),
     *("grad_A", "grad_D", "grad_bias", "grad_fixed_B", "grad_fixed_C"),
+    *("seq_idx", "grad_last", "grad_initial", "crossed"),
 )
 _STRIDES = {"u": 3, "delta": 3, "z": 3, "out": 3, "B": 4, "C": 4} | {
     **{"grad_out": 3, "grad_u": 3, "grad_delta": 3, "grad_z": 3, "grad_B": 4, "grad_C": 4}
 }
 _SIZES = (
     *("batch", "channels", "length", "run", "blocks_of_run", "group_B", "group_C", "blocks"),
-    *("first", "stop", "span", "segments", "add", "finish"),
+    *("first", "stop", "span", "segments", "add", "finish", "sequences"),
 )
 
 

@@ -1,5 +1,6 @@
 // The gradient that a segment of time sends to the state before it: what it adds to a gradient of zero after it.
 #pragma once
+#include "borders.cuh"
 #include "tiles.cuh"
 
 // Where the last tile of a segment starts; before the first one if the segment is empty.
@@ -22,6 +23,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) segment_starts(Pro
   SHARED(float2, pairs, TILE_BACK * ROW_PAIRS);  // step size, gradient of y
   SHARED(float, rows_C, FIXED_C ? 4 : TILE_BACK * ROW);
   SHARED(float, shared_bias, CHANNELS);
+  SHARED(bool, borders, PACKED ? TILE_BACK : 1);
+  bool crossed = false;
   Place w = place(p);
   w.segment++, w.from += p.span, w.to = min(w.from + p.span, p.stop);  // nothing comes before the first
   if (w.thread < CHANNELS)
@@ -58,6 +61,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) segment_starts(Pro
       S::put_pairs(pairs, w.thread, g, step, dy);
     }
     if (!FIXED_C) RowsC::put(rows_C, next_C, w.thread);
+    put_borders(borders, TILE_BACK, p, w, start);
     __syncthreads();
     if (start > w.from) {
       const int before = start - TILE_BACK;
@@ -76,6 +80,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) segment_starts(Pro
         for (int i = 0; i < SHARE; i++)
           grad[i] = fmaf(x.y, c[i], grad[i]) * decay(x.x, a[i], !partly.value || start + t < w.to);
         sum += x.x;
+        if (PACKED && borders[t]) enter_back(grad, p, w, start + t), crossed = true;
       }
     };
     if (start + TILE_BACK <= w.to)
@@ -87,4 +92,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) segment_starts(Pro
   const wide at = (wide)w.segment * p.batch + w.sequence;
   store_states(grad, p.ends, at, p, w);
   if (w.lane == 0 && w.first + w.channel < w.stop) p.steps[at * p.channels + w.first + w.channel] = sum;
+  if (PACKED && w.thread == 0) p.crossed[at] = crossed;
 }

@@ -4,6 +4,7 @@
 // into registers while they work on this one, make step sizes once a token and channel, and pass them on through
 // shared memory; states stay in registers from the first token to the last.
 #pragma once
+#include "borders.cuh"
 #include "lanes.cuh"
 #include "tiles.cuh"
 
@@ -22,6 +23,8 @@ DEVICE void walk(const Problem &p) {
   SHARED(float, rows_C, FULL && !FIXED_C ? TILE * ROW : 4);
   SHARED(float, shared_D, CHANNELS);
   SHARED(float, shared_bias, CHANNELS);
+  SHARED(bool, borders, PACKED ? TILE : 1);
+  bool crossed = false;
 
   Place w = place(p);
   int kept_from = w.from;
@@ -42,7 +45,7 @@ DEVICE void walk(const Problem &p) {
   if (WANTED == STATES_OF_TILES)
     load_states(h, p.saved, (wide)(w.from / CHECKPOINT) * p.batch + w.sequence, p, w);
   else
-    load_states(h, FULL ? p.initial : nullptr, w.sequence, p, w);  // a segment's end is what it adds to zeros
+    load_states(h, FULL ? p.initial : nullptr, state_row(p, w, 0), p, w);  // a segment's end is what it adds to zeros
   if (FULL) arrive(h, a, p, w, false);
 
   typename S::Vector next_u[GROUPS], next_delta[GROUPS], now_z[GROUPS];
@@ -78,6 +81,7 @@ DEVICE void walk(const Problem &p) {
     }
     if (!FIXED_B) RowsB::put(rows_B, next_B, w.thread);
     if (!FIXED_C && FULL) RowsC::put(rows_C, next_C, w.thread);
+    put_borders(borders, TILE, p, w, start);
     __syncthreads();
     if (start + TILE < w.to) {
       u += TILE * p.stride_u[2], delta += TILE * p.stride_delta[2];
@@ -103,6 +107,12 @@ DEVICE void walk(const Problem &p) {
           row_of<FIXED_B>(b, fixed_b, rows_B, t + s, w);
           if (FULL) row_of<FIXED_C>(c, fixed_c, rows_C, t + s, w);
           y[s] = 0.f;
+          if (PACKED && borders[t + s]) {
+            const int now = start + t + s;
+            if (FULL && p.sequences) store_states(h, p.last, state_row(p, w, now - 1), p, w);
+            enter(h, p, w, now);
+            crossed = true;
+          }
 #pragma unroll
           for (int i = 0; i < SHARE; i++) {
             h[i] = fmaf(decay(x.x, a[i], !partly.value || start + t + s < w.to), h[i], x.y * b[i]);
@@ -144,10 +154,11 @@ DEVICE void walk(const Problem &p) {
       if (HAS_Z) z += TILE * p.stride_z[2];
     }
   }
-  if (FULL && w.segment == p.segments - 1) store_states(h, p.last, w.sequence, p, w);
+  if (FULL && w.segment == p.segments - 1) store_states(h, p.last, state_row(p, w, p.length - 1), p, w);
   if (WANTED == ENDS) {
     const wide at = (wide)w.segment * p.batch + w.sequence;
     store_states(h, p.ends, at, p, w);
     if (w.lane == 0 && w.first + w.channel < w.stop) p.steps[at * p.channels + w.first + w.channel] = sum;
+    if (PACKED && w.thread == 0) p.crossed[at] = crossed;
   }
 }
