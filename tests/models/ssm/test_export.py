@@ -3,8 +3,8 @@
 import pytest
 import torch
 from mambas import ours, theirs, tokens
+from precision import SINGLE, assert_within
 from torch.export import Dim, export, load, save
-from torch.testing import assert_close
 
 from lib import names
 from lib.kernels.scan import torch as chunked
@@ -35,7 +35,7 @@ def test_an_exported_model_takes_the_backend_of_the_machine_that_it_runs_on(monk
     wanted = model(x)
     monkeypatch.setattr(names, "BACKENDS", {"torch": names.BACKENDS["torch"]})
     monkeypatch.setattr(chunked, "forward", lambda *inputs: calls.append(0) or forward(*inputs))
-    assert_close(exported(x), wanted)
+    assert_within(exported(x), wanted, SINGLE)
     assert len(calls) == 2  # layers
 
 
@@ -46,9 +46,11 @@ def test_an_exported_backbone_trains_and_goes_on_from_a_state():
     out, state = exported(x, backbone.initial_state(2), True)
     again, _ = exported(x, state, True)
     wanted = backbone(torch.cat([x, x], dim=1))
-    assert_close(torch.cat([out, again], dim=1), wanted)
+    assert_within(torch.cat([out, again], dim=1), wanted, SINGLE)
     found = torch.autograd.grad(out.square().sum(), [*exported.parameters()])
-    assert_close(found, torch.autograd.grad(wanted[:, :6].square().sum(), [*backbone.parameters()]))
+    exact = torch.autograd.grad(wanted[:, :6].square().sum(), [*backbone.parameters()])
+    for one, other in zip(found, exact, strict=True):
+        assert_within(one, other, SINGLE)
 
 
 def test_accelerated_transformers_export():
@@ -56,4 +58,4 @@ def test_accelerated_transformers_export():
     with accelerate_transformers():
         program = export(model, (x,), {"use_cache": False}, strict=False)
         assert scans(program) == ["auto", "auto"]
-        assert_close(program.module()(x, use_cache=False).logits, model(x, use_cache=False).logits)
+        assert_within(program.module()(x, use_cache=False).logits, model(x, use_cache=False).logits, SINGLE)

@@ -3,10 +3,10 @@
 import pytest
 import torch
 from mambas import ours, theirs, tokens
+from precision import SINGLE, assert_within
 from scans import Problem
 from torch import nn
 from torch.export import Dim
-from torch.testing import assert_close
 
 from lib.models.ssm.mamba import accelerate_transformers
 from lib.models.ssm.scan import selective_scan_fn
@@ -32,7 +32,7 @@ def test_a_language_model_is_a_loop_of_standard_operators_for_any_batch_and_leng
     assert [node.op_type for node in nodes].count("Scan") == 2  # layers
     for batch, length in ((2, 13), (3, 40), (1, 5)):
         x = torch.randint(50, (batch, length))
-        assert_close(run(path, x)[0], model(x).detach(), rtol=1e-4, atol=1e-5)
+        assert_within(run(path, x)[0], model(x).detach(), SINGLE)
 
 
 class Scan(nn.Module):
@@ -60,7 +60,7 @@ def test_every_form_of_the_scan_is_translated(problem, dtype, tmp_path):
     export_onnx(model, tuple(inputs.values()), tmp_path / "scan.onnx")
     for found, wanted in zip(run(tmp_path / "scan.onnx", *inputs.values()), model(*inputs.values()), strict=True):
         assert found.dtype == wanted.dtype
-        assert_close(found, wanted, rtol=2e-3 if dtype == torch.float16 else 1e-5, atol=1e-5)
+        assert_within(found, wanted, 4 * torch.finfo(dtype).eps if dtype == torch.float16 else SINGLE)
 
 
 def test_accelerated_transformers_reach_onnx(tmp_path):
@@ -76,7 +76,7 @@ def test_accelerated_transformers_reach_onnx(tmp_path):
 
     with accelerate_transformers():
         export_onnx(Logits().eval(), (tokens(),), path)
-    assert_close(run(path, tokens())[0], model(tokens()).logits.detach(), rtol=1e-4, atol=1e-5)
+    assert_within(run(path, tokens())[0], model(tokens()).logits.detach(), SINGLE)
 
 
 def test_what_is_no_model_is_refused():
