@@ -116,7 +116,7 @@ def unmerge_lora(model: nn.Module, merged: Mapping[str, LoraLinear]) -> None:
     """Put back, to the last bit, the layers that `merge_lora` replaced.
 
     raises   ValueError, naming it, and changes nothing, for a layer that is not where it was, of another shape, dtype
-             or device, or with a weight that has changed since; TypeError for what is no mapping
+             or device, or that has changed since, as its adapter may have; TypeError for what is no mapping
     """
     check_kind("merged", merged, Mapping, "mapping of names to layers")
     model = uncompiled(model)
@@ -127,6 +127,7 @@ def unmerge_lora(model: nn.Module, merged: Mapping[str, LoraLinear]) -> None:
             here = None
         if type(here) is not nn.Linear or here.weight.shape != layer.base.weight.shape:
             raise ValueError(f"{name}: no merged layer of this shape is there")
+        check_unhooked(name, here)
         again, weight = layer.merged().weight, here.weight
         for was, now in ((again.dtype, weight.dtype), (again.device, weight.device)):
             if was != now:
@@ -134,7 +135,7 @@ def unmerge_lora(model: nn.Module, merged: Mapping[str, LoraLinear]) -> None:
         allowed = ROUNDINGS * torch.finfo(again.dtype).eps * again.abs().max()
         pairs = [(weight, again, allowed)] + [(here.bias, layer.bias, 0)] * (layer.bias is not None)
         if (here.bias is None) != (layer.bias is None) or not all((a - b).abs().max() <= most for a, b, most in pairs):
-            raise ValueError(f"{name} has changed since it was merged, which would be lost")
+            raise ValueError(f"{name} has changed since it was merged, or its adapter has; one would be lost")
     for name, layer in merged.items():
         model.set_submodule(name, layer.train(model.get_submodule(name).training))
 

@@ -102,10 +102,10 @@ def check_plain(name: str, layer: nn.Linear) -> None:
 def check_unhooked(name: str, layer: nn.Module) -> None:
     """Accept a layer without hooks.
 
-    raises   ValueError, naming it, for one with hooks: they would be lost when the adapter is merged
+    raises   ValueError, naming it, for one with hooks: they would be lost when the adapter is merged or comes back
     """
     if any(getattr(layer, hooks, None) for hooks in HOOKS):
-        raise ValueError(f"{name} has hooks, which a merged layer would lose: remove them first")
+        raise ValueError(f"{name} has hooks, which another layer in its place would lose: remove them first")
 
 
 def _check_alone(model: nn.Module, found: Mapping[str, nn.Linear]) -> None:

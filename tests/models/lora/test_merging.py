@@ -76,11 +76,14 @@ def test_what_is_no_model_and_no_mapping_is_refused():
 def test_hooks_that_came_later_are_not_lost_in_silence(place):
     model = adapting.add(adapting.net())
     handle = place(model[2]).register_forward_hook(lambda layer, given, y: 2 * y)
-    with refused("2 has hooks, which a merged layer would lose: remove them first"):
+    with refused("2 has hooks, which another layer in its place would lose: remove them first"):
         merge_lora(model)
     assert len(list(adapters(model))) == 2
     handle.remove()
-    merge_lora(model)
+    merged = merge_lora(model)
+    model[2].register_forward_hook(lambda layer, given, y: 2 * y)
+    with refused("2 has hooks, which another layer in its place would lose: remove them first"):
+        unmerge_lora(model, merged)
 
 
 def trained(model):
@@ -102,9 +105,12 @@ def rebiased(model):
     [
         (lambda model: model.half(), "0 was merged in torch.float64 and is in torch.float16 now"),
         (lambda model: model.to("meta"), "0 was merged in cpu and is in meta now"),
-        (lambda model: model.half().double(), "0 has changed since it was merged, which would be lost"),
-        (trained, "0 has changed since it was merged, which would be lost"),
-        (rebiased, "0 has changed since it was merged, which would be lost"),
+        (
+            lambda model: model.half().double(),
+            "0 has changed since it was merged, or its adapter has; one would be lost",
+        ),
+        (trained, "0 has changed since it was merged, or its adapter has; one would be lost"),
+        (rebiased, "0 has changed since it was merged, or its adapter has; one would be lost"),
         (lambda model: model.__setitem__(0, nn.Linear(6, 10).double()), "0 has changed since it was merged"),
     ],
 )
@@ -140,6 +146,18 @@ def test_a_frozen_model_keeps_no_gradient_that_an_optimiser_could_take():
     before = {name: value.clone() for name, value in model.state_dict().items()}
     step.step()
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_an_optimiser_that_moves_what_is_merged_already_is_noticed():
+    model, x = adapting.add(adapting.net()), adapting.inputs()
+    step = torch.optim.SGD([layer.B for _, layer in adapters(model)], 0.1)
+    model(x).square().sum().backward()
+    merged = merge_lora(model)
+    y = model(x)
+    step.step()
+    assert torch.equal(model(x), y)
+    with refused("0 has changed since it was merged, or its adapter has; one would be lost"):
+        unmerge_lora(model, merged)
 
 
 def test_what_is_learned_between_two_merges_counts_once():

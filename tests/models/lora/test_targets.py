@@ -76,7 +76,10 @@ LAYERS = {
     "a norm of the weight, by a hook": (lambda: nn.utils.weight_norm(nn.Linear(4, 4)), "its weight is computed"),
     "a norm of the weight": (lambda: parametrizations.weight_norm(nn.Linear(4, 4)), "is of type ParametrizedLinear"),
     "pruning": (lambda: prune.l1_unstructured(nn.Linear(4, 4), "weight", 0.5), "its weight is computed"),
-    "a hook behind": (lambda: hooked("register_forward_hook"), "has hooks, which a merged layer would lose"),
+    "a hook behind": (
+        lambda: hooked("register_forward_hook"),
+        "has hooks, which another layer in its place would lose",
+    ),
     "a hook before": (lambda: hooked("register_forward_pre_hook"), "has hooks"),
     "a hook on gradients": (lambda: hooked("register_full_backward_hook"), "has hooks"),
     "a hook on saving": (lambda: hooked("register_state_dict_post_hook"), "has hooks"),
