@@ -1,20 +1,26 @@
 """Floating-point operations of a vision transformer by its parts, counted on paper for one image.
 
-A multiply-add counts as two, element-wise work is left out. Symbols: `lib/__init__.py`.
+A multiply-add counts as two; element-wise work is left out, and SigLIP's pooling head. Symbols: `lib/__init__.py`.
 """
 
 from collections.abc import Sequence
 
 from transformers import PretrainedConfig
 
+from lib.models.checks import check_choice, check_count
+
+CLASSES = {"clip_vision_model": 1, "siglip_vision_model": 0}  # type of a tower that is known -> its class tokens
 PARTS = ("patches", "projections", "attention", "MLP")
 
 
 def patches(config: PretrainedConfig, side: int | None = None) -> int:
     """Number of patches of a square image.
 
-    side   of the image in pixels; the model's own where left out
+    side     of the image in pixels; the model's own where left out
+    raises   ValueError, quoting it, for a side that is shorter than a patch's
     """
+    if side is not None:
+        check_count("side", side, config.patch_size)
     return ((side or config.image_size) // config.patch_size) ** 2
 
 
@@ -33,11 +39,13 @@ def vision_flops(
     class_row_only  of the last layer, the class token alone is computed
     returns         operations by name of PARTS. patches: their embedding; projections: queries, keys, values, output;
                     attention: products between tokens
+    raises          ValueError, quoting it, for the configuration of another model, and for a side as `patches`
     """
+    check_choice("config.model_type", config.model_type, CLASSES)
     width, hidden, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
     count = patches(config, side)
     if seen is None:
-        tokens = count + (config.model_type == "clip_vision_model")
+        tokens = count + CLASSES[config.model_type]
         seen = [(tokens, tokens)] * (layers - class_row_only) + [(tokens, 1)] * class_row_only
     found = dict.fromkeys(PARTS, 0)
     found["patches"] = 2 * count * config.num_channels * config.patch_size**2 * width

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+import transformers
+from refusals import refused
 from towers import KINDS, images, tower
 
 from lib.models.clip import cost as vit_cost
@@ -30,3 +32,17 @@ def test_only_attention_grows_with_the_square():
 def test_patches_are_those_of_the_image():
     assert vit_cost.patches(tower().config) == 16
     assert vit_cost.patches(tower().config, 64) == 64
+
+
+def test_what_is_no_tower_has_no_cost():
+    with refused("config.model_type = 'clip': one of clip_vision_model, siglip_vision_model is needed"):
+        vit_cost.vision_flops(transformers.CLIPConfig())
+    with refused("config.model_type = 'dinov2': one of clip_vision_model, siglip_vision_model is needed"):
+        vit_cost.vision_flops(transformers.Dinov2Config())
+    for count in (
+        lambda side: vit_cost.patches(tower().config, side),
+        lambda side: vit_cost.vision_flops(tower().config, side=side),
+    ):
+        for side in (7, 0, -32, 32.5):
+            with refused(f"side = {side}: an integer of at least 8 is needed"):
+                count(side)

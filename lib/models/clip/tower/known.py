@@ -29,7 +29,8 @@ def check_tower(model: nn.Module) -> None:
         if _part(model, path) is None:
             raise TypeError(f"{name} has no {path}: {needed}")
     if not _defined(model, TOWERS):
-        raise TypeError(f"{name}: {needed}")
+        changed = any(_known(kind, TOWERS) for kind in type(model).__mro__)
+        raise TypeError(f"{name}{' with another forward' * changed}: {needed}")
     if not len(model.encoder.layers):
         raise TypeError(f"{name} without layers: {NEEDED}")
     for path, part, kind in _parts(model):
@@ -73,9 +74,9 @@ def _defined(part: object, ends: tuple[str, ...]) -> bool:
     """Whether a module's forward is that of a known class, neither overridden by a subclass nor replaced in place."""
     if not isinstance(part, nn.Module) or "forward" in vars(part) or type(part).__call__ is not nn.Module.__call__:
         return False
-    owner = next(kind for kind in type(part).__mro__ if "forward" in vars(kind))
-    return any(
-        (owner.__module__, owner.__qualname__) == (where, prefix + end)
-        for prefix, where in KNOWN.items()
-        for end in ends
-    )
+    return _known(next(kind for kind in type(part).__mro__ if "forward" in vars(kind)), ends)
+
+
+def _known(kind: type, ends: tuple[str, ...]) -> bool:
+    names = {(where, prefix + end) for prefix, where in KNOWN.items() for end in ends}
+    return (kind.__module__, kind.__qualname__) in names

@@ -61,6 +61,7 @@ class View(nn.Module, ABC):
                   this tower, empty or not finite
         """
         check_tensor("pixel_values", pixel_values)
+        options.setdefault("is_causal", getattr(self.config, "is_causal", None))  # as the tower does
         record = Record(self.config, len(self.tower.layers), options)
         for name, value in options.items():
             if name not in UNREAD and value is not None and value is not False:

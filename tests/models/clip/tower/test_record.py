@@ -97,6 +97,10 @@ def test_an_argument_that_a_tower_does_not_read_is_refused_by_name(method):
             reduced(x, **{name: value})
     with refused("pixel_values is of type NoneType: a tensor is needed", TypeError):
         reduced()
+    reduced.config.is_causal = True  # read by the tower where a call says nothing
+    with refused("is_causal is no argument of a tower with fewer tokens", TypeError):
+        reduced(x)
+    del reduced.config.is_causal
     wanted = reduced(x).pooler_output  # what is not asked for, or what trainers hand on, changes nothing
     assert torch.equal(reduced(pixel_values=x, attention_mask=None, num_items_in_batch=3).pooler_output, wanted)
 
