@@ -1,12 +1,15 @@
 """Folders of one model in transformers' layout: config.json and safetensors, whole, in one file or in shards.
 
 A reader takes model.safetensors where it is there, else what model.safetensors.index.json lists, as transformers does.
-A writer puts a new folder in the place of the old one at a stroke, with all that was not the old model's.
+A writer puts a new folder in the place of the old one at a stroke, with all that was not the old model's. Where a
+folder has to stay the one that it is, since it is mounted or somebody works in it, the new model is put together in a
+hidden folder inside; from the moment it has its name there, it is what a reader of ours takes.
 """
 
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,9 +17,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lib.files import whole_folder
+from lib.files import synced, whole, whole_folder
 from lib.reading import read_json
 
+NEW = ".model.new"  # a model that is whole, on its way to its place
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 SHARD = re.compile(r"model-(\d{5})-of-(\d{5})\.safetensors")
 PICKLED = re.compile(r"(pytorch_model.*\.bin(\.index\.json)?|.*\.(pt|pth|ckpt|pkl))")
@@ -30,6 +34,8 @@ def read_folder(folder: Path) -> tuple[dict, dict[str, Tensor]]:
              ValueError, naming file and reason, for a file that is broken, for an index that does not fit its shards,
              and for weights that are no floating-point numbers
     """
+    if (folder / NEW / CONFIG).is_file():
+        folder = folder / NEW
     if not (folder / CONFIG).is_file():
         _refuse(folder)
     fields = read_json(folder / CONFIG)
@@ -58,20 +64,49 @@ def write_folder(folder: Path, fields: Mapping, weights: Mapping[str, Tensor]) -
 
     text = json.dumps(fields, indent=2) + "\n"
     folder = Path(os.path.realpath(folder))
-    with whole_folder(folder) as new:
-        if folder.is_dir():
+    inside = folder.is_dir() and _stays(folder)
+    with whole_folder(folder / NEW if inside else folder) as new:
+        if folder.is_dir() and not inside:
             _keep(folder, new)
             shutil.copystat(folder, new)
         (new / CONFIG).write_text(text)
         plain = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
         save_file(plain, new / WEIGHTS, metadata={"format": "pt"})
+    if inside:
+        _put_in_place(folder)
+
+
+def _stays(folder: Path) -> bool:
+    """Whether another folder cannot take its place: of a mounted one, or of one that this process works in."""
+    here = Path(os.path.realpath(os.curdir))
+    return os.path.ismount(folder) or folder in (here, *here.parents) or not os.access(folder.parent, os.W_OK)
+
+
+def _put_in_place(folder: Path) -> None:
+    """Replace the old model's files by those of the new one, which stays where it is until all are there."""
+    for name in (WEIGHTS, CONFIG):
+        with whole(folder / name) as part:
+            part.unlink()
+            _link(folder / NEW / name, part)
+    for path in _own(folder) - {folder / CONFIG, folder / WEIGHTS}:
+        path.unlink(missing_ok=True)
+    synced(folder)
+    done = folder / f"{NEW}.{secrets.token_hex(6)}"
+    (folder / NEW).rename(done)
+    shutil.rmtree(done, ignore_errors=True)
+
+
+def _own(folder: Path) -> set[Path]:
+    """The files of a model."""
+    shards = (path for path in folder.iterdir() if SHARD.fullmatch(path.name))
+    return {folder / CONFIG, folder / WEIGHTS, folder / INDEX, *shards}
 
 
 def _keep(old: Path, new: Path) -> None:
     """Link what is not the old model's into the new folder: the same files, not copies of them."""
-    own = {CONFIG, WEIGHTS, INDEX, *(path.name for path in old.iterdir() if SHARD.fullmatch(path.name))}
+    own = _own(old) | {old / NEW}
     for path in old.iterdir():
-        if path.name in own:
+        if path in own:
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.copytree(path, new / path.name, symlinks=True, copy_function=_link)

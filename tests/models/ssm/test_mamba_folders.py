@@ -34,10 +34,12 @@ def held(folder: Path) -> torch.Tensor:
         return from_pretrained(folder)(tokens(4))
 
 
-def interrupted(folder: Path, moment: int, kind: str) -> bool:
+def interrupted(folder: Path, moment: int, kind: str, inside: bool = False) -> bool:
     """Save model 2 in a process that ends, or whose file system fails, at a moment; whether the moment came."""
     child = os.fork()
     if not child:
+        if inside:
+            os.chdir(folder)
         left = [moment]
 
         def hook(event, _):
@@ -60,15 +62,22 @@ def interrupted(folder: Path, moment: int, kind: str) -> bool:
 
 
 @needs_fork
-@pytest.mark.parametrize("kind", ["kill", "full"])
-def test_after_a_crash_at_any_moment_there_is_the_old_model_or_the_new_one(kind, tmp_path, logits):
+@pytest.mark.parametrize(
+    ("kind", "inside"),
+    [
+        ("kill", False),
+        pytest.param("full", False, marks=pytest.mark.slow),
+        pytest.param("kill", True, marks=pytest.mark.slow),
+    ],
+)
+def test_after_a_crash_at_any_moment_there_is_the_old_model_or_the_new_one(kind, inside, tmp_path, logits):
     seen, moment = set(), 0
     save_pretrained(tiny(1), tmp_path / "old")
     (tmp_path / "old" / "tokenizer.json").write_text("{}")
     while True:
         moment += 1
         folder = shutil.copytree(tmp_path / "old", tmp_path / str(moment))
-        more = interrupted(folder, moment, kind)
+        more = interrupted(folder, moment, kind, inside)
         found = held(folder)
         seen.add(next(seed for seed, wanted in logits.items() if torch.equal(found, wanted)))
         assert (folder / "tokenizer.json").read_text() == "{}"
@@ -106,6 +115,19 @@ def test_a_model_replaces_older_shards_and_leaves_what_is_others(tmp_path, logit
     assert (tmp_path / "link" / "read.me").read_text() == "mine"
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "notes").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_folder_that_somebody_works_in_stays_the_one_that_it_is(tmp_path, logits, monkeypatch):
+    theirs(hidden_size=16).save_pretrained(tmp_path / "model", max_shard_size="10kB")
+    (tmp_path / "model" / "runs").mkdir()
+    monkeypatch.chdir(tmp_path / "model" / "runs")
+    before = (tmp_path / "model").stat().st_ino
+    save_pretrained(tiny(1), "..")
+    assert (tmp_path / "model").stat().st_ino == before
+    assert Path.cwd() == tmp_path / "model" / "runs"
+    assert torch.equal(held(Path("..")), logits[1])
+    kept = sorted(path.name for path in (tmp_path / "model").iterdir())
+    assert kept == ["config.json", "generation_config.json", "model.safetensors", "runs"]
 
 
 def test_a_link_to_a_folder_stays_a_link(tmp_path, logits):
