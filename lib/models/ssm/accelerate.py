@@ -95,10 +95,11 @@ def accelerate_transformers(backend: str = "auto", model: nn.Module | None = Non
     On a GPU, the convolution before the scan is ours, too, with the SiLU behind it.
 
     model    one that is meant: what has no layer of these families is refused by name
-    raises   ValueError for an unknown backend; TypeError for a model without such layers, or for what is no model;
+    raises   ValueError for an unknown backend; TypeError for a model without such layers, and for what is none;
              RuntimeError for a transformers whose Mamba scans by other means. Another family than Mamba whose scan is
              another keeps its own, with a warning
     """
+    check_kind("backend", backend, str)  # and not a model, which is long to quote
     check_choice("backend", backend, backends())
     if model is not None:
         check_kind("model", model, nn.Module)

@@ -215,6 +215,8 @@ def test_a_model_that_would_not_change_is_refused_by_name(make, calls):
         accelerate_transformers(model=model)
     with refused("model is of type str: a Module is needed", TypeError):
         accelerate_transformers(model="mamba")
+    with refused(f"backend is of type {type(model).__name__}: a str is needed", TypeError):
+        accelerate_transformers(model)
     assert not accelerate._active
 
 
