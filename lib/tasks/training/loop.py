@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from lib.models.checks import check_count
+from lib.models.checks import check_count, check_number, check_shape
 from lib.tasks.training import checkpoint
 
 
@@ -48,14 +48,16 @@ def train(
     generator     what draws the batches; its state is kept, too, so that an interruption changes nothing, but with
                   `half`, where the scale of the gradients is found anew
     returns       the loss at every step, in the loss's unit
-    raises        ValueError for steps, accumulate or every < 1, for a model of which nothing learns, for fewer losses
-                  than steps, for a file of another model or plan;
+    raises        ValueError for steps, accumulate or every < 1, for a rate that is not above 0, for a model of which
+                  nothing learns, for a loss of several numbers, for fewer losses than steps, for a file of another
+                  model or plan;
                   FloatingPointError, naming the step, where a loss is not finite
     source        Muon: Jordan et al. (2024), https://kellerjordan.github.io/posts/muon/
     """
     check_count("steps", steps)
     check_count("accumulate", accumulate)
     check_count("every", every)
+    check_number("rate", rate, above=0)
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     if not learning:
         raise ValueError(f"{type(model).__name__}: no weight requires a gradient, so that nothing can learn")
@@ -71,6 +73,7 @@ def train(
             model.zero_grad(set_to_none=True)
             found = []
             for loss in islice(parts, accumulate):
+                check_shape("loss", loss)
                 if not loss.isfinite():
                     said = f"step {len(losses)}: the loss is {loss.item()}"
                     raise FloatingPointError(f"{said}; a lower rate than {rate} may help")

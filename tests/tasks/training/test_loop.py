@@ -1,7 +1,10 @@
 """The training loop: it learns what can be learnt, and stops in words where it cannot go on."""
 
+import math
+
 import pytest
 import torch
+from refusals import refused
 from torch import nn
 
 from lib.tasks.training.loop import train
@@ -53,6 +56,20 @@ def test_too_few_losses_are_told():
 def test_no_steps_are_refused():
     with pytest.raises(ValueError, match="steps = 0"):
         train(nn.Linear(1, 1), iter([]), 0)
+
+
+@pytest.mark.parametrize("rate", [0, -1e-3, math.nan, math.inf, None, "1e-3"])
+def test_a_rate_of_which_nothing_is_learned_is_refused_before_the_model_changes(rate):
+    model = nn.Linear(2, 1).eval()
+    with refused(f"rate = {rate!r}: "):
+        train(model, iter([]), 2, rate=rate, progress=False)
+    assert not model.training
+
+
+def test_a_loss_of_several_numbers_is_refused():
+    model = nn.Linear(2, 1)
+    with refused("loss of shape (2, 1): () is needed"):
+        train(model, iter([model(torch.ones(2, 2))]), 1, progress=False)
 
 
 def test_matrices_take_muons_steps_and_go_on_after_an_interruption(generator, tmp_path):
