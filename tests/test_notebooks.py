@@ -26,6 +26,7 @@ BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 ASKED = {
     "mrss": {"r": 3, "retrain": True, "task": "motions", "seeds": 2, "steps": 2},
     "ssm_background": {"state": 8, "backend": "torch"},
+    "clip_vtp": {"timed": "clip-scenes-0"},  # a small one of ours
 }
 
 every_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

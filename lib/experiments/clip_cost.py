@@ -44,7 +44,7 @@ CHECKPOINT = "clip-scenes-0"  # the small model
 class Settings(base.Settings):
     """What is timed.
 
-    timed    a model of known sizes, `lib.models.clip.load.shipped`
+    timed    a model whose sizes are known (`lib.models.clip.load.shipped`), or a checkpoint of ours
     batch    images at once
     side     pixels of the largest image of RESOLUTION
     method   of `lib.names.REDUCTIONS`, timed alone where not all are compared
@@ -67,7 +67,7 @@ def check(settings: Settings) -> None:
 
     raises   ValueError, naming what decides it, for a model of unknown sizes, and for more memory than is free
     """
-    check_images(settings, sizes_of(settings.timed).vision_config)
+    check_images(settings, sizes_of(settings.timed, ours=True).vision_config)
 
 
 def run(settings: Settings) -> Record:
@@ -75,7 +75,7 @@ def run(settings: Settings) -> Record:
     check(settings)
     cases = base.Cases(PARTS)
     generator = settings.generator()
-    vision = clip.random_init(settings.timed, settings.seed, settings.torch_dtype).vision_model.to(settings.device)
+    vision = _tower(settings)
     usual = vision.config.image_size
     x = _images(settings, settings.batch, usual, generator)
     at = {"batch": settings.batch, "side": usual, "input_bytes": x.nbytes}
@@ -90,6 +90,13 @@ def run(settings: Settings) -> Record:
     if settings.compare:
         _small(cases, settings)
     return base.record(NAME, cases, settings)
+
+
+def _tower(settings: Settings) -> nn.Module:
+    """The timed tower: with random weights, or that of a checkpoint of ours."""
+    if settings.timed in clip.checkpoints():
+        return clip.load(settings.timed, settings.device, settings.torch_dtype).model.vision_model
+    return clip.random_init(settings.timed, settings.seed, settings.torch_dtype).vision_model.to(settings.device)
 
 
 def _methods(settings: Settings, vision: nn.Module, x: Tensor) -> dict[str, partial]:
@@ -142,7 +149,7 @@ def frame(found: Iterable[Record]) -> pd.DataFrame:
 
 
 def _with_tokens(rows: pd.DataFrame, one: Record) -> pd.DataFrame:
-    config = clip.known_config(one.parameters["timed"]).vision_config
+    config = sizes_of(one.parameters["timed"], ours=True).vision_config
     patches = vit_cost.patches(config)
     kept = rows["keep"].where(rows["part"] == ORIGINAL)
     return rows.assign(tokens=1 + (kept * patches).map(int, na_action="ignore"))

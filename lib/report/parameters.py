@@ -127,7 +127,7 @@ class Clips(Trained):
     model: str = Field(min_length=1, description="'auto', a checkpoint of ours, a folder, or a name of the hub")
     dataset: str = Field(min_length=1, description="'scenes', 'cifar10', or a folder with its parquet files")
     images: int = _count("a number of images, a whole number", 8, MOST["images"])
-    timed: str = Field(min_length=1, description="a model of known sizes, as lib.models.clip.load.shipped lists them")
+    timed: str = Field(min_length=1, description="a name of lib.models.clip.load.shipped, or a checkpoint of ours")
     batch: int = _count("a number of images, a whole number", 1, MOST["batch"])
     task: Literal[*names.SMALL_CLIPS, "all"] = Field(description=_among(names.SMALL_CLIPS, "all"))
 
@@ -154,7 +154,6 @@ class Lora(Clips):
     """The chapter on low-rank adaptation."""
 
     EXPERIMENTS: ClassVar = ("lora_cost", "lora_live")
-    timed: str = Field(min_length=1, description="a name of lib.models.clip.load.shipped, or a checkpoint of ours")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(description="'float32', 'bfloat16' or 'float16'")
     rank: int = _count("a whole number", 1, MOST["rank"])
     targets: str = Field(min_length=1, description="a regular expression for whole names of linear layers")

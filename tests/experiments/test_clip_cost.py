@@ -51,9 +51,13 @@ def test_every_part_holds_what_it_compares(made):
 
 
 def test_tokens_follow_the_models_sizes(made):
-    rows = clip_cost.frame([made])
-    rows = rows[rows["part"] == ORIGINAL].set_index("variant")["tokens"]
-    assert dict(rows) == {UNREDUCED: 50, "keep 1.0": 50, "keep 0.9": 45, "keep 0.7": 35, "keep 0.5": 25, "keep 0.3": 15}
+    ours = made.model_copy(update={"parameters": made.parameters | {"timed": "clip-scenes-0"}})
+    for one, patches in ((made, 49), (ours, 64)):
+        rows = clip_cost.frame([one])
+        rows = rows[rows["part"] == ORIGINAL].set_index("variant")["tokens"]
+        assert dict(rows) == {UNREDUCED: 1 + patches} | {
+            f"keep {keep}": 1 + int(keep * patches) for keep in (1.0, *KEEPS)
+        }
 
 
 def test_the_committed_record_is_read_in_todays_words(tmp_path):
