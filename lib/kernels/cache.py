@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from lib.files import whole
@@ -36,22 +37,19 @@ def cache_folder() -> Path:
 
 
 def folders(running: bool = False) -> Iterator[Path]:
-    """All such folders: those that last first, at the end one of this process alone.
+    """All such folders: the user's cache, then in each place for temporary files one that lasts and one that does not.
 
     running   leave out those of file systems from which nothing can be run
     """
     number = os.geteuid() if hasattr(os, "geteuid") else "user"
-    wanted = [*((base, NAME) for base in _caches()), *((base, f"{NAME}-{number}") for base in _temporary())]
-    for base, name in wanted:
+    ways = [(base, partial(_made, name=NAME)) for base in _caches()]
+    for base in _temporary():
+        ways += [(base, partial(_made, name=f"{NAME}-{number}")), (base, _of_this_process)]
+    for base, make in ways:
         with suppress(OSError):
-            folder = _made(Path(os.path.realpath(base)), name)
+            folder = make(Path(os.path.realpath(base)))
             if others(folder) is None and not (running and _bars_running(folder)):
                 tempfile.TemporaryFile(dir=folder).close()
-                yield folder
-    for base in _temporary():
-        with suppress(OSError):
-            folder = _of_this_process(Path(os.path.realpath(base)))
-            if others(folder) is None and not (running and _bars_running(folder)):
                 yield folder
 
 
