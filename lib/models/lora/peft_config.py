@@ -71,7 +71,7 @@ def read(path: Path) -> dict[str, Any]:
     start = config.get("init_lora_weights", True)
     if start not in STARTS:
         raise ValueError(
-            f"{path}: init_lora_weights = {start!r}: one of {', '.join(map(str, STARTS))} is needed; others change the "
+            f"{path}: init_lora_weights = {start!r}: known are {', '.join(map(str, STARTS))}; others change the "
             "base weights, and peft saves plain adapters with path_initial_model_for_weight_conversion"
         )
     for name in sorted(config.keys() - {*USED, *PLAIN, *SAID}):

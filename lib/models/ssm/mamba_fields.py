@@ -93,7 +93,7 @@ def config_to_transformers(config: MambaConfig, **fields) -> dict:
         if name in WRITTEN:
             continue
         if name not in named:
-            raise ValueError(f"{name} = {value!r}: one of {', '.join(sorted(WRITTEN))} is needed")
+            raise ValueError(f"{name} = {value!r}: one of the fields {', '.join(sorted(WRITTEN))} is needed")
         if value != named[name]:
             raise ValueError(f"{name} = {value!r}: {named[name]!r} is needed, it is the model's")
     return named | dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id")) | fields
