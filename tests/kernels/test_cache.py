@@ -90,6 +90,11 @@ def test_a_cache_that_cannot_be_written_is_replaced_by_one_that_lasts(temporary)
     assert mode(cache.cache_folder()) == 0o700
 
 
+@pytest.mark.limit(
+    "machines",
+    "A cache of compiled code that others can write to, or that lies below a folder in which they can rename",
+    "Whoever can put a library there decides what runs. Another folder is used; `chmod 700` brings it back into use.",
+)
 @pytest.mark.parametrize("open_to", [0o777, 0o770, 0o720, 0o702, 0o1777])
 @pytest.mark.parametrize("where", ["home", "temporary"])
 def test_a_folder_that_others_can_write_is_not_used(request, temporary, where, open_to):
