@@ -55,3 +55,12 @@ class Sum(nn.Module):
 
 def test_a_stream_passes_every_token_and_carries_the_state():
     assert torch.equal(stream(Sum(), torch.zeros(2, 3), torch.ones(2, 5, 3)), torch.full((2, 3), 5.0))
+
+
+def test_a_count_beside_that_fails_is_a_result_of_its_model_alone():
+    def count(model, x):
+        return 1 // (model is not LINEAR)
+
+    both = measured({"linear": LINEAR, "other": nn.Linear(3, 2)}, uncounted=count)["forward"]
+    assert both["linear"].error.startswith("ZeroDivisionError: ")
+    assert both["other"].flops == 2 * 4 * 3 * 2 + 1
