@@ -8,6 +8,7 @@ from refusals import refused
 from safetensors.torch import load_file, save_file
 
 from lib.models.clip import load as clip
+from lib.tasks import zero_shot
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +89,27 @@ def test_a_tower_of_another_width_is_refused():
         model.seeing_with(other)
     with refused("vision_model is of type str: a Module is needed", TypeError):
         model.seeing_with("vision_model")
+
+
+def test_what_is_no_name_is_refused(made):
+    assert clip.load(made).name == str(made)
+    with refused("name is of type NoneType: a name, or a folder's path, is needed", TypeError):
+        clip.load(None)
+    with refused("dtype = torch.int64: one of torch.float16, "):
+        clip.random_init("openai/clip-vit-base-patch32", dtype=torch.int64)
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [(torch.float16, 2**-11), (torch.bfloat16, 2**-8)])
+def test_half_precision_scores_as_single_precision_does(dtype, unit):
+    data = clips.scenes(60)
+    exact, half = (clip.load("clip-scenes-0", dtype=one) for one in (torch.float64, dtype))
+    classes, images = (
+        [ask(one, data).double() for one in (exact, half)] for ask in (zero_shot.classifier, zero_shot.image_features)
+    )
+    scores = images[0] @ classes[0].T
+    # Eight layers, each of a few roundings of features of unit length: what they decide by more than that stays.
+    best = scores.topk(2).values
+    clear = best[:, 0] - best[:, 1] > 40 * unit
+    found = zero_shot.predictions(images[1].float(), classes[1].float())
+    assert clear.sum() > 10
+    assert torch.equal(found[clear], scores.argmax(1)[clear])

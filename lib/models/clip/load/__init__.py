@@ -122,7 +122,7 @@ class Clip:
         return replace(self, model=model)
 
 
-def load(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Clip:
+def load(name: str | Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Clip:
     """A model by name: one of this project's checkpoints, a folder in the hub's layout, or one of the hub.
 
     What lies in the folder is compared when it is loaded, see `lib.models.clip.load.agreement`.
@@ -131,7 +131,9 @@ def load(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> 
     raises   FileNotFoundError: one line that says what was tried, and what works without a network; TypeError for a
              model of another kind; ValueError, quoting both, where config, weights, tokenizer and processor differ
     """
+    check_kind("name", name, (str, Path), "name, or a folder's path,")
     check_choice("dtype", dtype, FLOATS)
+    name = str(name)
     source = _source(name)
     config = _part(name, "config", AutoConfig, source)
     if config.model_type not in KINDS:
@@ -162,8 +164,9 @@ def random_init(name: str, seed: int = 0, dtype: torch.dtype = torch.float32) ->
     """A well-known model with random weights, to measure costs, which are those of the trained one.
 
     name     one of `shipped()`
-    raises   ValueError, listing them, for another one
+    raises   ValueError, listing them, for another one, and for a dtype that is no floating-point one
     """
+    check_choice("dtype", dtype, FLOATS)
     config = known_config(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
