@@ -15,7 +15,7 @@ from torch import nn
 
 from lib.models.checks import check_choice, check_kind
 from lib.models.ssm.convolution import convolution_silu
-from lib.models.ssm.mamba2 import check_wishes, chunk_scan
+from lib.models.ssm.mamba2 import OF_ATTENTION, check_wishes, chunk_scan
 from lib.models.ssm.scan import backends, selective_scan_fn
 
 SCAN, HEADS_SCAN, CONVOLUTION = "mamba_selective_scan", "mamba2_chunk_scan", "causal_conv1d_fn"
@@ -59,7 +59,7 @@ class Acceleration:
             else:
                 self._put(module, SCAN, lambda _: scan)
             if convolution and _mismatch(module, CONVOLUTION) is None:
-                self._put(module, CONVOLUTION, _convolution)
+                self._put(module, CONVOLUTION, partial(_convolution, packs=hasattr(module, HEADS_SCAN)))
         _active.append(self)
         _install()
 
@@ -92,7 +92,9 @@ def accelerate_transformers(backend: str = "auto", model: nn.Module | None = Non
     `with accelerate_transformers(): ...`, or `undo = accelerate_transformers().undo`. Models built before gain too.
     Mamba, Falcon Mamba, Jamba and Zamba scan on any device; those that scan as Mamba-2 does (Mamba2, Bamba, Falcon-H1,
     Granite, Nemotron-H, Zamba2) on a CPU, see `lib.models.ssm.mamba2`, but for single tokens.
-    On a GPU, the convolution before the scan is ours, too, with the SiLU behind it.
+    On a GPU, and for packed rows, the convolution before the scan is ours, too, with the SiLU behind it.
+    Packed rows: those that scan as Mamba-2 does keep the sequences of a row apart by `seq_idx`, which transformers' own
+    torch code refuses. Mamba2ForCausalLM drops it unseen: give it to its backbone.
 
     model    one that is meant: what has no layer of these families is refused by name
     raises   ValueError for an unknown backend; TypeError for a model without such layers, and for what is none;
@@ -150,13 +152,26 @@ def _scan(backend: str) -> Callable:
     return mamba_selective_scan
 
 
-def _convolution(original: Callable) -> Callable:
-    """Our convolution on a GPU, transformers' own elsewhere and for what ours does not know."""
+def _convolution(original: Callable, packs: bool) -> Callable:
+    """Our convolution on a GPU and for packed rows, transformers' own elsewhere and for what ours does not know.
+
+    packs   whether the scan behind it learns of the sequences in a row, too
+    """
 
     def causal_conv1d_fn(hidden_states, weight, bias=None, activation=None, **others):
-        packed = any(others.get(name) is not None for name in ("seq_idx", "cu_seqlens"))
-        if hidden_states.device.type == "cuda" and activation in ("silu", "swish") and not packed:
-            return convolution_silu(hidden_states.mT, weight.unsqueeze(1), bias).mT
+        seq_idx = others.get("seq_idx")
+        packed = [name for name in ("seq_idx", "cu_seqlens", *OF_ATTENTION) if others.get(name) is not None]
+        if packed and not packs:
+            raise ValueError(
+                f"{packed[0]}: transformers hands it to this model's convolution and not to its scan, which would mix "
+                "packed sequences; its models of Mamba-2 take seq_idx, and so does our MambaLM"
+            )
+        if packed and seq_idx is None:
+            raise ValueError(f"{packed[0]} without seq_idx: it is needed, DataCollatorWithFlattening can return it")
+        if activation in ("silu", "swish") and (seq_idx is not None or hidden_states.device.type == "cuda"):
+            return convolution_silu(hidden_states.mT, weight.unsqueeze(1), bias, None, seq_idx).mT
+        if seq_idx is not None:
+            raise ValueError(f"seq_idx with activation = {activation!r}: silu or swish is needed")
         return original(hidden_states, weight, bias, activation=activation, **others)
 
     return causal_conv1d_fn

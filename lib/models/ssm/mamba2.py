@@ -18,6 +18,9 @@ from torch.nn import functional as F
 from lib.models.checks import check_choice
 from lib.models.ssm.scan import KERNELS, backends, selective_scan_fn
 
+# Of several sequences in a row, what attention needs of them; a scan and a convolution have `seq_idx` beside it.
+OF_ATTENTION = ("cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k")
+BESIDE = (*OF_ATTENTION, "position_ids")
 # What transformers hands down to every layer, and no scan depends on.
 ELSEWHERE = ("num_items_in_batch", "output_attentions", "output_hidden_states", "output_router_logits")
 
@@ -43,6 +46,7 @@ def heads_scan(
     dt_softplus: bool = False,
     dt_limit: tuple[float, float] = (0.0, math.inf),
     backend: str = "auto",
+    seq_idx: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Scan T tokens of H heads of P channels with N states each; every tensor gets a gradient.
 
@@ -51,6 +55,7 @@ def heads_scan(
     A, D, dt_bias   (H,); D also (H, P)
     B, C            (B, T, G, N)
     initial_states  (B, H, P, N)
+    seq_idx         (B, T), numbers of the sequences that share a row, see `lib.models.ssm.lengths`
     returns         (B, T, H, P) and the last states (B, H, P, N), in float32 at least
     raises          as `selective_scan_fn`
     """
@@ -77,6 +82,7 @@ def heads_scan(
         return_last_state=True,
         initial_state=None if initial_states is None else initial_states.flatten(1, 2),
         backend=backend,
+        seq_idx=seq_idx,
     )
     return out.mT.contiguous().unflatten(2, (heads, width)), last.unflatten(1, (heads, width))
 
@@ -91,18 +97,20 @@ def chunk_scan(original: Callable, backend: str) -> Callable:
 
     def mamba2_chunk_scan(
         hidden_states, dt, A, B, C, chunk_size, D=None, dt_bias=None, initial_states=None, dt_softplus=False,
-        dt_limit=(0.0, math.inf), return_final_states=False, z=None, **others,
+        dt_limit=(0.0, math.inf), return_final_states=False, z=None, seq_idx=None, **others,
     ):  # fmt: skip
+        if seq_idx is not None:
+            others = {name: value for name, value in others.items() if name not in BESIDE}
         check_wishes(z=z, **others)
         shared = {"D": D, "dt_bias": dt_bias, "initial_states": initial_states}
         shared |= {"dt_softplus": dt_softplus, "dt_limit": dt_limit}
         faster = hidden_states.device.type == "cpu" and compiled and hidden_states.dtype != torch.float64
-        if backend == "auto" and not faster:
+        if backend == "auto" and not faster and seq_idx is None:  # in torch, theirs lets sequences mix
             if not torch.compiler.is_compiling():
                 _say(f"{hidden_states.dtype} on {hidden_states.device.type}")
             own = {"chunk_size": chunk_size, "return_final_states": return_final_states}
             return original(hidden_states, dt, A, B, C, **own, **shared)
-        out, last = heads_scan(hidden_states, dt, A, B, C, **shared, backend=backend)
+        out, last = heads_scan(hidden_states, dt, A, B, C, **shared, backend=backend, seq_idx=seq_idx)
         return (out, last) if return_final_states else out
 
     return mamba2_chunk_scan

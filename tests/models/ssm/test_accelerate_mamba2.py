@@ -6,7 +6,8 @@ import math
 import pytest
 import torch
 import transformers
-from mambas import KEPT, stirred, tokens
+from mamba2_models import MADE
+from mambas import stirred, tokens
 from precision import SINGLE, assert_within
 from refusals import refused
 from scans import MISSING
@@ -19,35 +20,6 @@ from lib.models.ssm.mamba2 import heads_scan
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
-SIZES = {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 2} | KEPT
-THREE = SIZES | {"num_hidden_layers": 3}
-ATTENTION = {"num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 16}
-HEADS = {"mamba_n_heads": 8, "mamba_d_head": 8, "mamba_n_groups": 2, "mamba_d_state": 6, "mamba_chunk_size": 4}
-MADE = {
-    "mamba2": lambda t: t.Mamba2ForCausalLM(
-        t.Mamba2Config(**SIZES, num_heads=8, head_dim=8, n_groups=2, state_size=6, chunk_size=4)
-    ),
-    "bamba": lambda t: t.BambaForCausalLM(t.BambaConfig(**SIZES, **ATTENTION, **HEADS, attn_layer_indices=[1])),
-    "falcon_h1": lambda t: t.FalconH1ForCausalLM(t.FalconH1Config(**SIZES, **ATTENTION, **HEADS, mamba_d_ssm=64)),
-    "granitemoehybrid": lambda t: t.GraniteMoeHybridForCausalLM(
-        t.GraniteMoeHybridConfig(
-            **SIZES, **ATTENTION, **HEADS, layer_types=["mamba", "attention"], shared_intermediate_size=16,
-            num_local_experts=2, num_experts_per_tok=1,
-        )
-    ),
-    "nemotron_h": lambda t: t.NemotronHForCausalLM(
-        t.NemotronHConfig(
-            **THREE, **ATTENTION, hybrid_override_pattern="M*M", mamba_num_heads=8, mamba_head_dim=8,
-            n_groups=2, ssm_state_size=6, chunk_size=4, head_dim=16,
-        )
-    ),
-    "zamba2": lambda t: t.Zamba2ForCausalLM(
-        t.Zamba2Config(
-            **THREE, **ATTENTION, layers_block_type=["mamba", "hybrid", "mamba"], n_mamba_heads=8,
-            mamba_headdim=8, mamba_ngroups=2, mamba_d_state=6, chunk_size=4, mamba_expand=2, num_mem_blocks=1,
-        )
-    ),
-}  # fmt: skip
 every_family = pytest.mark.parametrize("family", MADE)
 
 
@@ -225,6 +197,6 @@ def test_an_option_that_our_scan_lacks_is_refused(calls):
     inputs = [x[name] for name in ("x", "dt", "A", "B", "C")]
     with accelerate_transformers():
         module.mamba2_chunk_scan(*inputs, chunk_size=4, z=None, seq_idx=None, num_items_in_batch=torch.tensor(3))
-        with refused("seq_idx: the accelerated scan does not know it"):
-            module.mamba2_chunk_scan(*inputs, chunk_size=4, seq_idx=torch.zeros(2, 11))
+        with refused("cu_seqlens: the accelerated scan does not know it"):
+            module.mamba2_chunk_scan(*inputs, chunk_size=4, cu_seqlens=torch.zeros(2))
     assert module.mamba2_chunk_scan.__module__ == module.__name__
