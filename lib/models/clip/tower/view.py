@@ -22,6 +22,7 @@ except ImportError:  # older releases, whose layers tell nobody what they give
     from transformers.utils.generic import can_return_tuple as capture_outputs
 
 SHARED = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set", "training")
+EMPTY = object()
 OWN = ("_compiled_call_impl",)  # of the tower's own forward
 UNREAD = ("num_items_in_batch", "use_cache")  # what trainers and language models hand on, and no tower reads
 
@@ -32,9 +33,9 @@ class View(nn.Module, ABC):
     raises   TypeError for a model that is no tower, before anything is made
     """
 
-    def __new__(cls, model: nn.Module | None = None, *_: Any, **__: Any) -> "View":
+    def __new__(cls, model: Any = EMPTY, *_: Any, **__: Any) -> "View":
         """An instance of the tower's class, too; without a model an empty one, to be filled as a copy."""
-        if model is None:
+        if model is EMPTY:
             return super().__new__(cls)
         Tower.of(model)
         return super().__new__(_joined(cls, type(model)))

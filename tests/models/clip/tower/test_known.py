@@ -156,6 +156,8 @@ def test_a_tower_without_layers_is_none():
 def test_what_is_no_model_is_none(given):
     with refused(f"{type(given).__name__} has no embeddings.patch_embedding: {NEEDED}", TypeError):
         reduce_tokens(given, "norm")
+    with refused(f"{type(given).__name__} has no embeddings.patch_embedding: {NEEDED}", TypeError):
+        OriginalPruning(given)
 
 
 @pytest.mark.limit(
