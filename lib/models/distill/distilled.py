@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lib.kernels.eager import readable
 from lib.models.checks import check_count, check_dtype, check_finite, check_shape, check_tensor
 from lib.models.ssm.s4d import S4D
 
@@ -56,8 +55,8 @@ def taken(source: Source, length: int, dense: bool = False) -> tuple[Tensor, Ten
         check_dtype("kernel", source, torch.float32, torch.float64)
         kernel, skip = source, source.new_zeros(source.shape[1 if mixes else 0])
     check_finite("kernel", kernel)
-    if not readable(kernel):
-        raise ValueError(f"kernel on {kernel.device}, of type {type(kernel).__name__}: it holds no values to reduce")
+    if kernel.is_meta:
+        raise ValueError("kernel on meta: it holds no values to reduce")
     return kernel.detach().cpu().double(), skip.detach()
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import clips
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from refusals import refused
@@ -20,7 +21,7 @@ def model():
     return clips.clip()
 
 
-@pytest.mark.parametrize("kind", [list, tuple, np.array])
+@pytest.mark.parametrize("kind", [list, tuple, np.array, lambda texts: pd.Series(texts, index=[7, 5])])
 def test_texts_in_any_ordered_collection_are_read(model, kind):
     with torch.inference_mode():
         assert torch.equal(model.text_features(kind(TEXTS)), model.text_features(TEXTS))
@@ -39,7 +40,14 @@ NO_TEXTS = {
     "a missing member": (["red", None], TypeError, "texts[1] is of type NoneType: a text is needed"),
     "numbers": ([1], TypeError, "texts[0] is of type int: a text is needed"),
     "pairs": ([("red", "disc")], TypeError, "texts[0] is of type tuple: a text is needed"),
-    "tokens": (torch.zeros(2, 3).long(), TypeError, "texts[0] is of type Tensor: a text is needed"),
+    "a table of pandas": (
+        pd.DataFrame({"red": ["disc"]}),
+        TypeError,
+        "texts is of type DataFrame: a list of texts is ne",
+    ),
+    "one text in an array": (np.array("red"), TypeError, "texts is of type ndarray: a list of texts is needed"),
+    "none in an array": (np.array([], dtype=str), ValueError, "texts is empty: a list of at least one is needed"),
+    "tokens": (torch.zeros(2, 3).long(), TypeError, "texts is of type Tensor: a list of texts is needed"),
 }
 
 

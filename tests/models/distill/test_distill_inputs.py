@@ -32,7 +32,7 @@ UNFIT = {
     "half precision": (BANK.half(), ValueError, "kernel of torch.float16: torch.float32 or torch.float64 is needed"),
     "NaN": (BANK * torch.nan, ValueError, "kernel: all of its values must be finite"),
     "no channel": (BANK[:0], ValueError, "kernel of shape (0, 8): (D, L) with D >= 1 and L >= 1 is needed"),
-    "no values": (BANK.to("meta"), ValueError, "kernel on meta, of type Tensor: it holds no values to reduce"),
+    "no values": (BANK.to("meta"), ValueError, "kernel on meta: it holds no values to reduce"),
     "a selective scan": (MambaBlock(MambaConfig(2, 1)), TypeError, "kernel is of type MambaBlock: a tensor is needed"),
 }
 

@@ -86,7 +86,7 @@ class Clip:
                  end itself, and for none at all; TypeError for what is no list of texts
         """
         check_texts("texts", texts, "text")
-        config = self.model.config
+        texts, config = list(texts), self.model.config
         inputs = tokens(self.tokenizer, texts, config, config.text_config.max_position_embeddings, self.name)
         found = self.model.get_text_features(**{key: rows.to(self.model.device) for key, rows in inputs.items()})
         return _of_unit_length("texts", found.pooler_output)
@@ -102,6 +102,7 @@ class Clip:
         """
         check_names(names)
         check_templates(templates)
+        names, templates = list(names), list(templates)
         texts = [template.format(name) for name in names for template in templates]
         check_apart(self.tokenizer, names, texts[:: len(templates)])
         rows = self.text_features(texts).unflatten(0, (len(names), -1))

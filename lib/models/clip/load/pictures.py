@@ -11,8 +11,9 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
-from lib.kernels.eager import readable, settled
+from lib.kernels.eager import settled
 from lib.models.checks import check_choice, check_finite, check_kind, check_shape, check_tensor
 
 MODES = ("RGB", "L", "1", "P", "CMYK", "YCbCr", "HSV", "RGBA", "LA", "PA")  # of PIL, which it converts as one expects
@@ -52,12 +53,11 @@ def _tensor(name: str, array: Any) -> Tensor:
         return torch.tensor(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)))
     check_kind(name, array, Tensor, "tensor, an array of numbers or a picture of PIL")
     check_tensor(name, array)
-    plain = array.as_subclass(Tensor) if type(array) is not torch.nn.Parameter else array
-    if not readable(plain):
+    if array.is_meta or isinstance(array, FakeTensor):
         raise ValueError(f"{name} on {array.device}, of type {type(array).__name__}: it holds no values to prepare")
     if array.requires_grad:
         raise ValueError(f"{name} requires a gradient, which does not pass through a processor: use {name}.detach()")
-    return settled(plain).cpu()
+    return settled(array).cpu().as_subclass(Tensor)
 
 
 def _channels_first(name: str, image: Any) -> Tensor:

@@ -3,7 +3,7 @@
 A string is a list of letters, a doubled brace is a brace, and a tower reads a text where it finds the end token.
 """
 
-from collections.abc import Collection, Mapping, Set, Sized
+from collections.abc import Collection, Sequence
 from string import Formatter
 from typing import Any
 
@@ -24,10 +24,12 @@ def check_texts(name: str, texts: Collection[str], what: str = "") -> None:
     raises   ValueError, quoting it, for a bare string, none, or a blank text; TypeError for what is no collection, and
              for a member that is no text
     """
-    if isinstance(texts, str | bytes) or (isinstance(texts, Sized) and not len(texts)):
+    if isinstance(texts, str | bytes) or (isinstance(texts, Sequence) and not len(texts)):
         raise ValueError(f"{name} = {texts!r}: a list of at least one {what + ' ' * bool(what)}is needed")
-    if isinstance(texts, Mapping | Set) or not isinstance(texts, Sized) or not hasattr(texts, "__getitem__"):
+    if getattr(texts, "ndim", None) != 1 and not isinstance(texts, Sequence):  # a row of numpy or pandas, or a list
         check_kind(name, texts, (list, tuple), "list of texts")
+    if not len(texts):
+        raise ValueError(f"{name} is empty: a list of at least one is needed")
     for number, text in enumerate(texts):
         check_kind(f"{name}[{number}]", text, str, "text")
         if not text.strip():
