@@ -66,8 +66,10 @@ def recurrence(
     return y, last
 
 
-def translated(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, backend):
+def translated(u, delta, A, B, C, D, z, delta_bias, initial_state, delta_softplus, backend, seq_idx=None, sequences=0):
     """Output and last state of `ssm::selective_scan` as values of the graph that torch.onnx builds."""
+    if seq_idx is not None:
+        raise ValueError("seq_idx: several sequences in a row; export a model of one sequence a row")
     op, (channels, states) = opset18, A.shape
     groups = math.lcm(*(channels if len(x.shape) == 2 else x.shape[1] for x in (B, C)))
     width = channels // groups

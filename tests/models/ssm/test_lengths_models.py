@@ -125,6 +125,27 @@ def test_a_packed_row_goes_through_compilers_and_exports(generator):
     assert_close(program.module()(row, seq_idx=SEQ_IDX), wanted)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.limit(
+    "ssm", "Packed rows (seq_idx) in an export to ONNX", "Its loop has no borders. Export for one sequence a row."
+)
+def test_a_packed_row_has_no_form_in_onnx(generator):
+    pytest.importorskip("onnxscript")
+    from lib.models.ssm.onnx import export_onnx
+
+    class Packed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = seeded(MambaLM, layers=1)
+
+        def forward(self, row, seq_idx):
+            return self.model(row, seq_idx=seq_idx)
+
+    with refused("a Packed has no form in ONNX (seq_idx: several sequences in a row"):
+        export_onnx(Packed(), (tokens(generator, batch=1, length=13), SEQ_IDX))
+
+
 def scan(batch=1, **options):
     return selective_scan_fn(**Problem(batch=batch, length=4, without=("initial_state",)).inputs(), **options)
 
