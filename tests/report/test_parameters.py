@@ -220,3 +220,11 @@ def test_a_cell_that_could_not_be_run_is_forgotten():
     namespace = notebook()
     namespace["In"].insert(2, f"{MARK}\nmy-name = 3\nrr = ")
     assert check(Mrss, namespace).r == 4
+
+
+@pytest.mark.parametrize("chapter", MODELS)
+def test_the_sizes_of_a_gpu_of_15_gib_fit_into_it_and_into_its_host(chapter, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(sizes, "available_bytes", lambda device: (14 if str(device) == "cuda" else 11) * 2**30)
+    preset = PRESETS / chapter / "gpu.yml"
+    assert check(MODELS[chapter], asked(chapter, "-f", preset, "-p", "record", "False")).device == "cuda"
