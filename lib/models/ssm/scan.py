@@ -119,11 +119,14 @@ def selective_scan_ref(
     B, C = (x.expand(batch, length, -1, -1) if x.ndim == 2 else _by_token(x, channels) for x in (B, C))
     state = u.new_zeros(batch, *A.shape, dtype=_state_dtype(u)) if initial_state is None else initial_state
     outputs = []
-    for t in range(length):
+    # Taken apart at once: the gradient of one token alone would be as long as the sequence.
+    gates = [None] * length if z is None else z.unbind(-1)
+    for t, (x, step, rows, columns, gate) in enumerate(
+        zip(u.unbind(-1), delta.unbind(-1), B.unbind(1), C.unbind(1), gates, strict=True)
+    ):
         if seq_idx is not None and t:
             state = torch.where((seq_idx[:, t] == seq_idx[:, t - 1]).view(-1, 1, 1), state, 0)
-        gate = None if z is None else z[..., t]
-        out, state = _step(state, u[..., t], delta[..., t], A, B[:, t], C[:, t], D, gate, delta_bias, delta_softplus)
+        out, state = _step(state, x, step, A, rows, columns, D, gate, delta_bias, delta_softplus)
         outputs.append(out)
     out = torch.stack(outputs, dim=-1)
     return (out, state) if return_last_state else out
