@@ -117,7 +117,11 @@ def _name(part: nn.Module) -> str:
 
 
 def to_transformers(model: nn.Module, **fields) -> nn.Module:
-    """A transformers.MambaForCausalLM with the weights of our MambaLM; `fields` go to its config."""
+    """A transformers.MambaForCausalLM with the weights of our MambaLM; `fields` go to its config.
+
+    raises   TypeError for what is no MambaLM; ValueError, naming it, for a weight that something else has added
+    """
+    weights = state_dict_to_transformers(_own_weights(model))
     import transformers  # late: it takes seconds
 
     with torch.random.fork_rng(devices=[]):  # it draws weights that are replaced at once
@@ -125,7 +129,7 @@ def to_transformers(model: nn.Module, **fields) -> nn.Module:
             transformers.MambaConfig(**config_to_transformers(model.config, **fields))
         )
     like = model.backbone.embedding.weight
-    theirs.to(like.device, like.dtype).load_state_dict(state_dict_to_transformers(model.state_dict()))
+    theirs.to(like.device, like.dtype).load_state_dict(weights)
     return theirs.train(model.training)
 
 
@@ -135,10 +139,10 @@ def save_pretrained(model: nn.Module, folder: str | Path, **fields) -> None:
     An older model in the folder is replaced at a stroke, shards among it; files of others stay.
     fields   further ones of config.json, such as `eos_token_id`
     raises   TypeError for what is no MambaLM; ValueError, naming it, for a field that the model decides, or that is not
-             known; OSError where the folder cannot be written. Nothing changes then
+             known, and for a weight that something else has added; OSError where the folder cannot be written. Nothing
+             changes then
     """
-    check_kind("model", model, MambaLM)
-    weights = state_dict_to_transformers(model.state_dict())
+    weights = state_dict_to_transformers(_own_weights(model))
     del weights[HEAD]  # transformers ties it, and safetensors stores no tensor twice
     about = {"architectures": ["MambaForCausalLM"], "model_type": "mamba", "dtype": str(weights[EMBEDDING].dtype)[6:]}
     write_folder(Path(folder), about | config_to_transformers(model.config, **fields), weights)
@@ -171,6 +175,18 @@ def _downloaded(name: str) -> Path:
             f"{name!r} is no folder, and the Hugging Face hub gave no model of that name ({why}). "
             "Offline, a folder works that holds config.json and model.safetensors, as save_pretrained writes it"
         ) from error
+
+
+def _own_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Weights of a model as it is made: those of an adapter, or of a norm on a weight, would not be read again."""
+    check_kind("model", model, MambaLM)
+    with torch.device("meta"):
+        made = MambaLM(model.config).state_dict()
+    weights = model.state_dict()
+    if odd := next((name for name in {**weights, **made} if (name in weights) != (name in made)), None):
+        said = "is not a weight of a MambaLM" if odd in weights else "is gone"
+        raise ValueError(f"{odd} {said}: merge adapters, and remove what else was added, first")
+    return weights
 
 
 def _renamed(name: str, prefixes: dict[str, str]) -> str:

@@ -10,6 +10,7 @@ import transformers
 from mambas import OPTIONS, SIZES, exactly, gradients, ours, theirs, tokens
 from precision import SINGLE, assert_within
 
+from lib.models.lora.layers import add_lora, merge_lora
 from lib.models.ssm.mamba_weights import (
     from_pretrained,
     from_transformers,
@@ -146,6 +147,24 @@ def test_what_ours_does_not_compute_is_refused():
     other = transformers.FalconMambaForCausalLM(transformers.FalconMambaConfig(**SIZES))
     with pytest.raises(ValueError, match="model_type = 'falcon_mamba': only 'mamba'"):
         from_transformers(other)
+
+
+@pytest.mark.limit(
+    "ssm",
+    "Saving or handing over a Mamba whose layers have adapters, or a norm on a weight",
+    "What was added would not be read again. Merge adapters first, or save them by save_lora.",
+)
+def test_weights_that_something_has_added_are_named_and_nothing_is_written(tmp_path):
+    adapted, normed = ours(), ours()
+    add_lora(adapted, r".*in_proj", rank=2, alpha=4.0)
+    torch.nn.utils.parametrizations.weight_norm(normed.backbone.layers[0].mixer.in_proj)
+    for model in (adapted, normed):
+        for hand_over in (to_transformers, lambda model: save_pretrained(model, tmp_path / "model")):
+            with pytest.raises(ValueError, match=r"in_proj\S* is not a weight of a MambaLM: merge adapters"):
+                hand_over(model)
+    assert not (tmp_path / "model").exists()
+    merge_lora(adapted)
+    assert to_transformers(adapted).lm_head.weight.shape == adapted.backbone.embedding.weight.shape
 
 
 def test_a_folder_without_a_model_is_refused_with_what_it_holds(tmp_path):
