@@ -22,6 +22,7 @@ import torch
 
 from lib import records
 from lib.experiments import base, peers, ssm_scan_shown, ssm_step
+from lib.experiments.sizes import MOST
 from lib.experiments.ssm_scan_jobs import (
     ABSENT,
     EVERYTHING,
@@ -122,17 +123,17 @@ def main(arguments: list[str] | None = None) -> None:
     about.add_argument("--seed", type=int, default=42, help="of the inputs (default: 42)")
     about.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="default: cpu")
     chosen = about.parse_args(arguments)
-    if chosen.rounds < 2:
-        about.error(f"--rounds {chosen.rounds}: at least 2 is needed")
-    if chosen.record:
-        try:
+    if not 2 <= chosen.rounds <= MOST["runs"]:
+        about.error(f"--rounds {chosen.rounds}: a number from 2 to {MOST['runs']} is needed")
+    try:
+        wanted = Settings(seed=chosen.seed, device=chosen.device, runs=chosen.rounds, wait=not chosen.quick)
+        if chosen.record:
             records.ready(NAME, device=chosen.device)
-        except (OSError, ValueError) as error:
-            sys.exit(str(error))
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
     print(explain_backend(chosen.device))
     if not chosen.quick:
         print("\nPeers are compiled first, minutes in all; --quick leaves those out.", flush=True)
-    wanted = Settings(seed=chosen.seed, device=chosen.device, runs=chosen.rounds, wait=not chosen.quick)
     made = run(wanted)
     ssm_scan_shown.show(frame([made]))
     if chosen.record:

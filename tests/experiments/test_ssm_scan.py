@@ -158,10 +158,18 @@ def test_both_manners_of_memory_are_measured_on_a_cpu_at_all_threads():
     assert found == {(1, False), (4, False), (4, True)}
 
 
-def test_too_few_rounds_end_with_one_line(capsys):
-    with pytest.raises(SystemExit):
-        ssm_scan.main(["--rounds", "1"])
-    assert "--rounds 1: at least 2 is needed" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--rounds 1", "--rounds 1: a number from 2 to 10000 is needed"),
+        ("--rounds 1000000000", "--rounds 1000000000: a number from 2 to 10000 is needed"),
+        ("--seed -4", "seed = -4: an integer from 0 to"),
+    ],
+)
+def test_a_number_that_cannot_be_ends_with_one_line(given, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        ssm_scan.main(given.split())
+    assert said in f"{ended.value}{capsys.readouterr().err}"
 
 
 @pytest.fixture
