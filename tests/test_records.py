@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ from lib.records import Case, RecordError
 def a_record(error=None, experiment="toy", **cases):
     result = Profile(error=error) if error else Profile(seconds=[0.1, 0.2], peak_bytes=8, flops=16)
     return records.new(experiment, [Case.of("baseline", result, factor=None, **cases)], seed=3, parameters={"r": 4})
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_behind(tmp_path_factory, monkeypatch):
+    """What a record's place does not take is kept in a temporary folder: here in the test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("elsewhere")))
 
 
 @pytest.fixture
