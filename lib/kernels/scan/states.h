@@ -6,9 +6,6 @@
 
 #include "rows.h"
 
-// Registers are given out to these loops alone: inside of a larger function the backward pass is a sixth slower.
-#define NOINLINE __attribute__((noinline))
-
 namespace {
 
 // B or C: varying, a row of N floats per step, shared by all channels; static, N vectors of channels
@@ -26,8 +23,8 @@ template <> struct Matrix<false> {
 };
 
 template <int COUNT, class MB, class MC>
-NOINLINE void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, vec *state, vec *y,
-                   const Ahead &ahead) {
+void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, vec *state, vec *y,
+          const Ahead &ahead) {
     vec h[COUNT], a[COUNT];
     for (int n = 0; n < COUNT; n++) h[n] = state[n], a[n] = A[n];
     for (int t = 0; t < steps; t++) {
@@ -44,8 +41,8 @@ NOINLINE void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const 
 }
 
 template <int COUNT, class MB, class MC>  // as `scan`; keeps the decay of every step and the state before it
-NOINLINE void replay(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *state, vec *y,
-                     vec *before, vec *decays, const Ahead &ahead) {
+void replay(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *state, vec *y,
+            vec *before, vec *decays, const Ahead &ahead) {
     vec h[COUNT];
     for (int n = 0; n < COUNT; n++) before[n] = h[n] = state[n];
     for (int t = 0; t < steps; t++) {
@@ -70,8 +67,8 @@ struct Gradients {  // of one block over one tile, for some states; rows of B an
 };
 
 template <int COUNT, class MB, class MC>
-NOINLINE void reverse(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *grad_y,
-                      const vec *before, const vec *decays, Gradients grad) {
+void reverse(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *grad_y,
+             const vec *before, const vec *decays, Gradients grad) {
     vec g[COUNT], grad_A[COUNT];
     for (int n = 0; n < COUNT; n++) g[n] = grad.state[n], grad_A[n] = grad.A[n];
     for (int t = steps - 1; t >= 0; t--) {

@@ -10,6 +10,7 @@ import pytest
 import torch
 from compiled import CAPABILITIES, NEEDED, REGISTERS, SHARED_BYTES, resources
 from emulation import emulated
+from packing import together
 from scans import Problem, run
 
 from lib.kernels import nvrtc
@@ -28,34 +29,38 @@ def _kind(path: str) -> str:
     return Path(path).name
 
 
-def modules(dtype: torch.dtype, states: int, capability: int, processors: int) -> list[Module]:
-    """What a training step in a Mamba block compiles, at N states."""
+def modules(dtype: torch.dtype, states: int, capability: int, processors: int, packed: bool = False) -> list[Module]:
+    """What a training step in a Mamba block compiles, at N states; for several sequences a row where packed."""
     problem = Problem(batch=12, channels=32, length=4, states=states, without=("initial_state",))
     with emulated(0, processors, KIB_OF[capability] * 1024), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Module, "launch", lambda *_: None)
-        run("cuda", problem.inputs(dtype), True)
+        if packed:
+            together(problem.inputs(dtype), True, "cuda", seq_idx=torch.zeros(12, 4, dtype=torch.int32))
+        else:
+            run("cuda", problem.inputs(dtype), True)
         return [one.module for one in plans._plans.values()]
 
 
 def kernels(
-    capability: int, states: int, dtype: torch.dtype, processors: int
+    capability: int, states: int, dtype: torch.dtype, processors: int, packed: bool
 ) -> Iterator[tuple[str, tuple[int, int, int]]]:
-    for module in modules(dtype, states, capability, processors):
+    for module in modules(dtype, states, capability, processors, packed):
         yield from resources(module.source, [f"--gpu-architecture=sm_{capability}", *module.options]).items()
 
 
 @pytest.mark.parametrize(
-    ("capability", "states", "dtype", "processors"),
+    ("capability", "states", "dtype", "processors", "packed"),
     [
-        *product(CAPABILITIES, [16], [torch.float32], [SOME]),
-        *product((75, 90), [16], [torch.bfloat16], [PLENTY]),
-        (90, 16, torch.float32, FEW),
-        (75, 256, torch.float16, SOME),
-        (90, 64, torch.float32, SOME),
+        *product(CAPABILITIES, [16], [torch.float32], [SOME], [False]),
+        *product((75, 90), [16], [torch.bfloat16], [PLENTY], [False]),
+        (90, 16, torch.float32, FEW, False),
+        (75, 256, torch.float16, SOME, False),
+        (90, 64, torch.float32, SOME, False),
+        (90, 16, torch.float32, SOME, True),
     ],
 )
-def test_kernels_fit_every_gpu_and_spill_little_and_nothing_forward(capability, states, dtype, processors):
-    found = dict(kernels(capability, states, dtype, processors))
+def test_kernels_fit_every_gpu_and_spill_little_and_nothing_forward(capability, states, dtype, processors, packed):
+    found = dict(kernels(capability, states, dtype, processors, packed))
     assert found.keys() == KERNELS
     for name, (registers, spilled, shared) in found.items():
         assert shared <= SHARED_BYTES, name
