@@ -19,8 +19,7 @@ template <bool VARYING> Matrix<VARYING> matrix(const float *rows, const vec *fix
         return {fixed + n, 0};
 }
 
-// PACKED: whether rows hold several sequences. Compiled apart: within the loop over pieces, the backward pass is a sixth
-// slower.
+// PACKED: whether rows hold several sequences. Compiled apart: a loop over pieces would cost others a sixth backward.
 template <bool VB, bool VC, bool PACKED> void forward_task(const Problem &p, const Task &task, Work work) {
     Buffers my(p, work, false);
     int64_t N = p.states, count = task.blocks();
