@@ -1,7 +1,7 @@
 """Models and profilers behind the report's chapters. Nothing is re-exported: import the module you need.
 
     paths         where things are in this repository
-    files         files and folders that are there whole or not at all
+    files         files and folders that are there whole or not at all, tried before, read with care
     names         tables of chapters, methods, backends and tasks, which every layer reads
     colab         where a notebook was opened from
     requirements  what an interpreter lacks to run a chapter
@@ -9,9 +9,6 @@
     models        torch modules and pure functions, a room per subject
     profilers     latency, memory, FLOPs of any callable
     tasks         seeded data, and the loop that trains on it
-    cases         what was measured of one variant, and what its numbers may be
-    reading       JSON from files, each name once, nothing that breaks off
-    saving        a folder is tried before a measurement; what it does not take is kept elsewhere
     processes     processes that end with the one that started them
     provenance    on which machine, with which versions, at which commit
     records       one measured run, written to and read from data/runs

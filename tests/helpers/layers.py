@@ -7,14 +7,12 @@ from pathlib import Path
 
 from lib.paths import SOURCES
 
-LOW = {"names", "paths", "files", "reading", "saving", "processes"}  # leaves: any layer may read them
-MEASURES = {"profilers", "provenance", "cases", "records"}
+LOW = {"names", "paths", "files", "processes"}  # leaves: any layer may read them
+MEASURES = {"profilers", "provenance", "records"}
 ALLOWED = {
     "names": set(),
     "paths": set(),
-    "files": set(),
-    "reading": set(),
-    "saving": {"files"},
+    "files": {"files"},
     "processes": set(),
     "colab": {"paths"},
     "requirements": {"paths", "colab"},
@@ -23,8 +21,7 @@ ALLOWED = {
     "profilers": LOW | {"profilers"},
     "tasks": LOW | {"kernels", "models", "profilers", "tasks"},
     "provenance": LOW | {"profilers"},
-    "cases": LOW | {"profilers"},
-    "records": LOW | {"profilers", "provenance", "cases"},
+    "records": LOW | {"profilers", "provenance", "records"},
     "experiments": LOW | MEASURES | {"requirements", "kernels", "models", "tasks", "experiments"},
     "report": LOW | MEASURES | {"experiments", "report"},
     "__init__": set(),

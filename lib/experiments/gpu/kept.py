@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from lib.files import whole, write_whole
+from lib.files.reading import UnreadableError, read_json
+from lib.files.saving import try_folder
 from lib.paths import LIB, SOURCES
-from lib.reading import UnreadableError, read_json
-from lib.saving import try_folder
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from lib.experiments.gpu.kept import Kept, Place
-from lib.reading import read_json
+from lib.files.reading import read_json
 
 SETTING = ("part", "precision", "batch", "length", "dim", "side", "states", "tokens", "threads", "keep_freed", "after")
 MEMORY = "out of memory"

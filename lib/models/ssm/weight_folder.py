@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lib.files import synced, whole, whole_folder
-from lib.reading import read_json
+from lib.files.reading import read_json
 
 NEW = ".model.new"  # a model that is whole, on its way to its place
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lib.files import write_whole
-from lib.saving import try_folder
+from lib.files.saving import try_folder
 
 
 def keep(

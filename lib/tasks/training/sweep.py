@@ -16,10 +16,10 @@ import torch
 from tqdm.auto import tqdm
 
 from lib.files import write_whole
+from lib.files.reading import UnreadableError, read_json
+from lib.files.saving import save_elsewhere, try_folder
 from lib.paths import LIB, SOURCES
 from lib.processes import end_with_parent
-from lib.reading import UnreadableError, read_json
-from lib.saving import save_elsewhere, try_folder
 
 Run = TypeVar("Run")
 Json = dict[str, Any] | list[dict[str, Any]]

@@ -25,7 +25,8 @@ def test_gone_patches_are_pale_and_merged_ones_of_one_colour():
     np.testing.assert_allclose(shown[:2], np.broadcast_to(top, (2, 4, 3)))
     np.testing.assert_allclose(shown[2:, :2], 0.2 * image[2:, :2] + 0.8)
     np.testing.assert_allclose(shown[2:, 2:], image[2:, 2:])
-    assert sum(len(lines.get_segments()) for lines in ax.collections) == 3  # between the two that stay, and between each and what is gone
+    # Between the two that stay, and between each and what is gone.
+    assert sum(len(lines.get_segments()) for lines in ax.collections) == 3
 
 
 def test_every_variant_is_a_line_with_its_label():

@@ -71,7 +71,9 @@ def test_every_class_comes_up_and_every_pixel_is_a_colour():
     assert found.images.isfinite().all()
 
 
-@pytest.mark.parametrize(("options", "message"), [((0, 64), "count = 0"), ((1, 8), "side = 8: an integer from 16 to 1024")])
+@pytest.mark.parametrize(
+    ("options", "message"), [((0, 64), "count = 0"), ((1, 8), "side = 8: an integer from 16 to 1024")]
+)
 def test_a_size_out_of_range_is_quoted(options, message):
     with pytest.raises(ValueError, match=message):
         scenes(options[0], torch.Generator(), options[1])

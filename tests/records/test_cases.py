@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib.cases import Case, check_together
+from lib.records.cases import Case, check_together
 
 TIMED = {"seconds": [0.1, 0.2], "peak_bytes": 8, "flops": 16}
 JUDGED = {"accuracies": {0: 0.5, 1: 0.25}}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import saving
+from lib.files import saving
 
 
 def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path):

@@ -1,7 +1,7 @@
 """Records: one measured run with its provenance, in `data/runs/<machine>/<experiment>.json`.
 
 A record keeps what was measured, raw: seconds, bytes, operations. Medians and ratios are derived by
-`lib.report`. Schema and units: `data/README.md`; what the numbers of a case may be: `lib.cases`.
+`lib.report`. Schema and units: `data/README.md`; what the numbers of a case may be: `lib.records.cases`.
 """
 
 import os
@@ -23,12 +23,12 @@ from pydantic import (
     model_validator,
 )
 
-from lib.cases import Case, Line, Scalar, Whole, check_scalars, check_together
 from lib.files import write_whole
+from lib.files.reading import UnreadableError, parse_json, read_json
+from lib.files.saving import save_elsewhere, try_folder
 from lib.paths import RUNS, WRITTEN, in_repository
 from lib.provenance import Environment, commit, environment
-from lib.reading import UnreadableError, parse_json, read_json
-from lib.saving import save_elsewhere, try_folder
+from lib.records.cases import Case, Line, Scalar, Whole, check_scalars, check_together
 
 __all__ = ["Case", "Record", "RecordError", "Scalar", "machine_title", "new", "read", "ready", "title", "write"]
 
