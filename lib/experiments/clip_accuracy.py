@@ -62,6 +62,16 @@ class Check:
     count: int = 1000
     steps: int = 0
 
+    @property
+    def model(self) -> str:
+        """Name of the checkpoint."""
+        return f"clip-{self.task}-{self.seed}"
+
+    @property
+    def reads(self) -> list[Path]:
+        """Files that decide what comes out, besides the code."""
+        return clip.files(self.model)
+
 
 def check(settings: Settings) -> None:
     """Accept settings that can be run here: the images, and what the model sees of them.
@@ -88,7 +98,7 @@ def run(settings: Settings) -> Record:
 def checked(check: Check) -> list[dict[str, Any]]:
     """All outcomes of a checkpoint, as plain values."""
     data = clips.held_out(check.task, check.source).first(check.count)
-    return [vars(one) for one in outcomes(clip.load(f"clip-{check.task}-{check.seed}"), data)]
+    return [vars(one) for one in outcomes(clip.load(check.model), data)]
 
 
 def cases(results: Mapping[int, Iterable[Outcome]], **at) -> base.Cases:

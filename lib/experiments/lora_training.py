@@ -5,6 +5,7 @@ rows of a frame again, is in `lib.experiments.lora_cases`.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -109,6 +110,16 @@ class Plan:
         kept = kept and self.steps == STEPS["tokens"] and not self.trial
         return f"lora-{self.task}-{self.method}-{self.keep}" if kept else None
 
+    @property
+    def model(self) -> str:
+        """Name of the checkpoint that is trained on."""
+        return f"clip-{self.task}-{self.seed % MODELS}"
+
+    @property
+    def reads(self) -> list[Path]:
+        """Files that decide what comes out, besides the code."""
+        return clip.files(self.model)
+
 
 @dataclass(frozen=True)
 class Adapted:
@@ -186,7 +197,7 @@ def trained(ours: clip.Clip, seen: clip.Clip, learned: images.Images, plan: Plan
 def adapted(plan: Plan) -> dict[str, Any]:
     """Train, and judge before and after: an `Adapted`, as plain values."""
     learned, judged = data_of(plan)
-    ours = clip.load(f"clip-{plan.task}-{plan.seed % MODELS}")
+    ours = clip.load(plan.model)
     seen = prepared(ours, plan)
     whole, reduced = zero_shot.accuracy(ours, judged), zero_shot.accuracy(seen, judged)
     report, start = trainable_report(ours.model), perf_counter()

@@ -35,10 +35,12 @@ def sweep(
 ) -> dict[Run, Json]:
     """Do all runs, `workers` at once (one per core), and return their results in the order given.
 
-    runs     frozen dataclasses of plain values, with a `task`, and with `steps`: those of most steps start first
+    runs     frozen dataclasses of plain values, with a `task`, and with `steps`: those of most steps start first; what
+             begins with a checkpoint has `reads`, the files that a result depends on besides
     work     a function of a module, from a run to what JSON can hold
-    folder   a result is written there as soon as it is known, and not computed again while run and code are the same:
-             call again after an interruption. A file that cannot be read counts as not there, and a warning names it
+    folder   a result is written there as soon as it is known, and not computed again while run, code and what it reads
+             are the same: call again after an interruption. A file there that cannot be read counts as not there, and a
+             warning names it
     raises   what the work raises; OSError, naming the folder, before anything is computed, where it cannot be written
     """
     runs = list(runs)
@@ -84,6 +86,8 @@ def _digest(run: object, work: Callable) -> str:
     for layer in ("kernels", "models", "tasks", "experiments"):
         for path in sorted(path for path in (LIB / layer).rglob("*") if path.suffix in SOURCES):
             content.update(path.read_bytes())
+    for path in getattr(run, "reads", ()):
+        content.update(path.read_bytes())
     content.update(torch.__version__.encode())
     return content.hexdigest()[:24]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
+from lib.experiments import clip_accuracy, lora_training
 from lib.tasks.training import sweep
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,25 @@ def test_a_result_belongs_to_its_run_its_work_and_its_code(monkeypatch, tmp_path
     (tmp_path / "models" / "other.py").write_text("changed = True")
     monkeypatch.setattr(sweep, "LIB", tmp_path)
     assert sweep._digest(Run(), work) not in known
+
+
+def test_a_result_belongs_to_the_files_that_its_run_reads(tmp_path):
+    read = tmp_path / "model.safetensors"
+
+    class Reading(Run):
+        reads = (read,)
+
+    digests = set()
+    for content in (b"one", b"another"):
+        read.write_bytes(content)
+        digests.add(sweep._digest(Reading(), work))
+    assert len(digests - {sweep._digest(Run(), work)}) == 2
+
+
+def test_trainings_and_checks_on_a_checkpoint_read_its_files():
+    for run in (lora_training.Plan("scenes", 4, "tokens", 1, keep=0.5), clip_accuracy.Check("scenes", 1)):
+        assert {path.name for path in run.reads} >= {"config.json", "model.safetensors", "tokenizer.json"}
+        assert {path.parent.name for path in run.reads} == {"clip-scenes-1"}
 
 
 BROKEN = {

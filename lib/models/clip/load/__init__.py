@@ -194,6 +194,11 @@ def checkpoints() -> list[str]:
     return sorted(path.parent.name for path in CHECKPOINTS.glob("*/config.json"))
 
 
+def files(name: str) -> list[Path]:
+    """Files of one of this project's trained models, by its name; none of a name that is no such model's."""
+    return sorted(path for path in (CHECKPOINTS / name).glob("*") if path.is_file())
+
+
 def _source(name: str) -> str:
     """What transformers loads from: a folder, or the name itself where the hub knows it or it was loaded before."""
     for folder in (Path(name), CHECKPOINTS / name):
