@@ -179,7 +179,7 @@ def _time_kernels(cases: base.Cases, settings: Settings, generator: Generator) -
         at = dict(batch=1, dim=settings.dim, length=length, input_bytes=x.nbytes)
         for part, (count, calls) in timed.items():
             for name, result in profile(calls, **settings.timing).items():
-                if name in small and result.error is None:  # six multiply-adds a mode; no counter sees C++
+                if name in small and result.error is None:  # six multiply-adds a mode, streamed or not
                     result = replace(result, flops=12 * small[name].C[..., 0].numel() * count)
                 cases.add(part, name, result, **at, tokens=count, held=_held(modules[name]))
 
@@ -222,7 +222,7 @@ def _time_model(cases: base.Cases, settings: Settings) -> None:
     calls = {name: partial(deployed(model, task.length).to(settings.device), x) for name, model in models.items()}
     for name, result in profile(calls, **settings.timing).items():
         at = dict(batch=len(x), length=task.length, input_bytes=x.nbytes)
-        cases.add(MODEL, name, replace(result, flops=None), **at)  # no counter sees C++
+        cases.add(MODEL, name, replace(result, flops=None), **at)  # compared by time and memory
 
 
 def states_of(variant: str) -> int:
