@@ -4,6 +4,7 @@ What works with a tower's parts, rather than calling it, is right for code that 
 the known, by where a class is defined and what it is named.
 """
 
+import functools
 from collections.abc import Iterator
 
 from torch import nn
@@ -77,6 +78,7 @@ def _defined(part: object, ends: tuple[str, ...]) -> bool:
     return _known(next(kind for kind in type(part).__mro__ if "forward" in vars(kind)), ends)
 
 
+@functools.cache
 def _known(kind: type, ends: tuple[str, ...]) -> bool:
     names = {(where, prefix + end) for prefix, where in KNOWN.items() for end in ends}
     return (kind.__module__, kind.__qualname__) in names
