@@ -74,6 +74,11 @@ def test_version_2_finds_the_guard_and_nothing_else():
     assert yaml.safe_load((ROOT / "myst.yml").read_text()) == {"version": 1, "project": {"plugins": [GUARD]}}
 
 
+@pytest.mark.limit(
+    "machines",
+    "Jupyter Book 2",
+    "It does not read _config.yml. Install version 1; the message says how.",
+)
 @needs_version_2
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command or "no command")
 def test_every_command_of_version_2_stops_with_what_to_install(book, command):

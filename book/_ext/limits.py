@@ -98,11 +98,12 @@ def _texts(call: ast.Call, where: str) -> list[str]:
 
 def _row(limit: Limit) -> str:
     link = f"([test]({TESTS}/{limit.path}))"
-    return f"| {_cell(limit.refused)} {link} | {_cell(limit.why)} |"
+    refused, why = _cell(limit.refused).rstrip("."), _cell(limit.why)
+    return f"| {refused} {link} | {why} |"
 
 
 def _cell(text: str) -> str:
-    return text.rstrip(".").replace("|", "\\|").replace("$", "\\$")
+    return text.replace("|", "\\|").replace("$", "\\$")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,11 @@ def test_vmap_is_refused_in_one_line(function):
         vmap(loss if function is vjp else function)(many)
 
 
+@pytest.mark.limit(
+    "ssm",
+    "A second derivative of the selective scan, its vmap, and differentiation in forward mode",
+    "Its backward pass is a kernel of its own, without a derivative. selective_scan_ref has them all, token by token.",
+)
 def test_a_second_derivative_is_refused():
     with pytest.raises(RuntimeError, match=r"^the selective scan can be differentiated once, not twice$"):
         grad(lambda u: grad(loss)(u).square().sum())(U)

@@ -110,7 +110,10 @@ def zeros(*shape, dtype=torch.uint8):
 
 
 REFUSED = {
-    "normed": (lambda: torch.linspace(-1, 1, 192).view(1, 3, 8, 8), "images from -1 to 1 of torch.float32: numbers"),
+    "normalised": (
+        lambda: torch.linspace(-1, 1, 192).view(1, 3, 8, 8),
+        "images from -1 to 1 of torch.float32: numbers",
+    ),
     "0 to 255, not whole": (lambda: torch.rand(1, 3, 8, 8) * 255, "images from "),
     "beyond 255": (lambda: torch.full((1, 3, 8, 8), 256.0), "images from 256 to 256 of torch.float32"),
     "0 to 1 beside 0 to 255": (lambda: [torch.rand(3, 8, 8), torch.full((3, 8, 8), 99.0)], "images from "),
@@ -149,9 +152,9 @@ NO_IMAGES = {
 
 @pytest.mark.limit(
     "clip",
-    "Images that are normed already, of sixteen bits, of two or four channels, or pictures of PIL's modes I and F",
+    "Images that are normalised already, of sixteen bits, of two or four channels, or pictures of PIL's modes I and F",
     "A processor would take their numbers for others, without a word. Give integers from 0 to 255, or floating-point "
-    "numbers from 0 to 1. Not to be told: blue before red, and normed images without a negative number.",
+    "numbers from 0 to 1. Not to be told: blue before red, and normalised images without a negative number.",
 )
 @pytest.mark.parametrize("kind", REFUSED)
 def test_images_of_another_kind_are_refused_in_a_line(kind):

@@ -34,7 +34,7 @@ from lib.paths import CHECKPOINTS, CONFIGS, INSTALLED, ONLY_IN_REPOSITORY
 # What transformers calls the models that are known to work -> what prepares their images. Named here, since some
 # releases find them only where torchvision is installed.
 KINDS = {"clip": CLIPImageProcessorPil, "siglip": SiglipImageProcessorPil}
-UNNORMED = 25.0  # what no normed pixel comes near, in size: those of CLIP end at 2.2, noise is drawn up to 6
+UNNORMED = 25.0  # what no normalised pixel comes near, in size: those of CLIP end at 2.2, noise is drawn up to 6
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Clip:
     processor: Any
 
     def pixels(self, images: Shaped[Tensor, "B C H W"] | Iterable) -> Float[Tensor, "B 3 side side"]:
-        """Images as the model takes them: resized, cropped to a square, and normed; on its device, in its dtype.
+        """Images as the model takes them: resized, cropped to a square, and normalised; on its device, in its dtype.
 
         images   whole numbers from 0 to 255, others from 0 to 1, or pictures of PIL; of one size or of many. All kinds
                  are in `lib.models.clip.load.pictures`, and what cannot be told
@@ -68,14 +68,14 @@ class Clip:
         pixels        as `pixels` returns them
         interpolate   whether positions are interpolated, for images of another size than the model's
         raises        ValueError, quoting it, for pixels of another shape, dtype or device, for those that are not
-                      finite or not normed, and for features that are not finite or zero
+                      finite or not normalised, and for features that are not finite or zero
         """
         check_shape("pixels", pixels, "B", 3, "H", "W")
         check_dtype("pixels", pixels, *FLOATS)
         check_device("pixels", pixels, next(self.model.parameters()))
         check_finite("pixels", pixels)
         if readable(pixels) and pixels.device.type == "cpu" and (most := pixels.abs().max().item()) > UNNORMED:
-            raise ValueError(f"pixels of up to {most:g}: normed ones are needed, as `pixels` makes them of images")
+            raise ValueError(f"pixels of up to {most:g}: normalised ones are needed, as `pixels` makes them of images")
         found = self.model.get_image_features(pixel_values=pixels, interpolate_pos_encoding=interpolate)
         return _of_unit_length("images", found.pooler_output)
 

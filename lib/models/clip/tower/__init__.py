@@ -51,7 +51,7 @@ class Tower:
         channels, patch = self.model.config.num_channels, self.model.config.patch_size
         check_shape("pixel_values", pixels, "B", channels, "H", "W", H=patch, W=patch)
         if not pixels.is_floating_point():
-            raise ValueError(f"pixel_values of {pixels.dtype}: floating-point numbers are needed, normed")
+            raise ValueError(f"pixel_values of {pixels.dtype}: floating-point numbers are needed, normalised")
         if eager(pixels):
             check_finite("pixel_values", pixels)
 
