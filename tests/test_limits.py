@@ -22,12 +22,12 @@ def marked(tmp_path):
     return tree
 
 
-def test_a_mark_becomes_a_row_that_links_its_test(marked):
+def test_a_mark_becomes_an_item_that_links_its_test(marked):
     (limit,) = marked("'lora', 'A layer | of $4$', 'It has no effect.'")
     assert limit == Limit("lora", "A layer | of $4$", "It has no effect.", "tests/lora/test_layers.py")
     said = page([limit])
     assert f"## {SUBJECTS['lora']}" in said
-    assert rf"| A layer \| of \$4\$ ([test]({limits.TESTS}/tests/lora/test_layers.py)) | It has no effect. |" in said
+    assert rf"- **A layer | of \$4\$.** It has no effect. ([test]({limits.TESTS}/tests/lora/test_layers.py))" in said
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ SUBJECTS = {  # subject of a mark -> heading
 OPENING = """# Known limits
 
 What this project refuses, and why. A refusal is one plain line that names the
-value and what is allowed, and it comes before anything has changed. Each row
+value and what is allowed, and it comes before anything has changed. Each item
 links the test that holds the project to it: this page is written from them.
 """
 
@@ -67,13 +67,12 @@ def found(root: Path = ROOT) -> list[Limit]:
 
 
 def page(limits: list[Limit]) -> str:
-    """Text of the page: a table per subject."""
+    """Text of the page: a list per subject."""
     parts = [OPENING]
     for subject, heading in SUBJECTS.items():
         rows = [_row(limit) for limit in limits if limit.subject == subject]
         if rows:
-            head = [f"## {heading}", "", "| refused | why, and what to do |"]
-            parts.append("\n".join([*head, "|:--|:--|", *rows, ""]))
+            parts.append("\n".join([f"## {heading}", "", *rows, ""]))
     return "\n".join(parts)
 
 
@@ -97,13 +96,9 @@ def _texts(call: ast.Call, where: str) -> list[str]:
 
 
 def _row(limit: Limit) -> str:
+    what, why = (text.replace("$", "\\$") for text in limit[1:3])
     link = f"([test]({TESTS}/{limit.path}))"
-    refused, why = _cell(limit.refused).rstrip("."), _cell(limit.why)
-    return f"| {refused} {link} | {why} |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("$", "\\$")
+    return f"- **{what.rstrip('.')}.** {why} {link}"
 
 
 if __name__ == "__main__":
