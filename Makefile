@@ -46,7 +46,7 @@ pdf: $(READY)  ## the report as PDF, printed by Chromium
 test: $(READY)  ## all tests but those in a browser
 	$(SPREAD) $(TESTFLAGS)
 
-test-fast: $(READY)  ## tests that take no time (under a minute), without chapters, builds and trainings
+test-fast: $(READY)  ## tests that take no time (about 2 minutes), without chapters, builds and trainings
 	$(SPREAD) -m "not slow and not gpu and not browser" $(TESTFLAGS)
 
 check: pdf book  ## what was built, in a real browser: links, console, network, accessibility, PDF

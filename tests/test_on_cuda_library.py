@@ -22,6 +22,8 @@ from lib.tasks.data.sequences import TASKS
 from lib.tasks.training.heal import heal
 from lib.tasks.training.loop import train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def gpu():

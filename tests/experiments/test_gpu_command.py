@@ -16,6 +16,8 @@ from lib import records
 from lib.experiments.gpu import command
 from lib.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def environment_as_before(monkeypatch):

@@ -8,6 +8,8 @@ import toy_jobs
 from lib.experiments.gpu import command, summary
 from lib.experiments.gpu.kept import DONE, Kept, Place
 
+pytestmark = pytest.mark.slow
+
 CASES = '{"cases": [{"variant": "a", "parameters": {"part": "p"}, "seconds": [1.0]}]}'
 
 

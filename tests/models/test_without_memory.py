@@ -8,6 +8,8 @@ import pytest
 
 from lib.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 CODE = """
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode

@@ -14,6 +14,8 @@ from lib.report.frames import Missing
 from lib.report.views.base import Base
 from lib.report.views.files import naming_files
 
+pytestmark = pytest.mark.slow
+
 
 def part(name):
     return lambda case: case["parameters"].get("part") == name

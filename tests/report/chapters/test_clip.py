@@ -18,6 +18,8 @@ from lib.report.claims.ledger import NOT_TESTABLE
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def found(tmp_path):

@@ -14,6 +14,8 @@ from lib.report.chapters import distill
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"dim": 16, "states": 32, "length": 64, "longest": 2048, "order": 8}
 SECONDS = {cost.FULL: 4.0, "low rank, r = 1": 6.0, "low rank, r = 4": 8.0, "recurrence, 4 states": 1.0}
 SECONDS |= {"recurrence, 8 states": 2.0, "recurrence, 32 states": 5.0}

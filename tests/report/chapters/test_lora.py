@@ -16,6 +16,8 @@ from lib.report.chapters import lora
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def made():

@@ -16,6 +16,8 @@ from lib.report.chapters import mrss
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 
+pytestmark = pytest.mark.slow
+
 RATIOS = {"dual": 0.8, "low": 0.25, "hybrid": 0.75, "dynamic": 0.5, AS_WIDE: 1.25}  # of a forward pass
 SIZES = {"r": 8, "longest": 64, "width": 16, "layers": 2}
 RIGHT = {"low": {"induction": [0.5] * 3, "plugs": [0.85] * 3}}  # by form and task; all others as the baseline

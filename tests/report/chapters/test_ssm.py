@@ -14,6 +14,8 @@ from lib.report.chapters import ssm
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 
+pytestmark = pytest.mark.slow
+
 LLAMA, MAMBAPY = "llama.cpp", "transformers, mambapy"
 TOYS = {"superposition": {"fixed": 1e-16, "selective": 0.25}}
 SECONDS = {"attention": lambda t: t**2 / 1e3, "S4D": lambda t: t / 1e3, "scan, cpp": lambda t: t / 1e3 / 2}
