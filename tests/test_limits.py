@@ -4,6 +4,12 @@ import limits
 import pytest
 from limits import PAGE, SUBJECTS, Limit, found, page
 
+from lib.paths import REPOSITORY
+
+
+def test_links_lead_to_this_repository():
+    assert f"{REPOSITORY}/blob/main" == limits.TESTS
+
 
 def test_the_page_is_written_from_the_marks():
     assert PAGE.read_text() == page(found()), "python book/_ext/limits.py mends it"

@@ -37,7 +37,7 @@ MOST = {  # of whole numbers, by the name of their field: beyond what any machin
     "width": 2**12,
     "layers": 256,
     "taps": 2**16,
-    "r": 128,  # beyond, a narrow router of two blocks finds no width of as many weights
+    "r": 128,  # beyond, a narrow router of two blocks finds no width with the same number of parameters
     "state": 256,
     "states": 1024,
     "teacher_states": 1024,

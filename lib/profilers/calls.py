@@ -31,6 +31,15 @@ SETTINGS: tuple[tuple[Callable[[], object], Callable[[object], object]], ...] = 
 )
 
 
+def check_callable(call: object) -> None:
+    """Accept what can be called.
+
+    raises   TypeError, quoting it, for anything else
+    """
+    if not callable(call):
+        raise TypeError(f"{call!r:.80} cannot be called: a callable without arguments is needed")
+
+
 def computed(result: object, device: torch.device | None = None) -> None:
     """Accept what a call returned if the call has computed it where it was measured.
 

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry
 
 from lib import names
-from lib.profilers.calls import computed, settings_kept
+from lib.profilers.calls import check_callable, computed, settings_kept
 from lib.profilers.flop_formulas import FORMULAS
 from lib.profilers.free_operators import is_free
 from lib.profilers.unseen import Shared, seen
@@ -37,8 +37,9 @@ def flops(
                that are registered with `torch.utils.flop_counter.register_flop_formula` are known, too
     inference  run under `torch.inference_mode`; False for training steps, whose backward pass is counted too
     raises     NotImplementedError, naming the operator, for one that is neither counted nor known to be free;
-               TypeError for a formula of something that is no operator
+               TypeError for what cannot be called, and for a formula of something that is no operator
     """
+    check_callable(call)
     tally = Tally(formulas or {})
     with settings_kept(), torch.inference_mode(inference), seen(), Counter(tally):
         computed(call())

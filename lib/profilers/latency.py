@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral
 from typing import TypeVar
 
 import torch
@@ -124,7 +125,7 @@ def check_rounds(runs: int, warmup: int) -> None:
     raises   ValueError, naming the value, for runs < 1, warmup < 0 and what is no whole number
     """
     for name, value, least in (("runs", runs, 1), ("warmup", warmup, 0)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name} = {value}: at least {least} is needed, a whole number")
 
 

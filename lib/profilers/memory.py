@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_iter
 
 from lib.profilers import container
-from lib.profilers.calls import computed, settings_kept
+from lib.profilers.calls import check_callable, computed, settings_kept
 from lib.profilers.failures import release
 from lib.profilers.unseen import Shared, seen
 
@@ -28,9 +28,10 @@ def peak_bytes(call: Callable[[], object], *, device: str | torch.device = "cpu"
     On a CPU a compiled function is measured as it was written, and threads that the call starts are followed.
 
     inference  run under `torch.inference_mode`; False for training steps
-    raises     ValueError for a device that is neither a CPU nor CUDA
+    raises     ValueError for a device that is neither a CPU nor CUDA; TypeError for what cannot be called
     """
     device = torch.device(device)
+    check_callable(call)
     with settings_kept(), torch.inference_mode(inference):
         match device.type:
             case "cpu":

@@ -7,7 +7,7 @@ import ast
 from collections.abc import Iterable
 
 MARK = "# Parameters"  # the first line of a parameters cell, ours and papermill's
-OWN = {"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"}  # what papermill injects for itself, where it is asked to
+OWN = {"PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH"}  # what papermill injects for itself, on request
 
 
 def assigned(history: Iterable[str], names: list[str]) -> list[str]:

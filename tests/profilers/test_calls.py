@@ -4,6 +4,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from refusals import refused
@@ -183,6 +184,17 @@ def test_options_that_cannot_be_are_refused_before_anything_is_called(wrong, mes
 def test_what_is_no_mapping_of_callables_is_refused(callables, message):
     with refused(message, TypeError):
         profile(callables, **QUIET)
+
+
+@pytest.mark.parametrize("measure", [flops, peak_bytes])
+def test_what_cannot_be_called_is_refused(measure, unchecked):
+    with refused("3 cannot be called: a callable without arguments is needed", TypeError):
+        measure(3)
+
+
+def test_numbers_of_rounds_may_be_numpys():
+    found = profile({"first": lambda: None}, **{**QUIET, "runs": np.int64(2)})
+    assert len(found["first"].seconds) == 2
 
 
 def test_names_of_any_kind_are_kept():

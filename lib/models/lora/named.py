@@ -25,11 +25,12 @@ class NamedAdapters:
 
     model    one without adapters; it is frozen with the first
     on       name of the adapter that is on; None: the model computes what it did without any
-    raises   ValueError for a model that has adapters of its own, and, from every method, where `add_lora` or
-             `merge_lora` came between
+    raises   TypeError for what is no model; ValueError for one that has adapters of its own, and, from every method,
+             where `add_lora` or `merge_lora` came between
     """
 
     def __init__(self, model: nn.Module):
+        check_kind("model", model, nn.Module)
         self.model, self.on = uncompiled(model), None
         if own := dict(adapters(self.model)):
             raise ValueError(f"{next(iter(own))} has an adapter: merge it first")

@@ -1,8 +1,8 @@
 """The scan of Mamba-2 by that of Mamba: a head of P channels shares one step size and one decay for all of its states.
 
-On a CPU it is faster than the chunked products of matrices that transformers computes instead, at up to 256 states and
-heads of 64 channels (1.5 to 3.5 times with 128 states, 7 to 12 times with 16). On a GPU, with its matrix units, that is
-not known: there, nothing changes. Symbols: `lib/__init__.py`; H heads of P channels, G groups of B and C.
+On a CPU it was faster than the chunked products of matrices that transformers computes instead, at 16 to 256 states and
+heads of 64 channels. On a GPU, with its matrix units, that is not known: there, nothing changes.
+Symbols: `lib/__init__.py`; H heads of P channels, G groups of B and C.
 Source: Dao and Gu (2024), https://arxiv.org/abs/2405.21060.
 """
 

@@ -1,23 +1,10 @@
 """What lies in one folder is compared when it is loaded: each part is changed alone, and both values are named."""
 
-import clips
 import pytest
 from clips import PROCESSOR, TOKENIZER, change
 from refusals import refused
 
 from lib.models.clip import load as clip
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return clips.folder(tmp_path_factory.mktemp("hub"))
-
-
-@pytest.fixture
-def folder(made, tmp_path):
-    """A copy that a test may change."""
-    return clips.copied(made, tmp_path)
-
 
 FIELDS = [  # file, field, value, what is said of the folder
     (

@@ -16,17 +16,6 @@ from lib.models.clip import load as clip
 from lib.tasks import zero_shot
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return clips.folder(tmp_path_factory.mktemp("hub"))
-
-
-@pytest.fixture
-def folder(made, tmp_path):
-    """A copy that a test may change."""
-    return clips.copied(made, tmp_path)
-
-
 def test_an_older_layout_that_reads_at_the_highest_token_is_right_where_the_end_is_the_highest(folder):
     """As OpenAI's own: end 2 in the config, and in the tokenizer the last of all."""
     tokenizer = json.loads((folder / "tokenizer.json").read_text())

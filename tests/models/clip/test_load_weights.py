@@ -11,17 +11,6 @@ from lib.models.clip import load as clip
 from lib.tasks import zero_shot
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return clips.folder(tmp_path_factory.mktemp("hub"))
-
-
-@pytest.fixture
-def folder(made, tmp_path):
-    """A copy that a test may change."""
-    return clips.copied(made, tmp_path)
-
-
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

@@ -175,6 +175,11 @@ def test_what_cannot_be_is_refused_and_changes_nothing(call, said):
     assert torch.equal(found.model(x), before)
 
 
+def test_what_is_no_model_has_no_adapters(unchecked):
+    with refused("model is of type list: a Module is needed", TypeError):
+        NamedAdapters([adapting.net()])
+
+
 @pytest.mark.limit(
     "lora",
     "Switching adapters by name after the model was merged, or adapted without a name",

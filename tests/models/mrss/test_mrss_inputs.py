@@ -1,4 +1,4 @@
-"""Inputs of another kind are refused by every mixer in a line, and sizes beyond any memory before it is asked for."""
+"""Inputs of another kind are refused by every mixer in a line, and sizes beyond any memory before it is allocated."""
 
 import pytest
 import torch
