@@ -6,12 +6,12 @@ a magnitude, a router. What is listed here is known to leave W x + (alpha / r) B
 Source: https://huggingface.co/docs/peft/package_reference/lora, peft 0.17 to 0.21.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lib.files.reading import read_json
 from lib.models.checks import check_choice, check_count, check_number
 
 PLAIN = {  # what an adapter of ours is, in the words of peft's configuration
@@ -53,10 +53,7 @@ def read(path: Path) -> dict[str, Any]:
 
     raises   ValueError, naming file, field and value, for what is no JSON and for a field that says more than that
     """
-    try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path}: not readable as JSON ({error})") from None
+    config = read_json(path)
     if not isinstance(config, dict):
         raise ValueError(f"{path}: of type {type(config).__name__}, an object of fields is needed")
     check_choice(f"{path}: peft_type", config.get("peft_type"), ["LORA"])
