@@ -12,6 +12,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from lib.models.lora import files
+from lib.files.reading import UnreadableError
 from lib.models.lora.files import CONFIG, WEIGHTS, load_lora, save_lora
 from lib.models.lora.layers import add_lora, merge_lora
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig
@@ -183,7 +184,7 @@ def test_files_that_are_missing_or_broken_are_named(tmp_path):
     with refused(f"{tmp_path / 'a' / WEIGHTS}: not readable"):
         load_lora(net(), tmp_path / "a")
     (tmp_path / "a" / CONFIG).write_text("{")
-    with refused(f"{tmp_path / 'a' / CONFIG}: not readable as JSON"):
+    with refused(f"{tmp_path / 'a' / CONFIG}: not readable as JSON", UnreadableError):
         load_lora(net(), tmp_path / "a")
 
 
