@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.testing import assert_close
 
-from lib.models.lora import files
 from lib.files.reading import UnreadableError
+from lib.models.lora import files
 from lib.models.lora.files import CONFIG, WEIGHTS, load_lora, save_lora
 from lib.models.lora.layers import add_lora, merge_lora
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig
