@@ -10,7 +10,7 @@ import pandas as pd
 from lib import names
 from lib.experiments import base
 from lib.experiments.clip_shown import NUMBERS, check_images, sizes_of
-from lib.experiments.lora_training import BATCH, STEPS, TESTED, Adapted, Plan, adapted
+from lib.experiments.lora_training import BATCH, STEPS, TESTED, Adapted, Plan, adapted, checkpoint
 from lib.experiments.sizes import check_memory
 from lib.paths import SWEEPS
 from lib.records import Record
@@ -115,6 +115,7 @@ def frame(found: Iterable[Record]) -> pd.DataFrame:
 def outcomes(found: Iterable[Record]) -> pd.DataFrame:
     """One row per training: machine, goal, task, variant, its settings and costs, seed, and what was measured.
 
+    `checkpoint` is the number of the model that it started from: seeds that share one are no independent draws of it.
     `gained` is the accuracy minus what it was before; `retained` the accuracy relative to the checkpoint's with all
     tokens, `before` the same before the training, `kept` the same after it, with all tokens again.
     """
@@ -125,6 +126,7 @@ def outcomes(found: Iterable[Record]) -> pd.DataFrame:
     values = rows.pivot(index=keys, columns="measured", values="value")
     made = rows.drop_duplicates(keys).drop(columns=["measured", "value"]).join(values, on=keys)
     return made.reset_index(drop=True).assign(
+        checkpoint=[checkpoint(seed) for seed in made["seed"]],
         share=made["trainable"].to_numpy() / made["total"].to_numpy(),
         gained=(made["accuracy"] - made["reduced"]).to_numpy(),
         retained=(made["accuracy"] / made["whole"]).to_numpy(),

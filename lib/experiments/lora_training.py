@@ -50,6 +50,11 @@ HELD_BACK = 1000  # of CIFAR-10's training images: by them, and by other scenes,
 TESTED = 1000  # images that judge
 
 
+def checkpoint(seed: int) -> int:
+    """Number of the checkpoint that a seed trains on: seeds beyond MODELS share one."""
+    return seed % MODELS
+
+
 @dataclass(frozen=True)
 class Plan:
     """One training on top of a checkpoint; the seed decides the checkpoint, adapters, batches and new words.
@@ -113,7 +118,7 @@ class Plan:
     @property
     def model(self) -> str:
         """Name of the checkpoint that is trained on."""
-        return f"clip-{self.task}-{self.seed % MODELS}"
+        return f"clip-{self.task}-{checkpoint(self.seed)}"
 
     @property
     def reads(self) -> list[Path]:

@@ -32,6 +32,14 @@ def test_trainings_become_cases_and_come_back(record):
     assert frame[frame["variant"] == FULL]["accuracy"].tolist() == pytest.approx([0.7, 0.8])
 
 
+def test_a_row_names_the_checkpoint_that_its_plan_starts_from():
+    rows = lora_labels.outcomes([trainings(lora_labels, seeds=5)])
+    known = {plan.seed: plan.model for plan in lora_cases.plans("labels", {FULL: {}}, lora_cases.Settings())[FULL]}
+    for row in rows.itertuples():
+        assert known[row.seed] == f"clip-scenes-{row.checkpoint}"
+    assert rows.groupby("checkpoint")["seed"].agg(set).to_dict() == {0: {0, 3}, 1: {1, 4}, 2: {2}}
+
+
 def test_every_training_counts_its_time_once(record):
     minutes = 2 * len(lora_labels.VARIANTS) * 3 / 60
     assert accuracy.training_minutes(lora_labels.frame([record])) == pytest.approx(minutes)
