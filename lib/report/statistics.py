@@ -1,0 +1,179 @@
+"""Intervals of means and shares, each for one design of an experiment, and p-values of families of tests.
+
+Which one stands in a table is said by `Interval.how`. What they are chosen by: `lib.report.accuracy`.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from lib.report.frames import Missing, Values
+
+PAIRED, CORRECTED, CLUSTERED, BOOTSTRAP, WIDER, SOLVED = (
+    "paired t over seeds",
+    "corrected resampled t",
+    "t over checkpoints",
+    "bootstrap over checkpoints and images",
+    "bootstrap over checkpoints and images, no narrower than t over checkpoints",
+    "Clopper and Pearson",
+)
+HOW = (PAIRED, CORRECTED, CLUSTERED, BOOTSTRAP, WIDER, SOLVED)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean or a share between two bounds; `how` says in words by which statistic, one of HOW."""
+
+    mean: float
+    low: float
+    high: float
+    how: str
+
+
+def paired_t(values: Values, confidence: float = 0.95) -> Interval:
+    """Student's interval of the mean of independent values: a difference per seed, its data drawn anew.
+
+    raises  Missing for fewer than two values
+    """
+    return _student(np.asarray(values, float), 1 / max(len(values), 1), confidence, PAIRED)
+
+
+def corrected_t(values: Values, tested: float, trained: float, confidence: float = 0.95) -> Interval:
+    """Interval of the mean of values from random splits of one collection, which share most of their data.
+
+    Their variance counts (1 / n + tested / trained) times, not 1 / n times: more splits do not make up for few data.
+
+    values    one per split
+    tested    sequences in the test half of a split
+    trained   sequences in the other one
+    raises    Missing for fewer than two values; ValueError, quoting them, for sizes that are not positive
+    source    Nadeau and Bengio (2003), section 3
+    """
+    if not (tested > 0 and trained > 0):
+        raise ValueError(f"tested = {tested}, trained = {trained}: both must be above 0")
+    return _student(np.asarray(values, float), 1 / max(len(values), 1) + tested / trained, confidence, CORRECTED)
+
+
+def clustered_t(values: Values, clusters: Sequence[Hashable] | Values, confidence: float = 0.95) -> Interval:
+    """Interval of the mean of values of which several come from one checkpoint: Student's, of the checkpoints' means.
+
+    clusters  the checkpoint of each value
+    raises    Missing for fewer than two clusters; ValueError where values and clusters differ in number
+    """
+    if len(values) != len(clusters):
+        raise ValueError(f"{len(values)} values in {len(clusters)} clusters: each value needs its own")
+    groups: dict[Hashable, list[float]] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        groups.setdefault(cluster, []).append(value)
+    means = np.array([np.mean(group) for group in groups.values()])
+    return _student(means, 1 / max(len(means), 1), confidence, CLUSTERED)
+
+
+def bootstrap(
+    hits: np.ndarray,
+    statistic: Callable[[np.ndarray], float],
+    *,
+    generator_seed: int,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Percentile interval of a statistic of answers that several checkpoints give to the same images.
+
+    Each resample draws checkpoints and images with replacement, the same images for all checkpoints. Of few checkpoints
+    it counts the spread too low, by (n - 1) / n and without Student's tails: `wider` is safe where they differ.
+
+    hits       (checkpoints, images, ...)
+    statistic  of an array of the same shape
+    raises     Missing for fewer than two checkpoints or images
+    source     Owen (2007), the pigeonhole bootstrap
+    """
+    hits = np.asarray(hits)
+    rows, columns = _drawn(hits.shape, generator_seed, resamples)
+    found = [statistic(hits[row][:, column]) for row, column in zip(rows, columns, strict=True)]
+    low, high = percentiles(np.array(found), confidence)
+    return Interval(float(statistic(hits)), float(low), float(high), BOOTSTRAP)
+
+
+def resampled(hits: np.ndarray, *, generator_seed: int, resamples: int = 2000) -> np.ndarray:
+    """Share of right answers of each checkpoint in each resample of `bootstrap`, of many settings at once.
+
+    A statistic that sees the answers only through these shares needs no other pass over the images. All settings are
+    resampled by the same draws, so that they can be compared.
+
+    hits      (checkpoints, images, settings), 0 or 1
+    returns   (resamples, checkpoints, settings)
+    raises    Missing for fewer than two checkpoints or images
+    """
+    checkpoints, images, settings = hits.shape
+    rows, columns = _drawn(hits.shape, generator_seed, resamples)
+    flat = columns + images * np.arange(resamples)[:, None]
+    counts = np.bincount(flat.ravel(), minlength=resamples * images).reshape(resamples, images).astype(np.float32)
+    sums = counts @ hits.transpose(1, 0, 2).reshape(images, -1).astype(np.float32)  # whole numbers: exact
+    shares = sums.reshape(resamples, checkpoints, settings).astype(float) / images
+    return np.take_along_axis(shares, rows[:, :, None], axis=1)
+
+
+def percentiles(found: np.ndarray, confidence: float = 0.95) -> np.ndarray:
+    """Bounds between which a statistic lies in this share of the resamples, which are the first axis: low and high."""
+    return np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+
+
+def wider(images: Interval, checkpoints: Interval) -> Interval:
+    """Union of a `bootstrap` and a `clustered_t` of the same mean.
+
+    The one sees the images' spread, the other that of few checkpoints; the union covers, whichever is larger.
+    """
+    low, high = min(images.low, checkpoints.low), max(images.high, checkpoints.high)
+    return Interval(images.mean, low, high, WIDER)
+
+
+def holm(p: Values) -> list[float]:
+    """p-values adjusted for their number, in the order given: who decides by them errs in 5 % of all families.
+
+    raises  ValueError, quoting it, for a value outside 0 to 1
+    source  Holm (1979)
+    """
+    if bad := [one for one in p if not 0 <= one <= 1]:
+        raise ValueError(f"p = {bad[0]}: it must be between 0 and 1")
+    adjusted, largest = [0.0] * len(p), 0.0
+    for passed, (value, place) in enumerate(sorted((float(one), place) for place, one in enumerate(p))):
+        largest = max(largest, min(1.0, (len(p) - passed) * value))
+        adjusted[place] = largest
+    return adjusted
+
+
+def solved(count: int, of: int, confidence: float = 0.95) -> Interval:
+    """Exact interval of a share, such as that of the seeds that solve a task.
+
+    raises  Missing where there are none; ValueError, quoting it, for a count outside 0 to `of`
+    source  Clopper and Pearson (1934)
+    """
+    if of < 1:
+        raise Missing(f"{of} trainings: a share needs at least 1")
+    if not 0 <= count <= of:
+        raise ValueError(f"count = {count}: it must be between 0 and {of}")
+    tail = (1 - confidence) / 2
+    low = stats.beta.ppf(tail, count, of - count + 1) if count else 0.0
+    high = stats.beta.ppf(1 - tail, count + 1, of - count) if count < of else 1.0
+    return Interval(count / of, float(low), float(high), SOLVED)
+
+
+def _student(values: np.ndarray, share: float, confidence: float, how: str) -> Interval:
+    """Interval of a mean whose variance is this share of the values'."""
+    if len(values) < 2:
+        what = "checkpoints" if how == CLUSTERED else "values"
+        raise Missing(f"{len(values)} {what}: an interval needs at least 2")
+    mean, error = values.mean(), np.sqrt(share * values.var(ddof=1))
+    margin = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * error
+    return Interval(float(mean), float(mean - margin), float(mean + margin), how)
+
+
+def _drawn(shape: tuple[int, ...], seed: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of checkpoints and of images, a row per resample."""
+    checkpoints, images = shape[:2]
+    if min(checkpoints, images) < 2:
+        raise Missing(f"{checkpoints} checkpoints, {images} images: a bootstrap needs at least 2 of each")
+    draw = np.random.default_rng(seed)
+    return draw.integers(checkpoints, size=(resamples, checkpoints)), draw.integers(images, size=(resamples, images))
