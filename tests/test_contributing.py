@@ -177,7 +177,7 @@ print(e.machine, *sorted(mrss.across_machines(e)["machine"].unique()), sep="|")
 
 JUDGE = '''
 
-@decides("A99")
+@decides("A99", on="mamba")
 def a_stranger_is_right(gate: pd.DataFrame) -> Verdict:
     """A99: is anything recorded of the gate?"""
     return Verdict("A stranger looked.", decide(not gate.empty, gate.empty))
@@ -193,9 +193,10 @@ def test_a_stranger_is_judged_both_ways():
 def test_a_claim_is_an_entry_a_judge_and_its_cases(copy):
     claims = copy / "data/original/claims.yml"
     entry = {"id": "A99", "section": "none", "claim": "A stranger can add a claim", "kind": "theory"}
+    entry |= {"chapter": "ssm_background", "about": ["mamba"]}
     text = claims.read_text()
     at = text.index("- id: B1\n")
-    claims.write_text(text[:at] + yaml.safe_dump([entry | {"chapter": "ssm_background"}], sort_keys=False) + text[at:])
+    claims.write_text(text[:at] + yaml.safe_dump([entry], sort_keys=False) + text[at:])
     with (copy / "lib/report/claims/ssm.py").open("a") as file:
         file.write(JUDGE)
     cases = copy / "tests/report/claims/test_ssm.py"

@@ -54,7 +54,7 @@ def tabled(evidence):
 
 def verdicts(evidence):
     """What every judge of the subject decides."""
-    by_proxy, by_scan = judged(evidence, BY_PROXY, by="proxy"), judged(evidence, BY_SCAN, by="scan")
+    by_proxy, by_scan = judged(evidence, BY_PROXY, on="proxy"), judged(evidence, BY_SCAN, on="scan")
     return [*by_proxy, *by_scan, *judged(evidence, ALONE)]
 
 

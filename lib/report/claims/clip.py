@@ -23,7 +23,7 @@ HALF = 0.5  # of the patches: loss is negligible down to here, as the original r
 MODERATE = 0.7  # share of patches: the original report prunes moderately from here up
 
 
-@decides("B5")
+@decides("B5", on="small_clips")
 def accuracy_is_kept(reduced_accuracy: pd.DataFrame, prompts_alike: Mapping[str, bool]) -> Verdict:
     """B5: with half of the patches or more, does the original code lose at most a point on each task, or a mended one?
 
@@ -48,7 +48,7 @@ def accuracy_is_kept(reduced_accuracy: pd.DataFrame, prompts_alike: Mapping[str,
     )
 
 
-@decides("B6")
+@decides("B6", on="small_clips")
 def norm_tells_importance(norm_against_random: pd.DataFrame) -> Verdict:
     """B6: are patches of large L2 norm better than random ones everywhere, or worse from keep 0.7 down on any task?
 
@@ -66,7 +66,7 @@ def norm_tells_importance(norm_against_random: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("B7")
+@decides("B7", on="small_clips")
 def summary_keeps_context(summary_against_norm: pd.DataFrame) -> Verdict:
     """B7: does a summary token help everywhere, or nowhere and not on average?
 
@@ -84,7 +84,7 @@ def summary_keeps_context(summary_against_norm: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("B8")
+@decides("B8", on="code")
 def works_as_written(original_forms: tuple[Mapping[str, float], float]) -> Verdict:
     """B8: with all patches kept, does the original code give the unreduced model's features, or its mended form alone?
 
@@ -103,7 +103,7 @@ def works_as_written(original_forms: tuple[Mapping[str, float], float]) -> Verdi
     )
 
 
-@decides("B9")
+@decides("B9", on="small_clips")
 def cosine_of_features(coded_features: pd.DataFrame, original_forms: tuple[Mapping[str, float], float]) -> Verdict:
     """B9: is the cosine of the original code near 0.47 with half the patches, and one with all, or as low with all?
 

@@ -16,7 +16,7 @@ ABOUT = 0.02  # that a share of memory may be off and still be about the same
 HALF = 0.5  # of the patches: the share whose gains the original report names
 
 
-@decides("B1")
+@decides("B1", on="vit")
 def tokens_per_image(patches: Mapping[int, int]) -> Verdict:
     """B1: does an image of any size make about 2,500 patches?
 
@@ -29,7 +29,7 @@ def tokens_per_image(patches: Mapping[int, int]) -> Verdict:
     )
 
 
-@decides("B2")
+@decides("B2", on="vit")
 def attention_is_the_bottleneck(operations_by_part: pd.DataFrame) -> Verdict:
     """B2: does attention between tokens take more operations than any other part, at every resolution or at some?
 
@@ -46,7 +46,7 @@ def attention_is_the_bottleneck(operations_by_part: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("B3")
+@decides("B3", on="vit")
 def latency_is_quadratic(pruned_growth: pd.DataFrame) -> Verdict:
     """B3: is the whole interval of the exponent nearer to two than to one, on every machine, or on none?
 
@@ -62,7 +62,7 @@ def latency_is_quadratic(pruned_growth: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("B4")
+@decides("B4", on="vit")
 def latency_at_half(original_clip: pd.DataFrame, pruned: pd.DataFrame) -> Verdict:
     """B4: with half the patches, is latency as low as in the original report's own table, on every machine, or on none?
 
@@ -81,7 +81,7 @@ def latency_at_half(original_clip: pd.DataFrame, pruned: pd.DataFrame) -> Verdic
     )
 
 
-@decides("B12")
+@decides("B12", on="vit")
 def memory_at_half(original_clip: pd.DataFrame, pruned: pd.DataFrame, encoder_bytes: int) -> Verdict:
     """B12: with half the patches, is peak memory, weights included, as low as about 10 % less, on every machine?
 
@@ -100,7 +100,7 @@ def memory_at_half(original_clip: pd.DataFrame, pruned: pd.DataFrame, encoder_by
     )
 
 
-@decides("B13")
+@decides("B13", on="vit")
 def latency_falls_monotonically(original_clip: pd.DataFrame, pruned: pd.DataFrame) -> Verdict:
     """B13: does latency fall with every smaller share of patches, from the unreduced encoder on, or from keep 1 on?
 

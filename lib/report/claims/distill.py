@@ -12,7 +12,7 @@ SMALL = 0.25  # of the full rank is a low one: from there on the factors of a sq
 NEAR = 0.05  # as a share: how far the storage counted may be from r / L, which leaves out the factors of the channels
 
 
-@decides("A11")
+@decides("A11", on="kernels")
 def low_rank_stores_little(ranks: pd.DataFrame, low_rank_storage: Mapping[str, float]) -> Verdict:
     """A11: does a low rank reach an error of 1 % on every trained bank, or on none, and is the storage r / L of it?
 
@@ -31,7 +31,7 @@ def low_rank_stores_little(ranks: pd.DataFrame, low_rank_storage: Mapping[str, f
     )
 
 
-@decides("A12")
+@decides("A12", on="kernels")
 def low_rank_is_faster(low_rank: pd.DataFrame) -> Verdict:
     """A12: at any length and rank, do the quartiles of a low-rank convolution lie below a full one's, or all above?
 

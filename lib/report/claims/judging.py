@@ -11,16 +11,16 @@ from lib.report.frames import Missing
 SUBJECTS = (ssm, mrss, mrss_scan, distill, clip, clip_cost, lora, original)  # imported for their judges
 
 
-def judged(evidence: Evidence, ids: Iterable[str] | None = None, by: str | None = None) -> list[Verdict]:
+def judged(evidence: Evidence, ids: Iterable[str] | None = None, on: str | None = None) -> list[Verdict]:
     """Verdicts on claims, in the order asked for: on all that there are, where none is named.
 
-    by       only judges that judge by this; all where left out
+    on       only judges on this subject; all where left out
     raises   ValueError, quoting it, for a claim that is not there
     """
     ids = list(claims()) if ids is None else list(ids)
     if unknown := [one for one in ids if one not in claims()]:
         raise ValueError(f"claim {unknown[0]!r}: there are {', '.join(claims())}")
-    return [judge(evidence, one) for id_ in ids for one in JUDGES if one.id == id_ and by in (None, one.by)]
+    return [judge(evidence, one) for id_ in ids for one in JUDGES if one.id == id_ and on in (None, one.on)]
 
 
 def judge(evidence: Evidence, one: Judge) -> Verdict:
@@ -35,4 +35,4 @@ def judge(evidence: Evidence, one: Judge) -> Verdict:
     except Missing as error:
         said = str(error)
         found = Verdict(f"{said[0].upper()}{said[1:]}.", NOT_TESTABLE)
-    return replace(found, id=one.id, by=one.by, records=tuple(own.used))
+    return replace(found, id=one.id, on=one.on, records=tuple(own.used))

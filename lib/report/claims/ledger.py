@@ -1,12 +1,14 @@
 """The ledger: claims of the original report, the judges that decide them, and what comes out.
 
-The claims are in `data/original/claims.yml`, in our words. A judge is a function that is registered beside its rule:
+The claims are in `data/original/claims.yml`, in our words, each with the subjects that it is about: which model, which
+data, which machine. A judge is a function that is registered beside its rule, on one subject:
 
-    @decides("A9")
+    @decides("A9", on="mamba")
     def selection_saves_compute(gate: pd.DataFrame) -> Verdict: ...
 
-Its parameters name what it reads: attributes of `lib.report.evidence.Evidence`. No verdict is written down: a changed
-record can change it.
+Its parameters name what it reads: attributes of `lib.report.evidence.Evidence`. A claim may have judges on several
+subjects. Those on what it is about decide it (`lib.report.claims.outcomes`); the others show evidence of another kind.
+No verdict is written down: a changed record can change it.
 """
 
 import inspect
@@ -14,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import yaml
@@ -22,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lib.paths import ORIGINAL, in_repository
 
+CLAIMS = ORIGINAL / "claims.yml"
 REPRODUCED = "reproduced"
 CORRECTED = "holds with a correction"
 CONTRADICTED = "contradicted"
@@ -31,7 +34,11 @@ VERDICTS = (REPRODUCED, CORRECTED, UNSUPPORTED, CONTRADICTED, NOT_TESTABLE)
 
 
 class Claim(BaseModel):
-    """One claim in our words: where it stands, what would settle it, which chapter tells more."""
+    """One claim in our words: where it stands, what would settle it, which chapter tells more.
+
+    about   keys of the subjects that it is about
+    fact    name of the fact that it rests on, shared with other claims; empty for one that stands alone
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,6 +47,8 @@ class Claim(BaseModel):
     claim: str
     kind: Literal["arithmetic", "measurement", "theory", "reproducibility"]
     chapter: str
+    about: tuple[str, ...] = Field(min_length=1)
+    fact: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,14 @@ class Verdict:
     evidence  sentences with what was measured
     verdict   one of VERDICTS
     id        of the claim, which the judge's registration gives
-    by        what it was judged by, where a claim has several judges
+    on        key of the subject that the evidence is of, which it gives too
     records   names of the records that were read for it
     """
 
     evidence: str
     verdict: str
     id: str = ""
-    by: str = ""
+    on: str = ""
     records: tuple[str, ...] = ()
 
     @property
@@ -64,19 +73,24 @@ class Verdict:
         """The claim that it is on."""
         return claims()[self.id]
 
+    @property
+    def decides(self) -> bool:
+        """Is its evidence of a subject that the claim is about?"""
+        return self.on in self.claim.about
+
 
 @dataclass(frozen=True)
 class Judge:
     """A registered judge.
 
     id      of the claim that it decides
-    by      what it judges by, where a claim has several judges; the first registered counts in sums
+    on      key of the subject that its evidence is of
     reads   names of what it reads, attributes of Evidence
     decide  the function
     """
 
     id: str
-    by: str
+    on: str
     reads: tuple[str, ...]
     decide: Callable[..., Verdict]
 
@@ -84,36 +98,57 @@ class Judge:
 JUDGES: list[Judge] = []
 
 
-def decides(claim: str, by: str = "") -> Callable[[Callable[..., Verdict]], Callable[..., Verdict]]:
-    """Register the function below as the judge of a claim.
+def decides(claim: str, *, on: str) -> Callable[[Callable[..., Verdict]], Callable[..., Verdict]]:
+    """Register the function below as a judge of a claim.
 
     claim    its id
-    by       what it judges by, for claims with several judges
-    raises   ValueError, naming it, for a claim that is not in the file, and for a second judge of the same kind
+    on       key of the subject that the evidence is of
+    raises   ValueError, naming it, for a claim or a subject that is not in the file, and for a second judge of a claim
+             on one subject
     """
 
     def register(function: Callable[..., Verdict]) -> Callable[..., Verdict]:
         if claim not in claims():
             raise ValueError(f"{function.__name__} decides {claim!r}: there are {', '.join(claims())}")
-        if any((one.id, one.by) == (claim, by) for one in JUDGES):
-            raise ValueError(f"{function.__name__} decides {claim!r}{f' by {by}' if by else ''}, which has a judge")
-        JUDGES.append(Judge(claim, by, tuple(inspect.signature(function).parameters), function))
+        if on not in subjects():
+            raise ValueError(f"{function.__name__} decides {claim} on {on!r}: there are {', '.join(subjects())}")
+        if any((one.id, one.on) == (claim, on) for one in JUDGES):
+            raise ValueError(f"{function.__name__} decides {claim!r} on {on!r}, which has a judge")
+        JUDGES.append(Judge(claim, on, tuple(inspect.signature(function).parameters), function))
         return function
 
     return register
 
 
 @cache
-def claims(path: Path = ORIGINAL / "claims.yml") -> dict[str, Claim]:
+def _written(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(in_repository(path).read_text())
+
+
+def subjects(path: Path = CLAIMS) -> dict[str, str]:
+    """Key of a subject -> words that name its model, data and machine, its short name before the first comma."""
+    return _written(path)["subjects"]
+
+
+def named(subject: str) -> str:
+    """The short name of a subject, such as "small CLIPs"."""
+    return subjects()[subject].split(",")[0]
+
+
+@cache
+def claims(path: Path = CLAIMS) -> dict[str, Claim]:
     """By id, in the order of the file.
 
-    raises   ValueError, naming it, for an id that is there twice, and what pydantic raises for a claim of another form
+    raises   ValueError, naming it, for an id that is there twice and for a subject that is not in the file, and what
+             pydantic raises for a claim of another form
     """
     found: dict[str, Claim] = {}
-    for entry in yaml.safe_load(in_repository(path).read_text()):
+    for entry in _written(path)["claims"]:
         claim = Claim.model_validate(entry)
         if claim.id in found:
             raise ValueError(f"{path}: {claim.id} is there twice")
+        if unknown := [one for one in claim.about if one not in subjects(path)]:
+            raise ValueError(f"{path}: {claim.id} is about {unknown[0]!r}: there are {', '.join(subjects(path))}")
         found[claim.id] = claim
     return found
 

@@ -13,7 +13,7 @@ HALF_WAY = 0.5  # down to chance: a start that falls as far has lost the model, 
 LESS = 1.0  # memory relative to full fine-tuning below which there is a saving at all
 
 
-@decides("B10")
+@decides("B10", on="adapters")
 def bottleneck_is_lora(starts: Mapping[str, float]) -> Verdict:
     """B10: before a step is taken, does the original report's pseudocode leave the model as it is, as LoRA does?
 
@@ -29,7 +29,7 @@ def bottleneck_is_lora(starts: Mapping[str, float]) -> Verdict:
     )
 
 
-@decides("B11")
+@decides("B11", on="small_clips")
 def keeps_alignment(alignment: pd.DataFrame, shares_that_learn: Mapping[str, float]) -> Verdict:
     """B11: on every task, is LoRA, or the original report's form, at most a point below full fine-tuning?
 
@@ -58,7 +58,7 @@ def keeps_alignment(alignment: pd.DataFrame, shares_that_learn: Mapping[str, flo
     return Verdict(f"Points relative to full fine-tuning, on new labels. {'; '.join(found)}.", verdict)
 
 
-@decides("B14")
+@decides("B14", on="adapters")
 def adapters_are_few(weights_of_a_projection: Mapping[str, int], adapting_cost: pd.DataFrame) -> Verdict:
     """B14: are there 2 d r numbers to learn beside a matrix of d², and does a training step need less memory with them?
 

@@ -13,7 +13,7 @@ PROXY = "proxy"
 TWICE = 2  # times the baseline: what claim A3 says that no cost reaches
 
 
-@decides("A1", by=PROXY)
+@decides("A1", on=PROXY)
 def latency_falls(original_mrss: pd.DataFrame, proxy: pd.DataFrame) -> Verdict:
     """A1: against the single-resolution baseline, does any factor's interquartile range lie below 1, or all above?"""
     last, first = _at(original_mrss, max(original_mrss["factor"].dropna())), _at(original_mrss, 1)
@@ -27,7 +27,7 @@ def latency_falls(original_mrss: pd.DataFrame, proxy: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("A2", by=PROXY)
+@decides("A2", on=PROXY)
 def runtime_is_sublinear(proxy_growth: pd.DataFrame) -> Verdict:
     """A2: does the whole interval of MRSS's log-log slope lie below 1, or above it?"""
     dual = proxy_growth[proxy_growth["variant"] != BASELINE]
@@ -43,7 +43,7 @@ def runtime_is_sublinear(proxy_growth: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("A3", by=PROXY)
+@decides("A3", on=PROXY)
 def cost_below_twice(original_mrss: pd.DataFrame, proxy: pd.DataFrame) -> Verdict:
     """A3: is every latency and every operation count of the original report's table below twice its baseline?"""
     worst = max(original_mrss["latency_ratio"].max(), original_mrss["flops_ratio"].max())
@@ -55,7 +55,7 @@ def cost_below_twice(original_mrss: pd.DataFrame, proxy: pd.DataFrame) -> Verdic
     )
 
 
-@decides("A4", by=PROXY)
+@decides("A4", on=PROXY)
 def memory_falls(original_mrss: pd.DataFrame, proxy: pd.DataFrame) -> Verdict:
     """A4: does peak memory fall with every larger factor, or only from r = 2 on, in the report's table and in ours?"""
     verdicts = []
@@ -71,7 +71,7 @@ def memory_falls(original_mrss: pd.DataFrame, proxy: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("A5", by=PROXY)
+@decides("A5", on=PROXY)
 def operations_match(original_mrss: pd.DataFrame, proxy: pd.DataFrame, proxy_operations: Sequence[int]) -> Verdict:
     """A5: do operations counted on our replica, and those of a closed form, equal the report's column as printed?
 
@@ -87,7 +87,7 @@ def operations_match(original_mrss: pd.DataFrame, proxy: pd.DataFrame, proxy_ope
     )
 
 
-@decides("A16")
+@decides("A16", on="table")
 def operations_fall(original_mrss: pd.DataFrame) -> Verdict:
     """A16: in the original report's table, does any factor take fewer operations than the baseline?"""
     dual = original_mrss.dropna(subset="factor").sort_values("factor")
@@ -99,7 +99,7 @@ def operations_fall(original_mrss: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("A6", by=PROXY)
+@decides("A6", on=PROXY)
 def gate_learns(proxy_gradients: Mapping[int, bool], mended_gradients: Mapping[int, bool]) -> Verdict:
     """A6: does a gradient reach the low-rate branch in a faithful replica of the original code?
 
@@ -117,7 +117,7 @@ def gate_learns(proxy_gradients: Mapping[int, bool], mended_gradients: Mapping[i
     )
 
 
-@decides("A13")
+@decides("A13", on="table")
 def throughput_rises(original_mrss: pd.DataFrame) -> Verdict:
     """A13: in the original report's table, does throughput rise with every factor, ever above the baseline's?"""
     dual = original_mrss.dropna(subset="factor").sort_values("factor")

@@ -21,7 +21,7 @@ EXACT = 0.01  # how far a count may be from the prediction and be the same: elem
 NEAR = 0.1  # how far it may be for the form of the count to hold, with terms left out
 
 
-@decides("A1", by=SCAN)
+@decides("A1", on=SCAN)
 def latency_falls(dual_as_wide: pd.DataFrame, dual_matched: pd.DataFrame) -> Verdict:
     """A1: at any length, width or pass, do the dual branch's quartiles lie below the baseline, or all above?
 
@@ -39,7 +39,7 @@ def latency_falls(dual_as_wide: pd.DataFrame, dual_matched: pd.DataFrame) -> Ver
     )
 
 
-@decides("A2", by=SCAN)
+@decides("A2", on=SCAN)
 def runtime_is_sublinear(dual_growth: pd.DataFrame) -> Verdict:
     """A2: does the whole interval of the dual branch's log-log slope lie below 1, or above it?"""
     holds, fails = (dual_growth["high"] < 1).all(), (dual_growth["low"] >= 1).all()
@@ -52,7 +52,7 @@ def runtime_is_sublinear(dual_growth: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("A3", by=SCAN)
+@decides("A3", on=SCAN)
 def cost_below_twice(dual_as_wide: pd.DataFrame) -> Verdict:
     """A3: are latency and operations of the dual branch below twice the baseline's, everywhere?"""
     worst = max(dual_as_wide["latency_ratio"].max(), dual_as_wide["flops_ratio"].max())
@@ -63,7 +63,7 @@ def cost_below_twice(dual_as_wide: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("A4", by=SCAN)
+@decides("A4", on=SCAN)
 def memory_falls(dual_by_factor: pd.DataFrame) -> Verdict:
     """A4: does peak memory fall with every larger factor, or only from the second factor on?"""
     rows = dual_by_factor.dropna(subset=["factor"]).sort_values("factor")
@@ -75,7 +75,7 @@ def memory_falls(dual_by_factor: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("A5", by=SCAN)
+@decides("A5", on=SCAN)
 def operations_match(dual_operations: pd.DataFrame) -> Verdict:
     """A5: does the original report's form of count, (1 + 1/r) of the baseline and the gate, hold for the real blocks?
 
@@ -88,7 +88,7 @@ def operations_match(dual_operations: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("A6", by=SCAN)
+@decides("A6", on=SCAN)
 def gate_learns(weights_without_gradient: Sequence[str]) -> Verdict:
     """A6: does a gradient reach every weight of both branches and of the gate?
 
@@ -102,7 +102,7 @@ def gate_learns(weights_without_gradient: Sequence[str]) -> Verdict:
     )
 
 
-@decides("A7", by=SCAN)
+@decides("A7", on=SCAN)
 def fidelity_is_kept(dual_accuracy: pd.DataFrame) -> Verdict:
     """A7: is the dual branch's accuracy at most a point below the baseline's on every task, or more on any?
 
@@ -118,7 +118,7 @@ def fidelity_is_kept(dual_accuracy: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("A14")
+@decides("A14", on="scan")
 def proxy_stands_for_it(proxy: pd.DataFrame, dual_by_factor: pd.DataFrame) -> Verdict:
     """A14: at every factor of both, do the quartiles of the latency ratio overlap, or at none?
 

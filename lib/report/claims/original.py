@@ -11,7 +11,7 @@ CLOSE = 0.01  # what rounding of a printed latency can explain
 BATCH = 8  # sequences, or images, of both of its experiments
 
 
-@decides("R1")
+@decides("R1", on="repository")
 def can_be_repeated(checklist: pd.DataFrame, named_files: Mapping[str, bool]) -> Verdict:
     """R1: of the files that the report names, are all at hand, or some, or none? Then nothing can be compared.
 
@@ -27,7 +27,7 @@ def can_be_repeated(checklist: pd.DataFrame, named_files: Mapping[str, bool]) ->
     )
 
 
-@decides("R2")
+@decides("R2", on="table")
 def tables_agree(original_mrss: pd.DataFrame, original_clip: pd.DataFrame) -> Verdict:
     """R2: is every printed throughput the batch over the printed latency, to a hundredth, or most of them?
 

@@ -15,7 +15,7 @@ SQUARE = 1.5  # exponent between linear and quadratic
 LINEAR = 0.1  # how far an exponent may be from one: what fixed costs at short lengths leave of it
 
 
-@decides("A8")
+@decides("A8", on="mamba")
 def trains_as_a_convolution(superposition: Mapping[str, float]) -> Verdict:
     """A8: does the selective scan obey superposition, as every convolution does?
 
@@ -30,7 +30,7 @@ def trains_as_a_convolution(superposition: Mapping[str, float]) -> Verdict:
     )
 
 
-@decides("A9")
+@decides("A9", on="mamba")
 def selection_saves_compute(gate: pd.DataFrame) -> Verdict:
     """A9: is a scan whose gate lets nothing in cheaper than one whose gate is open?
 
@@ -51,7 +51,7 @@ def selection_saves_compute(gate: pd.DataFrame) -> Verdict:
     )
 
 
-@decides("A10")
+@decides("A10", on="mamba")
 def cost_is_quadratic_in_width(mixing_operations: Mapping[str, float]) -> Verdict:
     """A10: do a scan's operations grow with the square of the width?
 
@@ -66,7 +66,7 @@ def cost_is_quadratic_in_width(mixing_operations: Mapping[str, float]) -> Verdic
     )
 
 
-@decides("A15")
+@decides("A15", on="mamba")
 def time_is_linear(mixing_growth: pd.DataFrame) -> Verdict:
     """A15: is the exponent of every state space model's latency in length within a tenth of one, or of none?
 

@@ -21,8 +21,8 @@ ARITHMETIC = {"A13", "A16", "R2"}  # decided by the original report's own tables
 BASELINES = ("baseline", "untouched", "unreduced", "full kernel", "full fine-tuning", "original")
 
 
-def the(claim, by=""):
-    (found,) = [one for one in JUDGES if (one.id, one.by) == (claim, by)]
+def the(claim, on):
+    (found,) = [one for one in JUDGES if (one.id, one.on) == (claim, on)]
     return found
 
 
@@ -34,7 +34,7 @@ def test_every_claim_has_a_chapter_and_a_judge():
         assert (BOOK / f"{claim.chapter}.ipynb").exists()
 
 
-@pytest.mark.parametrize("one", JUDGES, ids=lambda one: f"{one.id} {one.by}".strip())
+@pytest.mark.parametrize("one", JUDGES, ids=lambda one: f"{one.id} {one.on}")
 def test_a_judge_says_how_it_decides_and_reads_what_there_is(one):
     assert one.decide.__doc__.startswith(f"{one.id}: ")
     assert "?" in one.decide.__doc__
@@ -44,20 +44,27 @@ def test_a_judge_says_how_it_decides_and_reads_what_there_is(one):
 def test_an_id_that_is_there_twice_or_a_claim_of_another_form_is_refused(tmp_path):
     entries = yaml.safe_load((ORIGINAL / "claims.yml").read_text())
     twice, odd = tmp_path / "twice.yml", tmp_path / "odd.yml"
-    twice.write_text(yaml.safe_dump([entries[0], entries[0]]))
+    first = entries["claims"][0]
+    twice.write_text(yaml.safe_dump(entries | {"claims": [first, first]}))
     with pytest.raises(ValueError, match="A1 is there twice"):
         claims(twice)
-    odd.write_text(yaml.safe_dump([entries[0] | {"verdict": "reproduced"}]))
+    odd.write_text(yaml.safe_dump(entries | {"claims": [first | {"verdict": "reproduced"}]}))
     with pytest.raises(ValueError, match="verdict"):
         claims(odd)
+    stray = tmp_path / "stray.yml"
+    stray.write_text(yaml.safe_dump(entries | {"claims": [first | {"about": ["moon"]}]}))
+    with pytest.raises(ValueError, match="A1 is about 'moon': there are adapters, clip"):
+        claims(stray)
 
 
 def test_a_judge_of_an_unknown_claim_and_a_second_one_of_a_kind_are_refused():
     before = list(JUDGES)
     with pytest.raises(ValueError, match="decides 'A99': there are A1, A2"):
-        ledger.decides("A99")(lambda: None)
-    with pytest.raises(ValueError, match="decides 'A9', which has a judge"):
-        ledger.decides("A9")(lambda: None)
+        ledger.decides("A99", on="mamba")(lambda: None)
+    with pytest.raises(ValueError, match="decides A9 on 'moon': there are table, code"):
+        ledger.decides("A9", on="moon")(lambda: None)
+    with pytest.raises(ValueError, match="decides 'A9' on 'mamba', which has a judge"):
+        ledger.decides("A9", on="mamba")(lambda: None)
     assert before == JUDGES
 
 
@@ -82,7 +89,7 @@ def test_a_missing_record_is_named_and_a_changed_one_can_change_a_verdict(tmp_pa
             case["seconds"] = [taken / 10 for taken in case["seconds"]]
     place.write_text(json.dumps(record))
     found = judging.judge(Evidence(runs=tmp_path), the("A1", "proxy"))
-    assert (found.id, found.by, found.verdict, found.records) == ("A1", "proxy", REPRODUCED, ("mrss_proxy",))
+    assert (found.id, found.on, found.verdict, found.records) == ("A1", "proxy", REPRODUCED, ("mrss_proxy",))
     place.unlink()
     found = judging.judge(Evidence(runs=tmp_path), the("A1", "proxy"))
     assert found.verdict == NOT_TESTABLE
@@ -94,12 +101,12 @@ def test_an_error_of_a_judge_is_no_verdict():
         return {}["gates"]
 
     with pytest.raises(KeyError, match="gates"):
-        judging.judge(Evidence(), Judge("A9", "", (), wrong))
+        judging.judge(Evidence(), Judge("A9", "mamba", (), wrong))
 
     def lacking():
         raise Missing("no case of the gate is recorded")
 
-    found = judging.judge(Evidence(), Judge("A9", "", (), lacking))
+    found = judging.judge(Evidence(), Judge("A9", "mamba", (), lacking))
     assert (found.verdict, found.evidence) == (NOT_TESTABLE, "No case of the gate is recorded.")
 
 
@@ -131,8 +138,8 @@ def test_a_record_whose_cases_failed_or_are_left_out_decides_nothing(tmp_path, s
 
 
 def test_judges_of_one_kind_can_be_asked_for():
-    found = judging.judged(Evidence({"weights_without_gradient": ["a"]}), ["A6"], by="scan")
-    assert [(one.id, one.by, one.verdict) for one in found] == [("A6", "scan", CONTRADICTED)]
+    found = judging.judged(Evidence({"weights_without_gradient": ["a"]}), ["A6"], on="scan")
+    assert [(one.id, one.on, one.verdict) for one in found] == [("A6", "scan", CONTRADICTED)]
 
 
 def test_a_claim_that_is_not_there_is_refused():

@@ -1,0 +1,72 @@
+"""What comes out for a claim with several checks, and for claims that rest on one fact."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lib.report.claims.ledger import NOT_TESTABLE, VERDICTS, Claim, Verdict, claims
+
+MIXED = "depends on the form"  # a summary word: no judge names it
+OUTCOMES = (*VERDICTS[:-1], MIXED, NOT_TESTABLE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A claim with all its checks.
+
+    word     one of OUTCOMES: what the checks on its own subjects come to
+    checks   all, those that decide first
+    """
+
+    claim: Claim
+    word: str
+    checks: tuple[Verdict, ...]
+
+    @property
+    def id(self) -> str:
+        """Of the claim."""
+        return self.claim.id
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A fact that claims rest on; a claim that shares none is a fact alone.
+
+    name   its name; empty for a claim alone
+    ids    of its claims
+    word   one of OUTCOMES: what they come to together
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    word: str
+
+
+def agreed(words: Iterable[str]) -> str:
+    """The word that all agree on, those that could not decide left out; `MIXED` where they differ."""
+    found = set(words) - {NOT_TESTABLE}
+    return NOT_TESTABLE if not found else found.pop() if len(found) == 1 else MIXED
+
+
+def outcomes(verdicts: Sequence[Verdict]) -> list[Outcome]:
+    """What the claims come to that verdicts are on, in the order of the file.
+
+    A check on a subject that the claim is not about is shown and decides nothing.
+    """
+    made = []
+    for claim in claims().values():
+        checks = sorted((one for one in verdicts if one.id == claim.id), key=lambda one: not one.decides)
+        if checks:
+            word = agreed(one.verdict for one in checks if one.decides)
+            made.append(Outcome(claim, word, tuple(checks)))
+    return made
+
+
+def facts(found: Sequence[Outcome]) -> list[Fact]:
+    """The facts that claims rest on, in the order of their first claims: each stands for all claims that share it."""
+    groups: dict[str, list[Outcome]] = {}
+    for one in found:
+        groups.setdefault(one.claim.fact or one.id, []).append(one)
+    return [
+        Fact(group[0].claim.fact, tuple(one.id for one in group), agreed(one.word for one in group))
+        for group in groups.values()
+    ]
