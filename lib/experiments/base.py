@@ -77,7 +77,7 @@ class Settings:
         raises   RecordError, in one line, for a folder that cannot be written, and for a file that is no record
         """
         name = getattr(sys.modules[type(self).__module__], "NAME", None)
-        task = getattr(self, "task", None)
+        task = getattr(self, "record_task", getattr(self, "task", None))
         try:
             records.ready(name and name.format(task=task), runs or WRITTEN, self.device)
         except OSError as error:

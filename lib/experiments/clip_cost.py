@@ -1,7 +1,8 @@
-"""What fewer visual tokens save in time, memory and operations, with random weights; variants take turns.
+"""What fewer visual tokens save in time, memory and operations; variants take turns.
 
-The original report's code at its sizes; all methods at one share of the operations, each beside a tower that takes the
-first tokens in place of the right ones; merging over resolutions; and the small CLIP that accuracies are measured of.
+At the size of ViT-B/16, with random weights: the original report's code at its sizes; all methods at one share of the
+operations, each beside a tower that takes the first tokens in place of the right ones; merging over resolutions. And
+all methods at all shares on the small CLIPs that accuracies are measured of, a checkpoint per task.
 """
 
 import copy
@@ -19,7 +20,7 @@ from lib.experiments.clip_variants import KEEPS, OLD, RATIOS, ROUNDS, SHARE, SLI
 from lib.models.clip import cost as vit_cost
 from lib.models.clip import load as clip
 from lib.models.clip.reduction import reduce_tokens
-from lib.names import REDUCTIONS
+from lib.names import REDUCTIONS, SMALL_CLIPS
 from lib.profilers.profile import profile
 from lib.records import Record
 from lib.tasks.data.images import named
@@ -31,13 +32,13 @@ PARTS = {
     ORIGINAL: ("batch", "side", "keep", "input_bytes"),
     METHODS: ("batch", "side", "keep", "input_bytes"),
     RESOLUTION: ("batch", "side", "keep", "patches", "input_bytes"),
-    SMALL: ("batch", "side", "target", "input_bytes"),
+    SMALL: ("task", "batch", "side", "target", "input_bytes"),
 }
 WORDS = {"variant": OLD, "part": {"seed": ORIGINAL}}
 HALF_PRECISION = "bfloat16"  # the unreduced tower's: a saving without any reduction
 QUARTER = 1 / 4  # of the tokens, over resolutions
 SIDES = (128, 224, 336, 448)  # pixels
-CHECKPOINT = "clip-scenes-0"  # the small model
+CHECKPOINT = "clip-{}-0"  # the small model of a task: of one size, but for the patches' embedding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,8 @@ class Settings(base.Settings):
     side     pixels of the largest image of RESOLUTION
     method   of `lib.names.REDUCTIONS`, timed alone where not all are compared
     keep     its share of tokens
-    compare  all methods at a share of the operations, and the small model; else `method` alone
-    scenes   that the small model sees at once
+    compare  all methods at a share of the operations, and the small models; else `method` alone
+    scenes   that a small model sees at once
     """
 
     timed: str
@@ -125,14 +126,15 @@ def _over_resolution(cases: base.Cases, settings: Settings, vision: nn.Module, g
 
 
 def _small(cases: base.Cases, settings: Settings) -> None:
-    model = clip.load(CHECKPOINT, device=settings.device)
-    x = model.pixels(named("scenes", settings.scenes, settings.seed).images)
-    tower = model.model.vision_model
-    calls = {(UNREDUCED, 1.0): partial(tower, x)}
-    calls |= {(name, target): partial(reduced, x) for name, target, reduced in towers(tower, RATIOS)}
-    at = {"batch": len(x), "side": tower.config.image_size, "input_bytes": x.nbytes}
-    for (name, target), result in profile(calls, **settings.timing).items():
-        cases.add(SMALL, name, result, target=target, **at)
+    scenes = named("scenes", settings.scenes, settings.seed).images  # what they show decides no method's time
+    for task in SMALL_CLIPS:
+        model = clip.load(CHECKPOINT.format(task), device=settings.device)
+        x, tower = model.pixels(scenes), model.model.vision_model
+        calls = {(UNREDUCED, 1.0): partial(tower, x)}
+        calls |= {(name, target): partial(reduced, x) for name, target, reduced in towers(tower, RATIOS)}
+        at = {"task": task, "batch": len(x), "side": tower.config.image_size, "input_bytes": x.nbytes}
+        for (name, target), result in profile(calls, **settings.timing).items():
+            cases.add(SMALL, name, result, target=target, **at)
 
 
 def _images(settings: Settings, count: int, side: int, generator: torch.Generator) -> Tensor:
@@ -145,7 +147,18 @@ def frame(found: Iterable[Record]) -> pd.DataFrame:
     `tokens`, of the part ORIGINAL: those in every layer, by the model's sizes and the share of patches kept.
     """
     found = list(found)
-    return pd.concat([_with_tokens(base.frame([one], PARTS, WORDS), one) for one in found])
+    return pd.concat([_with_tokens(base.frame([_with_tasks(one)], PARTS, WORDS), one) for one in found])
+
+
+def _with_tasks(one: Record) -> Record:
+    """A record whose small models name their task; older ones hold the time of that of scenes alone."""
+    cases = [
+        case.model_copy(update={"parameters": {"task": "scenes"} | case.parameters})
+        if case.parameters.get("part") == SMALL
+        else case
+        for case in one.cases
+    ]
+    return one.model_copy(update={"cases": cases})
 
 
 def _with_tokens(rows: pd.DataFrame, one: Record) -> pd.DataFrame:

@@ -66,17 +66,29 @@ def check(settings: Settings) -> None:
 
     raises   ValueError, naming what is wrong and what is allowed; names of the hub are asked for later
     """
-    if not _loadable(settings.shown):
-        ours = ", ".join(clip.checkpoints())
-        raise ValueError(
-            f"`model` is {quoted(settings.shown)}; allowed is 'auto', one of {ours}, a folder with config.json, "
-            "or owner/name of the hub"
-        )
+    check_model(settings.shown)
     if settings.dataset not in SMALL_CLIPS and not HUB.fullmatch(settings.dataset) and not _holds(settings.dataset):
         allowed = "'scenes', 'cifar10', or a folder with its parquet files"
         raise ValueError(f"`dataset` is {quoted(settings.dataset)}; allowed is {allowed}")
-    side = clip.known_config(settings.shown).vision_config.image_size if settings.shown in clip.shipped() else SIDE
-    check_memory(settings, 0, "images", drawn=settings.images * (NUMBERS // 4 + 3 * side**2))
+    check_memory(settings, 0, "images", drawn=settings.images * (NUMBERS // 4 + 3 * side_of(settings.shown) ** 2))
+
+
+def check_model(model: str) -> None:
+    """Accept a checkpoint of ours, a folder that holds a model, or a name that may be one of the hub.
+
+    raises   ValueError, quoting it and naming what is allowed, for any other
+    """
+    if not _loadable(model):
+        ours = ", ".join(clip.checkpoints())
+        raise ValueError(
+            f"`model` is {quoted(model)}; allowed is 'auto', one of {ours}, a folder with config.json, "
+            "or owner/name of the hub"
+        )
+
+
+def side_of(model: str) -> int:
+    """Pixels of the images that a model sees; of one whose sizes are not known here, those of ours."""
+    return clip.known_config(model).vision_config.image_size if model in clip.shipped() else SIDE
 
 
 def _loadable(model: str) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lib import names
 from lib.models.clip import cost as vit_cost
 from lib.models.clip.reduction import Reduced, Reduction, kind, reduce_tokens
+from lib.models.clip.reduction.original import DEFECTS, OriginalPruning
 
 KEEPS = (0.9, 0.7, 0.5, 0.3)  # the original report's, and one less
 RATIOS = (0.6, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25)  # of the unreduced tower's operations
@@ -30,6 +31,8 @@ SPECIAL = {  # method -> label -> options
     "norm": {SUMMARY: {"summary": True}},
     "merge": {TOME_CONSTANT: {"schedule": "constant"}},
 }
+AS_CODED = "forms of the original code"  # with all patches kept:
+MENDED, SWAPPED = "original code, all defects mended", "original code, axes of section 5.3"
 LAST = {"class_row_only": True}  # exact, and the same for all, so that only the reduction differs
 OLD = {"seed's code": ORIGINAL, "untouched": UNREDUCED}  # words of recorded files
 
@@ -132,3 +135,9 @@ def settings(tower: nn.Module) -> Iterator[tuple[str, float | None, Reduction]]:
         for keep in MASSES if variant.per_image else KEEPS if variant.by_share else ():
             yield variant.name, None, reduce_tokens(tower, variant.method, keep, **variant.options)
     yield from towers(tower)
+
+
+def as_coded(tower: nn.Module) -> Iterator[tuple[str, None, Reduction]]:
+    """Forms of the original report's code with all patches kept, beside the one that `settings` has."""
+    yield MENDED, None, OriginalPruning(tower, 1.0, DEFECTS)
+    yield SWAPPED, None, OriginalPruning(tower, 1.0, ())
