@@ -31,6 +31,7 @@ class Task:
     draw        (size, generator) -> a training batch: (size, T, F) or (size, T), answers (size,) or (size, T)
     test        sequences and answers that `draw` never gives
     endless     whether every batch is new, or comes from a collection
+    train       that collection's sequences and answers, which `draw` gives; None where there is none
     """
 
     name: str
@@ -43,6 +44,7 @@ class Task:
     draw: Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
     test: tuple[Tensor, Tensor]
     endless: bool
+    train: tuple[Tensor, Tensor] | None = None
 
     def loss(self, logits: Tensor, answers: Tensor) -> Tensor:
         """Cross-entropy [nats], averaged over all answers that there are.
@@ -105,5 +107,6 @@ def of_collection(name: str, kind: str, x: Tensor, answers: Tensor, share: float
         return x[rows], answers[rows]
 
     sizes = {"length": x.shape[1], "inputs": x.shape[2], "vocabulary": None, "classes": int(answers.max()) + 1}
-    held_out = x[test], answers[test]
-    return Task(name, kind, **sizes, pooling="mean", draw=partial(draw, train), test=held_out, endless=False)
+    learned, held_out = ((x[part], answers[part]) for part in (train, test))
+    given = {"draw": partial(draw, train), "test": held_out, "train": learned}
+    return Task(name, kind, **sizes, pooling="mean", **given, endless=False)

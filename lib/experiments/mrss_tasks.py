@@ -1,0 +1,54 @@
+"""What the sequence tasks are: their sizes, and what the nearest neighbour answers. Computed in seconds; no record."""
+
+from collections.abc import Iterable
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib.experiments.mrss_runs import LABELS, SIZES, TASKS, plan_of
+from lib.models.mrss import variants as mrss
+from lib.tasks.data.sequences import TASKS as DATA
+from lib.tasks.data.sequences import Task
+
+
+def frame(seeds: Iterable[int]) -> pd.DataFrame:
+    """One row per task: its label as `task`, kind, tokens, batch of a training step, tested, nearest.
+
+    `tested` is the number of sequences in the test. `nearest` is the accuracy of `nearest_neighbour`, averaged over the
+    seeds' splits; NaN where no sequence is seen twice, so that there is no neighbour to look for.
+    """
+    seeds, rows = list(seeds), []
+    for name in TASKS:
+        made = [DATA[name](torch.Generator().manual_seed(seed)) for seed in seeds]
+        near = [nearest_neighbour(task) for task in made if not task.endless]
+        rows.append(
+            {
+                "task": LABELS[name],
+                "kind": made[0].kind,
+                "tokens": made[0].length,
+                "batch": plan_of(name).batch,
+                "tested": len(made[0].test[0]),
+                "nearest": np.mean(near) if near else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def nearest_neighbour(task: Task) -> float:
+    """Share of the test that the class of the nearest training sequence, by Euclidean distance, gets right.
+
+    raises   ValueError for a task whose batches are always new
+    """
+    if task.train is None:
+        raise ValueError(f"{task.name}: every batch is new, so that there is no collection to look in")
+    (known, classes), (asked, wanted) = task.train, task.test
+    found = classes[torch.cdist(asked.flatten(1), known.flatten(1)).argmin(1)]
+    return (found == wanted).float().mean().item()
+
+
+@cache  # a search that makes every mixer some twenty times
+def parameters(factor: int) -> dict[str, int]:
+    """Number of parameters of the blocks of each variant that is trained at a factor, by its name in records."""
+    return {name: mrss.parameters(config) for name, config in mrss.family(SIZES, factor).items()}

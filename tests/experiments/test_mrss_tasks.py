@@ -1,0 +1,47 @@
+"""Sizes of the sequence tasks, and the nearest neighbour's answers: those of scikit-learn's own."""
+
+import pytest
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from lib.experiments import mrss_runs, mrss_tasks
+from lib.tasks.data.sequences import TASKS
+
+
+def test_a_row_has_the_sizes_of_the_task_that_is_trained():
+    rows = mrss_tasks.frame([0]).set_index("task")
+    assert list(rows.index) == list(mrss_runs.LABELS.values())
+    for name, label in mrss_runs.LABELS.items():
+        task = TASKS[name](torch.Generator().manual_seed(0))
+        found = rows.loc[label]
+        assert (found["tokens"], found["kind"]) == (task.length, task.kind)
+        assert (found["tested"], found["batch"]) == (len(task.test[1]), mrss_runs.plan_of(name).batch)
+        assert (found["nearest"] > 0) != task.endless
+
+
+@pytest.mark.parametrize("name", ["digits", "motions"])
+def test_the_nearest_neighbour_is_scikit_learns(name):
+    task = TASKS[name](torch.Generator().manual_seed(1))
+    (known, classes), (asked, wanted) = task.train, task.test
+    oracle = KNeighborsClassifier(1).fit(known.flatten(1), classes).score(asked.flatten(1), wanted)
+    assert mrss_tasks.nearest_neighbour(task) == pytest.approx(oracle)
+
+
+def test_a_task_without_a_collection_has_no_neighbours():
+    with pytest.raises(ValueError, match="induction: every batch is new"):
+        mrss_tasks.nearest_neighbour(TASKS["induction"](torch.Generator().manual_seed(0)))
+
+
+def test_no_sequence_of_the_test_is_learned():
+    task = TASKS["digits"](torch.Generator().manual_seed(0))
+    learned, tested = ({tuple(one.flatten().tolist()) for one in x} for x, _ in (task.train, task.test))
+    assert len(learned) + len(tested) == 1797
+    assert not learned & tested
+    drawn, _ = task.draw(64, torch.Generator().manual_seed(1))
+    assert {tuple(one.flatten().tolist()) for one in drawn} <= learned
+
+
+def test_variants_have_the_baselines_number_of_parameters():
+    counts = mrss_tasks.parameters(8)
+    assert counts["baseline"] == 130560
+    assert all(abs(count / counts["baseline"] - 1) <= 0.03 for count in counts.values())
