@@ -2,6 +2,7 @@
 
 `lib.profilers.flops` finds them through `lib.names.OPERATORS`, where a row says who counts a space of `torch.ops`. An
 operator without a formula is refused there, by name. A formula takes what the operator returned, then its arguments.
+One operator is one count, by whichever backend it runs: how a backend orders its work is no operation of the scan.
 """
 
 from torch import Tensor
@@ -37,7 +38,11 @@ def convolution_backward(result, grad, x: Tensor, past, weight: Tensor, *_) -> i
 
 
 def modes(result, x: Tensor, decay: Tensor, *_) -> int:
-    """Operations of a bank of modes, complex numbers in real arithmetic: six multiply-adds a sample and mode."""
+    """Operations of a bank of modes, complex numbers in real arithmetic: six multiply-adds a sample and mode.
+
+    On a CPU the same by whichever version runs it. Off it, and where a gradient is needed, there is no operator to see:
+    the products of chunks are counted, which are more.
+    """
     return 12 * x.numel() * decay.shape[1]
 
 

@@ -4,6 +4,8 @@ Queries, keys, step sizes and the scan's B and C are slices of the input, so tha
 Symbols: `lib/__init__.py`.
 """
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -74,15 +76,18 @@ def scan_and_block(dim: int, states: int, *, generator: torch.Generator) -> dict
 
 
 def uncounted(model: nn.Module, x: Tensor) -> int:
-    """Operations of the scans "ref" in a forward pass, whose work is element-wise; of others a counter knows them."""
+    """Operations of the scans "ref" in a forward pass, whose work is element-wise; of others a counter knows them.
+
+    Of mixers and of Mamba blocks anywhere in the model: a scan counts the same by whichever backend it runs.
+    """
     counts = []
 
-    def count(mixer: Scan, inputs: tuple[Tensor, ...], _) -> None:
-        batch, length, dim = inputs[0].shape
-        counts.append(scan.flops(batch, length, dim, mixer.states))
+    def count(sizes: tuple[int, int], module: nn.Module, inputs: tuple[Tensor, ...], _) -> None:
+        batch, length, _ = inputs[0].shape
+        counts.append(scan.flops(batch, length, *sizes))
 
-    found = [module for module in model.modules() if isinstance(module, Scan) and module.backend == "ref"]
-    hooks = [module.register_forward_hook(count) for module in found]
+    found = {module: sizes for module in model.modules() if (sizes := _by_definition(module))}
+    hooks = [module.register_forward_hook(partial(count, sizes)) for module, sizes in found.items()]
     try:
         if found:
             with torch.no_grad():
@@ -91,3 +96,13 @@ def uncounted(model: nn.Module, x: Tensor) -> int:
         for hook in hooks:
             hook.remove()
     return sum(counts)
+
+
+def _by_definition(module: nn.Module) -> tuple[int, int] | None:
+    """Channels and states of a scan by its definition; None of any other module."""
+    if isinstance(module, Scan):
+        return (len(module.A), module.states) if module.backend == "ref" else None
+    if isinstance(module, MambaBlock):
+        config = module.config
+        return (config.channels, config.states) if config.backend == "ref" else None
+    return None
