@@ -1,10 +1,12 @@
-"""Small computations that decide what no record can: seconds on any machine, from seeds passed in.
+"""Small computations that decide what no record can: seconds on any machine.
 
-Each returns plain values under the name by which `lib.report.evidence.Evidence` has it.
+`toy(name)` is the only way by which pages have one: from a constant seed, on the CPU, under the name by which
+`lib.report.evidence.Evidence` has it. So its value is the same wherever it is printed, whatever a chapter's parameters.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -22,12 +24,14 @@ from lib.models.mrss import variants as mrss
 from lib.models.ssm import scan
 from lib.models.ssm.mamba import MambaConfig
 from lib.tasks import zero_shot
-from lib.tasks.data import images
 from lib.tasks.data.images import rendered
 
 VIT = "openai/clip-vit-base-patch16"
 SIDES = (128, 224, 336, 448)  # pixels
 FACTORS = (1, 2, 4)  # the original report's
+TRAINED = "clip-scenes-0"  # the small CLIP that toys read
+IMAGES = 64  # of scenes
+SEED = 42  # of every toy
 
 
 def proxy_operations() -> list[int]:
@@ -128,28 +132,46 @@ def weights_of_a_projection(d: int = 512, rank: int = 8) -> dict[str, int]:
     return {"counted": trainable_report(model).trainable, "claimed": 2 * d * rank}
 
 
-def of_clip(ours: clip.Clip, data: images.Images) -> dict[str, Any]:
-    """Toys on CLIP's visual tokens, by the names that `Evidence` has for them, of a trained model and images for it."""
-    return {
-        "patches": patches(),
-        "encoder_bytes": encoder_bytes(),
-        "operations_by_part": operations_by_part(),
-        "prompts_alike": prompts_alike(ours, [data.templates[0].format(name) for name in data.names]),
-        "original_forms": clip_outcomes.original_forms(ours, data),
-    }
+def _prompts_of_scenes(generator: torch.Generator) -> dict[str, bool]:
+    data = rendered(IMAGES, generator)
+    return prompts_alike(clip.load(TRAINED), [data.templates[0].format(name) for name in data.names])
 
 
-def every(seed: int) -> dict[str, Any]:
-    """All toys, by the names that `Evidence` has for them, each from the seed alone."""
-    ours = clip.load("clip-scenes-0")
-    data = rendered(64, torch.Generator().manual_seed(seed))
-    made: dict[str, Callable[[torch.Generator], Any]] = {
+def _forms_on_scenes(generator: torch.Generator) -> tuple[dict[str, float], float]:
+    return clip_outcomes.original_forms(clip.load(TRAINED), rendered(IMAGES, generator))
+
+
+TOYS: Mapping[str, Callable[[torch.Generator], Any]] = MappingProxyType(
+    {
         "proxy_operations": lambda _: proxy_operations(),
         "proxy_gradients": proxy_gradients,
         "mended_gradients": partial(proxy_gradients, detach_upsample=False),
         "weights_without_gradient": weights_without_gradient,
         "superposition": superposition,
+        "patches": lambda _: patches(),
+        "operations_by_part": lambda _: operations_by_part(),
+        "encoder_bytes": lambda _: encoder_bytes(),
+        "prompts_alike": _prompts_of_scenes,
+        "original_forms": _forms_on_scenes,
         "weights_of_a_projection": lambda _: weights_of_a_projection(),
-        "starts": partial(starts, "clip-scenes-0"),
+        "starts": partial(starts, TRAINED),
     }
-    return of_clip(ours, data) | {name: compute(torch.Generator().manual_seed(seed)) for name, compute in made.items()}
+)
+OF_CLIP = ("patches", "operations_by_part", "encoder_bytes", "prompts_alike", "original_forms")
+OF_LORA = ("starts", "weights_of_a_projection")
+
+
+@cache
+def toy(name: str) -> Any:
+    """The value of a toy, computed once in a process.
+
+    raises   ValueError, quoting it, for a name that is not there
+    """
+    if name not in TOYS:
+        raise ValueError(f"toy {name!r}: there are {', '.join(TOYS)}")
+    return TOYS[name](torch.Generator().manual_seed(SEED))
+
+
+def every() -> dict[str, Any]:
+    """All toys, by name."""
+    return {name: toy(name) for name in TOYS}

@@ -1,10 +1,15 @@
 """Small computations behind verdicts, against what is known of them by other ways."""
 
+import json
+import re
+
 import pytest
 import torch
 
 from lib.experiments import toys
 from lib.models.clip import load as clip
+from lib.paths import BOOK
+from lib.report.evidence import Evidence
 
 
 def test_operations_of_the_proxy_are_those_that_the_original_report_printed():
@@ -50,3 +55,28 @@ def test_adapters_start_from_the_model_and_the_bottleneck_from_chance():
     assert found["LoRA"] == found["unreduced"] > 0.9
     assert found["bottleneck"] < 0.2
     assert 0 < found["chance"] < 0.1
+
+
+def test_pages_have_every_toy_in_one_way():
+    """By its name, without an argument of the chapter: a toy that were computed otherwise would have two values."""
+    for page in BOOK.glob("*.ipynb"):
+        sources = ["".join(cell["source"]) for cell in json.loads(page.read_text())["cells"]]
+        used = set(re.findall(r"toys\.(\w+)", "\n".join(sources)))
+        functions = {name for name in used if callable(getattr(toys, name))}
+        assert functions <= {"toy", "every"}, page.name
+        assert not re.search(r"toys\.every\([^)]", "\n".join(sources)), page.name
+        named = re.findall(r"toys\.toy\(([^)]*)\)", "\n".join(sources))
+        assert {one for one in named if one != "name"} <= {f'"{name}"' for name in toys.TOYS}, page.name
+
+
+def test_a_toy_has_one_value_and_evidence_knows_it():
+    assert toys.toy("superposition") is toys.toy("superposition")
+    toys.toy.cache_clear()
+    torch.manual_seed(1)
+    first = dict(toys.toy("superposition"))
+    toys.toy.cache_clear()
+    torch.manual_seed(2)
+    assert toys.toy("superposition") == first
+    assert [name for name in toys.TOYS if not hasattr(Evidence, name)] == []
+    with pytest.raises(ValueError, match="toy 'moon': there are proxy_operations"):
+        toys.toy("moon")
