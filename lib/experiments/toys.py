@@ -105,9 +105,12 @@ def prompts_alike(ours: clip.Clip, prompts: list[str]) -> dict[str, bool]:
 
 
 def starts(name: str, generator: torch.Generator, count: int = 400) -> dict[str, float]:
-    """Accuracy on scenes before the first step: "unreduced", "LoRA", "bottleneck" (the original form), and "chance"."""
+    """Accuracy on scenes before the first step: "unreduced", "LoRA", "bottleneck" (the original form), and "chance".
+
+    And "images", by which it was judged.
+    """
     data = rendered(count, generator)
-    found = {"unreduced": zero_shot.accuracy(clip.load(name), data), "chance": 1 / len(data.names)}
+    found = {"unreduced": zero_shot.accuracy(clip.load(name), data), "chance": 1 / len(data.names), "images": count}
     for kind in ("LoRA", "bottleneck"):
         ours = clip.load(name)
         if kind == "LoRA":

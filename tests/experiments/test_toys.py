@@ -55,6 +55,7 @@ def test_adapters_start_from_the_model_and_the_bottleneck_from_chance():
     assert found["LoRA"] == found["unreduced"] > 0.9
     assert found["bottleneck"] < 0.2
     assert 0 < found["chance"] < 0.1
+    assert found["images"] == 64
 
 
 def test_pages_have_every_toy_in_one_way():

@@ -20,11 +20,11 @@ from lib.report.frames import lora as frames
 from lib.report.tables import lora as tables
 
 TOYS = {
-    "starts": {"unreduced": 0.95, "LoRA": 0.95, "bottleneck": 0.02, "chance": 0.03},
+    "starts": {"unreduced": 0.95, "LoRA": 0.95, "bottleneck": 0.02, "chance": 0.03, "images": 400},
     "weights_of_a_projection": {"counted": 8192, "claimed": 8192},
 }
 FACTORS = pd.DataFrame({"model": ["a", "a", "b", "b"], "rank": [8, 48, 8, 48], "error": [0.3, 0.0, 0.005, 0.0]})
-CLAIMS = ["B10", "B11", "B14"]
+JUDGED = {"B10": "adapters", "B11": "small_clips", "B14": "adapters"}  # claims, and subjects with evidence
 
 
 def training(whole=0.8, reduced=0.4, accuracy=0.6, unreduced=0.7, trainable=10, last=1.0):
@@ -95,7 +95,7 @@ def read(evidence: Evidence) -> list[str]:
             tables.across_machines(rows, "Table 1. T"),
         )
     ]
-    found = judged(evidence, CLAIMS)
+    found = [one for claim, on in JUDGED.items() for one in judged(evidence, [claim], on=on)]
     assert [one.evidence for one in found if one.verdict == NOT_TESTABLE] == []
     texts += [one.evidence for one in found]
     texts += [evidence.adapter_sources, evidence.adapted_sources, evidence.recovered_sources]

