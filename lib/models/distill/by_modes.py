@@ -1,9 +1,12 @@
 """Long kernels as few damped modes: by balanced truncation, or by choosing among a layer's own.
 
-An order counts real states: a mode that stands for a conjugate pair has two, a real one has one. Either way the
-weights are fitted last, to the L taps, and the modes that come out are stable. All of it runs in float64 on a CPU.
-Symbols: `lib/__init__.py`.
+An order counts real states: a mode that stands for a conjugate pair has two, a real one has one. The modes that come
+out are stable. Balanced truncation of a layer keeps the weights of the truncated system, and with them a bound on all
+lags; `balanced_refit` and `modal` fit weights to L taps, which promises nothing beyond. All of it runs in float64 on a
+CPU. Symbols: `lib/__init__.py`.
 """
+
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -12,7 +15,17 @@ from torch.nn import functional as F
 
 from lib.models.checks import check_count, check_kind, check_shape
 from lib.models.distill.distilled import Distilled, distilled, taken, unit
-from lib.models.distill.hankel import damped, hankel, hankel_of_modes, least_squares, pursuit, realised
+from lib.models.distill.hankel import (
+    Hankel,
+    damped,
+    decays,
+    diagonal,
+    hankel,
+    hankel_of_modes,
+    least_squares,
+    pursuit,
+    realised,
+)
 from lib.models.distill.modes import EPS, Modes, system
 from lib.models.ssm.s4d import S4D
 
@@ -33,29 +46,58 @@ def hankel_singular_values(source: S4D | Float[Tensor, "D L"], *, length: int = 
     kernel, _, most = _taken(source, length)
     scale = unit(kernel, 1)
     values = scale.new_zeros(len(kernel), most)
-    for row, (matrix, _) in zip(values, _hankels(source, kernel, scale), strict=True):
+    for row, (matrix, *_) in zip(values, _hankels(source, kernel, scale), strict=True):
         found = torch.linalg.eigvalsh(matrix).abs().sort(descending=True).values[:most]
         row[: len(found)] = found  # of modes that are over at once there are fewer
     return values * scale
 
 
 def balanced_truncation(source: S4D | Float[Tensor, "D L"], order: int, *, length: int = 1024) -> Distilled:
-    """Reduce a kernel to the states that its past and its future share most, by Kung's method, channel by channel.
+    """Reduce a kernel to the states that its past and its future share most, channel by channel.
 
-    Truncates the Hankel matrix, and reads the modes off its shifted copy. Of a layer, whose matrix has no end, that is
-    balanced truncation, and the modes decay. Of a bank some would grow, at some orders: mirrored at the unit circle,
-    they decay as well. Method: Kung (1978); with the shifted matrix, Juang and Pappa (1985),
-    https://doi.org/10.2514/3.20031.
+    A layer keeps the leading block of its balanced realisation, weights included: at no frequency is the kernel off by
+    more than twice the sum of the dropped Hankel singular values, and neither is it in the 2-norm over any number of
+    taps (Al-Saggaf and Franklin, 1987). Rounding comes on top, that of float32 in a layer of float32.
+    A bank ends with its taps, and no such bound holds: Kung's method (1978, with the shifted matrix of Juang and Pappa,
+    1985, https://doi.org/10.2514/3.20031) gives the decays, which are mirrored at the unit circle where they would
+    grow, and the weights are fitted to the taps.
 
     source   a layer, or a bank of L >= 2 taps
     order    1 <= order real states, <= N of a layer, <= L // 2 of a bank
-    length   taps of a layer's kernel
+    length   taps of a layer's kernel over which the error is measured
     raises   ValueError, quoting the value, for an order outside of that, and for an empty or non-finite kernel
     """
-    kernel, skip, most = _taken(source, length)
-    check_count("order", order, 1, most)
-    decays = [realised(*matrices, order) for matrices in _hankels(source, kernel, unit(kernel, 1))]
-    return _fitted("balanced_truncation", order, decays, kernel, skip)
+    name = "balanced_truncation"
+    kernel, skip, systems = _truncated(source, order, length)
+    if not isinstance(source, S4D):
+        return _fitted(name, order, [decays(A) for A, *_ in systems], kernel, skip)
+    decay, weight = map(_padded, zip(*(diagonal(*system) for system in systems), strict=True))
+    return _modes(name, order, decay, weight, kernel, skip)
+
+
+def balanced_refit(source: S4D | Float[Tensor, "D L"], order: int, *, length: int = 1024) -> Distilled:
+    """Reduce a kernel to the decays of `balanced_truncation`, with weights that are fitted to its L taps.
+
+    Nearer than `balanced_truncation` on these taps, and without its bound: beyond them slow modes are not held by
+    anything. Use it where no sequence is longer than L, and measure with `error_over` where one may be.
+
+    source   a layer, or a bank of L >= 2 taps
+    order    as for `balanced_truncation`
+    length   taps of a layer's kernel that count
+    raises   ValueError, quoting the value, for an order outside of that, and for an empty or non-finite kernel
+    """
+    kernel, skip, systems = _truncated(source, order, length)
+    return _fitted("balanced_refit", order, [decays(A) for A, *_ in systems], kernel, skip)
+
+
+def error_over(layer: S4D, found: Distilled, length: int) -> Float[Tensor, " D"]:
+    """Error of what stands for a layer by channel over T taps, which may be more than it was fitted to.
+
+    length   T; as `Distilled.error`, the 2-norm of what is lost of these taps, relative to that of the taps
+    raises   ValueError, quoting it, for a length below 1 or above four million
+    """
+    kernel, _ = taken(layer, length)
+    return distilled(found.method, found.order, found.achieved, found.module, kernel).error
 
 
 def modal(layer: S4D, order: int, *, length: int = 1024) -> Distilled:
@@ -74,14 +116,14 @@ def modal(layer: S4D, order: int, *, length: int = 1024) -> Distilled:
     kernel, skip = taken(layer, length)
     pair = 1 if layer.a_imag is None else 2
     check_count("order", order, pair, _states(layer))
-    decays = []
+    chosen = []
     for decay, weight, taps in zip(*(x.cpu() for x in system(layer)), kernel / unit(kernel, 1), strict=True):
         decay = decay[weight != 0]
         # In an orthonormal basis of all modes and the kernel, nothing is lost, and columns are short.
         everything = torch.cat([damped(decay, length), taps.unsqueeze(1)], dim=1)
         short = torch.linalg.qr(everything, mode="r").R
-        decays.append(decay[pursuit(short[:, :-1].unflatten(1, (-1, 2)), short[:, -1], order // pair)])
-    return _fitted("modal", order, decays, kernel, skip)
+        chosen.append(decay[pursuit(short[:, :-1].unflatten(1, (-1, 2)), short[:, -1], order // pair)])
+    return _fitted("modal", order, chosen, kernel, skip)
 
 
 def _taken(source: S4D | Tensor, length: int) -> tuple[Tensor, Tensor, int]:
@@ -93,29 +135,48 @@ def _taken(source: S4D | Tensor, length: int) -> tuple[Tensor, Tensor, int]:
     return kernel, skip, kernel.shape[1] // 2
 
 
-def _hankels(source: S4D | Tensor, kernel: Tensor, scale: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _truncated(source: S4D | Tensor, order: int, length: int) -> tuple[Tensor, Tensor, list[tuple[Tensor, ...]]]:
+    """Kernel, skip, and by channel A, B, C of the largest states; those of a kernel whose largest tap is one."""
+    kernel, skip, most = _taken(source, length)
+    check_count("order", order, 1, most)
+    return kernel, skip, [realised(*matrices, order) for matrices in _hankels(source, kernel, unit(kernel, 1))]
+
+
+def _hankels(source: S4D | Tensor, kernel: Tensor, scale: Tensor) -> list[Hankel]:
     if isinstance(source, S4D):
         decay, weight = (x.cpu() for x in system(source))
         return [hankel_of_modes(*mode) for mode in zip(decay, weight / scale, strict=True)]
     return [hankel(taps) for taps in kernel / scale]
 
 
-def _fitted(method: str, order: int, decays: list[Tensor], kernel: Float[Tensor, "D L"], skip: Tensor) -> Distilled:
+def _fitted(method: str, order: int, own: list[Tensor], kernel: Float[Tensor, "D L"], skip: Tensor) -> Distilled:
     """Modes of these decays, one list per channel, whose weights bring them nearest to the L taps of the kernel."""
-    most = max(1, *map(len, decays))
-    decay = torch.stack([F.pad(own, (0, most - len(own))) for own in decays])
-    weight, scale = torch.zeros_like(decay), unit(kernel, 1)
+    decay = _padded(own)
+    weight = torch.zeros_like(decay)
     # Fitted to the decays as the module rounds them, and only as far as its precision goes.
     rounded = Modes(decay, weight, skip.cpu()).decay().detach().to(decay.dtype)
     precision = max(torch.finfo(skip.dtype).eps, kernel.shape[1] * EPS)
-    for channel, taps in enumerate(kernel / scale):
-        count = len(decays[channel])
+    for channel, taps in enumerate(kernel / unit(kernel, 1)):
+        count = len(own[channel])
         columns = damped(rounded[channel, :count], len(taps)).unflatten(1, (-1, 2))
-        columns[:, decays[channel].imag == 0, 1] = 0  # a real mode has a real weight
+        columns[:, own[channel].imag == 0, 1] = 0  # a real mode has a real weight
         factors = _without_cancelling(columns.flatten(1), taps, precision).unflatten(0, (-1, 2))
         weight[channel, :count] = torch.view_as_complex(factors).conj()
+    return _modes(method, order, decay, weight, kernel, skip)
+
+
+def _padded(rows: Sequence[Tensor]) -> Tensor:
+    """Rows of a matrix, with zeros behind the shorter ones."""
+    most = max(1, *map(len, rows))
+    return torch.stack([F.pad(row, (0, most - len(row))) for row in rows])
+
+
+def _modes(
+    method: str, order: int, decay: Tensor, weight: Tensor, kernel: Float[Tensor, "D L"], skip: Tensor
+) -> Distilled:
+    """Modes whose weights are of a kernel with a largest tap of one."""
     achieved = (torch.where(decay.imag == 0, 1, 2) * (weight != 0)).sum(1)
-    module = Modes(decay.to(skip.device), (weight * scale).to(skip.device), skip)
+    module = Modes(decay.to(skip.device), (weight * unit(kernel, 1)).to(skip.device), skip)
     return distilled(method, order, achieved, module, kernel)
 
 

@@ -9,20 +9,20 @@ from torch import Tensor
 from lib.models.distill.modes import EPS, inside
 from lib.models.ssm.vandermonde import powers
 
+Hankel = tuple[Float[Tensor, "P P"], Float[Tensor, "P P"], Float[Tensor, " P"]]
 
-def hankel(kernel: Float[Tensor, " L"]) -> tuple[Float[Tensor, "P P"], Float[Tensor, "P P"]]:
-    """Hankel matrix K[i + j] of a kernel, L // 2 rows and columns, and its shifted copy K[i + j + 1]."""
+
+def hankel(kernel: Float[Tensor, " L"]) -> Hankel:
+    """Hankel matrix K[i + j] of a kernel, L // 2 rows and columns, its copy K[i + j + 1], and the unit of lag 0."""
     lags = torch.arange(len(kernel) // 2)
-    lags = lags + lags.unsqueeze(1)
-    return kernel[lags], kernel[lags + 1]
+    both = lags + lags.unsqueeze(1)
+    return kernel[both], kernel[both + 1], (lags == 0).to(kernel.dtype)
 
 
-def hankel_of_modes(
-    decay: Complex[Tensor, " M"], weight: Complex[Tensor, " M"]
-) -> tuple[Float[Tensor, "P P"], Float[Tensor, "P P"]]:
-    """Hankel matrix and its shifted copy of the endless kernel Re(sum of weight decay^k), in an orthonormal basis.
+def hankel_of_modes(decay: Complex[Tensor, " M"], weight: Complex[Tensor, " M"]) -> Hankel:
+    """The same three of the endless kernel Re(sum of weight decay^k), in an orthonormal basis.
 
-    The basis spans the modes: P <= 2 M.
+    The basis spans the modes: P <= 2 M. In it the unit of lag 0 is the first row of the basis.
 
     K[i + j] is a form in the real and imaginary parts of decay^i and decay^j, of one 2 x 2 block per mode. Taken apart
     into that form and the QR factors of those parts nothing is squared, as in a product of Gramians, and no accuracy is
@@ -30,16 +30,18 @@ def hankel_of_modes(
     """
     rate, angle = -decay.abs().log(), decay.angle()
     rows, lags = torch.ones_like(decay).unsqueeze(0), 1
+    first = torch.ones(1, dtype=rate.dtype)
     while lags * rate.min() < -math.log(EPS):
         ahead = torch.polar(torch.exp(-lags * rate), lags * angle)
         twice = torch.view_as_real(torch.cat([rows, rows * ahead])).flatten(1)
-        rows = torch.view_as_complex(torch.linalg.qr(twice, mode="r").R.unflatten(1, (-1, 2)).contiguous())
+        basis, factor = torch.linalg.qr(twice)
+        rows, first = torch.view_as_complex(factor.unflatten(1, (-1, 2)).contiguous()), first @ basis[: len(first)]
         lags = 2 * lags
     basis, both = torch.view_as_real(rows), []
     for factor in (weight, weight * decay):
         block = torch.stack([factor.real, -factor.imag, -factor.imag, -factor.real], -1).unflatten(-1, (2, 2))
         both.append(torch.einsum("pms,mst,qmt->pq", basis, block, basis))
-    return both[0], both[1]
+    return both[0], both[1], first
 
 
 def damped(decay: Complex[Tensor, " M"], length: int) -> Float[Tensor, "L 2*M"]:
@@ -47,20 +49,47 @@ def damped(decay: Complex[Tensor, " M"], length: int) -> Float[Tensor, "L 2*M"]:
     return torch.view_as_real(powers(decay.unsqueeze(0), length)[0].T.resolve_conj()).flatten(1)
 
 
-def realised(matrix: Float[Tensor, "P P"], shifted: Float[Tensor, "P P"], order: int) -> Complex[Tensor, " M"]:
-    """Realise a Hankel matrix: modes, one of each pair, of its `order` largest states above rounding; |decay| < 1.
+def realised(
+    matrix: Float[Tensor, "P P"], shifted: Float[Tensor, "P P"], first: Float[Tensor, " P"], order: int
+) -> tuple[Float[Tensor, "n n"], Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Realise a Hankel matrix by its `order` largest states above rounding: A, B and C with K[k] = C A^k B.
 
-    Those that would grow are mirrored at the unit circle: slow ones stay slow.
+    The whole realisation is balanced, and this one is its leading block.
     """
     values, vectors = torch.linalg.eigh(matrix)
     largest = values.abs().argsort(descending=True)[:order]
     largest = largest[values[largest].abs() > len(matrix) * EPS * values.abs().max()]
     values, vectors = values[largest], vectors[:, largest]
-    root = values.abs().sqrt()
+    root, sign = values.abs().sqrt(), values.sign()
     # For a symmetric matrix the singular vectors on the right are those on the left, with the eigenvalues' signs.
-    advance = vectors.T @ shifted @ vectors * values.sign() / (root * root.unsqueeze(1))
-    decay = torch.linalg.eigvals(advance)
-    decay = decay[decay.imag >= 0]
+    A = vectors.T @ shifted @ vectors * sign / (root * root.unsqueeze(1))
+    C = first @ vectors * root
+    return A, sign * C, C
+
+
+def decays(A: Float[Tensor, "n n"]) -> Complex[Tensor, " M"]:
+    """Decays of a system's modes, one of each pair; |decay| < 1: what would grow is mirrored at the unit circle."""
+    return _mirrored(_one_of_each(torch.linalg.eigvals(A)))
+
+
+def diagonal(
+    A: Float[Tensor, "n n"], B: Float[Tensor, " n"], C: Float[Tensor, " n"]
+) -> tuple[Complex[Tensor, " M"], Complex[Tensor, " M"]]:
+    """Decays and weights of the modes that are the system A, B, C, one of each pair with twice its weight."""
+    values, vectors = torch.linalg.eig(A)
+    # Where two modes nearly meet, least squares: their vectors do, too, and an inverse may not exist.
+    into = torch.linalg.lstsq(vectors, B.to(vectors.dtype).unsqueeze(1), driver="gelsd").solution.squeeze(1)
+    weight = (C.to(vectors.dtype) @ vectors) * into
+    decay, weight = _one_of_each(values), weight[values.imag >= 0]
+    return _mirrored(decay), torch.where(decay.imag > 0, 2 * weight, weight.real)
+
+
+def _one_of_each(values: Complex[Tensor, " n"]) -> Complex[Tensor, " M"]:
+    return values[values.imag >= 0]
+
+
+def _mirrored(decay: Complex[Tensor, " M"]) -> Complex[Tensor, " M"]:
+    """Slow ones stay slow. Of a layer only rounding puts a decay outside of the circle."""
     return inside(decay.where(decay.abs() <= 1, 1 / decay.conj()))
 
 

@@ -18,7 +18,7 @@ from lib.models.distill.modes import system
 def test_the_matrices_are_scipys(length):
     kernel = normal(length)
     half = length // 2
-    for shift, matrix in enumerate(hankel.hankel(kernel)):
+    for shift, matrix in enumerate(hankel.hankel(kernel)[:2]):
         expected = scipy.linalg.hankel(kernel[shift : half + shift], kernel[half + shift - 1 : 2 * half + shift - 1])
         np.testing.assert_array_equal(matrix.numpy(), expected)
 
@@ -28,7 +28,9 @@ def test_matrices_of_modes_have_the_spectrum_of_the_kernels(init):
     model = layer(init, dt_min=0.1, dt_max=0.3)
     for channel, (decay, weight) in enumerate(zip(*system(model), strict=True)):
         for found, whole in zip(
-            hankel.hankel_of_modes(decay, weight), hankel.hankel(model.kernel(1200)[channel].detach()), strict=True
+            hankel.hankel_of_modes(decay, weight)[:2],
+            hankel.hankel(model.kernel(1200)[channel].detach())[:2],
+            strict=True,
         ):
             expected = torch.linalg.eigvalsh(whole)
             found = torch.linalg.eigvalsh(found)
@@ -105,10 +107,34 @@ def test_what_grows_is_mirrored_at_the_circle():
     angle = 1.1
     for growth in (0.05, 1e-6, 0.0):
         kernel = torch.exp(growth * torch.arange(40.0).double()) * torch.cos(angle * torch.arange(40.0).double())
-        (decay,) = hankel.realised(*hankel.hankel(kernel), 2)
+        (decay,) = hankel.decays(hankel.realised(*hankel.hankel(kernel), 2)[0])
         assert decay.abs() < 1
         assert_close(decay.abs().log(), torch.tensor(-growth).double(), rtol=1e-6, atol=1e-12)
         assert_close(decay.angle(), torch.tensor(angle).double())
+
+
+@every_system
+def test_a_realisation_of_all_states_has_the_taps_of_the_kernel_and_is_balanced(init, rule):
+    model = layer(init, discretisation=rule, states=8)
+    for channel, (decay, weight) in enumerate(zip(*system(model), strict=True)):
+        A, B, C = hankel.realised(*hankel.hankel_of_modes(decay, weight), 8)
+        taps, state = [], B
+        for _ in range(40):
+            taps.append(C @ state)
+            state = A @ state
+        kernel = model.kernel(40)[channel].detach()
+        assert_close(torch.stack(taps), kernel, rtol=0, atol=1e-11 * kernel.abs().max().item())
+        reachable = scipy.linalg.solve_discrete_lyapunov(A.numpy(), np.outer(B, B))
+        observable = scipy.linalg.solve_discrete_lyapunov(A.numpy().T, np.outer(C, C))
+        values = hankel_singular_values(model)[channel, : len(A)].numpy()
+        for gramian in (reachable, observable):
+            np.testing.assert_allclose(gramian, np.diag(values), rtol=0, atol=1e-9 * values[0])
+
+
+def test_modes_that_meet_leave_finite_weights():
+    jordan = torch.tensor([[0.5, 1.0], [0.0, 0.5]], dtype=torch.float64)
+    for found in hankel.diagonal(jordan, torch.ones(2).double(), torch.ones(2).double()):
+        assert torch.view_as_real(found).isfinite().all()
 
 
 @pytest.mark.parametrize(
