@@ -55,6 +55,7 @@ def kernels(
         *product((75, 90), [16], [torch.bfloat16], [PLENTY], [False]),
         (90, 16, torch.float32, FEW, False),
         (75, 256, torch.float16, SOME, False),
+        *product((75, 90), [1, 2], [torch.float32], [SOME], [False]),
         (90, 64, torch.float32, SOME, False),
         (90, 16, torch.float32, SOME, True),
     ],

@@ -56,7 +56,8 @@ def threads(states: int, blocks: int, processors: int, shared_bytes: int, backwa
     0.21 at (8, 2048, 1536). Four states a thread keep most warps at work; where blocks are plenty, eight save shuffles
     and loads: 0.35 against 0.37 at (64, 512, 1536). Backward, longer tiles wait less for each other (2.2 against 2.4),
     and where two blocks of a multiprocessor are all there is, sixteen steps in registers save recomputing (2.05).
-    With more states, whose rows of B and C fill shared memory, tiles are shorter.
+    With more states, whose rows of B and C fill shared memory, tiles are shorter; so they are with a single state,
+    where a block has a channel for each of its threads.
     """
     padded = 1 << (states - 1).bit_length()
     plenty, few = blocks >= 12 * processors, blocks <= 2 * processors
@@ -69,7 +70,7 @@ def threads(states: int, blocks: int, processors: int, shared_bytes: int, backwa
     return Threads(
         lanes=lanes,
         share=share,
-        tile=32 if padded <= 64 else 8,
+        tile=16 if padded == 1 else 32 if padded <= 64 else 8,
         unroll=min(16, tile_back),
         tile_back=tile_back,
         sub=16 if in_pairs else min(8, tile_back, max(2, 32 // share)),
@@ -80,7 +81,7 @@ def threads(states: int, blocks: int, processors: int, shared_bytes: int, backwa
 
 def long_tile(states: int | torch.SymInt, shared_bytes: int) -> int:
     """32 where a multiprocessor holds three blocks with tiles of so many steps, else 0."""
-    return 32 if states <= 16 and shared_bytes >= ROOMY else 0
+    return 32 if 1 < states <= 16 and shared_bytes >= ROOMY else 0
 
 
 def checkpoint(states: int | torch.SymInt, dtype: torch.dtype, shared_bytes: int) -> int:
