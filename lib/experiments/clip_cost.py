@@ -32,7 +32,7 @@ PARTS = {
     ORIGINAL: ("batch", "side", "keep", "input_bytes"),
     METHODS: ("batch", "side", "keep", "input_bytes"),
     RESOLUTION: ("batch", "side", "keep", "patches", "input_bytes"),
-    SMALL: ("task", "batch", "side", "target", "input_bytes"),
+    SMALL: ("task", "checkpoint", "batch", "side", "target", "input_bytes"),
 }
 WORDS = {"variant": OLD, "part": {"seed": ORIGINAL}}
 HALF_PRECISION = "bfloat16"  # the unreduced tower's: a saving without any reduction
@@ -128,11 +128,13 @@ def _over_resolution(cases: base.Cases, settings: Settings, vision: nn.Module, g
 def _small(cases: base.Cases, settings: Settings) -> None:
     scenes = named("scenes", settings.scenes, settings.seed).images  # what they show decides no method's time
     for task in SMALL_CLIPS:
-        model = clip.load(CHECKPOINT.format(task), device=settings.device)
+        checkpoint = CHECKPOINT.format(task)
+        model = clip.load(checkpoint, device=settings.device)
         x, tower = model.pixels(scenes), model.model.vision_model
         calls = {(UNREDUCED, 1.0): partial(tower, x)}
         calls |= {(name, target): partial(reduced, x) for name, target, reduced in towers(tower, RATIOS)}
-        at = {"task": task, "batch": len(x), "side": tower.config.image_size, "input_bytes": x.nbytes}
+        at = {"batch": len(x), "side": tower.config.image_size, "input_bytes": x.nbytes}
+        at |= {"task": task, "checkpoint": checkpoint}
         for (name, target), result in profile(calls, **settings.timing).items():
             cases.add(SMALL, name, result, target=target, **at)
 
@@ -151,13 +153,13 @@ def frame(found: Iterable[Record]) -> pd.DataFrame:
 
 
 def _with_tasks(one: Record) -> Record:
-    """A record whose small models name their task; older ones hold the time of that of scenes alone."""
-    cases = [
-        case.model_copy(update={"parameters": {"task": "scenes"} | case.parameters})
-        if case.parameters.get("part") == SMALL
-        else case
-        for case in one.cases
-    ]
+    """A record that has small models of all tasks; of older ones the time of that of scenes counts for all."""
+    cases = []
+    for case in one.cases:
+        told = case.parameters.get("part") != SMALL or "task" in case.parameters
+        for task in [None] if told else SMALL_CLIPS:
+            more = {} if task is None else {"task": task, "checkpoint": CHECKPOINT.format("scenes")}
+            cases.append(case.model_copy(update={"parameters": case.parameters | more}))
     return one.model_copy(update={"cases": cases})
 
 

@@ -1,0 +1,73 @@
+"""One token reduction against every other one at equal operations, or at equal measured time, setting by setting.
+
+A line between two settings is no measurement: settings are held against each other as they were recorded.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from lib.experiments.clip_variants import UNREDUCED
+from lib.report.accuracy import of_images
+from lib.report.frames import Missing
+
+SETTING = ["variant", "keep", "target"]
+AHEAD, LEVEL, BEHIND = "ahead", "level", "behind"
+OTHER, OWN = "other", "own"  # which of the two costs no more
+
+
+def at_equal(frame: pd.DataFrame, variant: str, cost: str, exactly: bool = False) -> pd.DataFrame:
+    """One variant against every other one, a row per pair of settings.
+
+    With each of its settings stands the dearest one of the other that costs no more; with each of the other's, its own
+    dearest one that costs no more.
+
+    frame    outcomes of `lib.experiments.clip_accuracy.frame` with a target, and the unreduced model's; the column
+             `cost` by setting
+    exactly  whether only settings of one and the same cost are held against each other
+    returns  machine, task, against; own, other: costs of the two settings; cheaper, OTHER or OWN, which of them costs
+             no more; gained, the accuracy retained that the variant has more, with _low and _high, and `how`; outcome:
+             AHEAD or BEHIND where zero lies outside of the interval, else LEVEL
+    raises   Missing, naming the task, where two settings are not of the same checkpoints
+    """
+    found = []
+    for (machine, task), rows in frame.groupby(["machine", "task"], sort=False):
+        whole = rows[rows["variant"] == UNREDUCED].sort_values("seed")
+        settings = [group.sort_values("seed") for _, group in rows.dropna(subset="target").groupby(SETTING, sort=False)]
+        names = [group["variant"].iloc[0] for group in settings]
+        costs = [float(group[cost].iloc[0]) for group in settings]
+        own = [place for place, name in enumerate(names) if name == variant]
+        for other in dict.fromkeys(name for name in names if name != variant):
+            theirs = [place for place, name in enumerate(names) if name == other]
+            pairs = [(OTHER, mine, _dearest(costs, mine, theirs, exactly)) for mine in own]
+            if not exactly:
+                pairs += [(OWN, _dearest(costs, one, own, exactly), one) for one in theirs]
+            for cheaper, mine, one in pairs:
+                if mine is None or one is None:
+                    continue
+                at = {"machine": machine, "task": task, "against": other, "cheaper": cheaper}
+                at |= {OWN: costs[mine], OTHER: costs[one]}
+                found.append(at | _gained(settings[mine], settings[one], whole))
+    return pd.DataFrame(found)
+
+
+def _dearest(costs: Sequence[float], setting: int, among: Sequence[int], exactly: bool) -> int | None:
+    """Of some settings the one of the largest cost that is no larger than this one's, or the same."""
+    most = costs[setting]
+    held = [place for place in among if costs[place] == most or (not exactly and costs[place] < most)]
+    return max(held, key=lambda place: costs[place], default=None)
+
+
+def _gained(ours: pd.DataFrame, theirs: pd.DataFrame, whole: pd.DataFrame) -> dict[str, float | str]:
+    seeds = [list(side["seed"]) for side in (ours, theirs, whole)]
+    if not seeds[0] == seeds[1] == seeds[2]:
+        raise Missing(f"{ours['task'].iloc[0]}: settings of checkpoints {seeds[0]}, {seeds[1]} and {seeds[2]}")
+    each = ours["retained"].to_numpy() - theirs["retained"].to_numpy()
+    one = of_images(_share, each, ours, theirs, whole)
+    word = AHEAD if one.low > 0 else BEHIND if one.high < 0 else LEVEL
+    return {"gained": one.mean, "gained_low": one.low, "gained_high": one.high, "how": one.how, "outcome": word}
+
+
+def _share(ours: np.ndarray, theirs: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return (ours - theirs) / whole
