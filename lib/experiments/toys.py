@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
-from lib.experiments import clip_outcomes
+from lib.experiments import artefact, clip_outcomes
 from lib.experiments.lora_training import PLACES
 from lib.models.clip import cost as vit_cost
 from lib.models.clip import load as clip
@@ -158,6 +158,7 @@ TOYS: Mapping[str, Callable[[torch.Generator], Any]] = MappingProxyType(
         "original_forms": _forms_on_scenes,
         "weights_of_a_projection": lambda _: weights_of_a_projection(),
         "starts": partial(starts, TRAINED),
+        **artefact.TOYS,
     }
 )
 OF_CLIP = ("patches", "operations_by_part", "encoder_bytes", "prompts_alike", "original_forms")

@@ -12,20 +12,6 @@ from lib.records import read
 NAME = re.compile(r"^[\w.-]+")
 
 
-FILES = (  # of results, that the original report names
-    "mrss_proxy_latency.png",
-    "mrss_proxy_memory.png",
-    "clip_vtp_results.csv",
-    "clip_vtp_latency.png",
-    "clip_vtp_memory.png",
-)
-
-
-def named_files(folder: Path = ORIGINAL) -> dict[str, bool]:
-    """Name of a file of the original report's results -> whether we have it."""
-    return {name: (folder / name).exists() for name in FILES}
-
-
 def checklist(root: Path = ROOT, runs: Path = RUNS) -> pd.DataFrame:
     """Columns item, holds, evidence: one row for every item of the original's checklist, and for what it leaves out."""
     records = [read(path) for path in sorted(runs.glob("*/*.json")) if path.name != "machine.json"]
