@@ -9,7 +9,7 @@ from jaxtyping import TypeCheckError
 from lib import provenance, records
 from lib.models.ssm.scan import selective_scan_fn
 from lib.profilers import latency
-from lib.report import accuracy, units
+from lib.report import statistics, units
 from lib.tasks import zero_shot
 
 
@@ -33,5 +33,5 @@ def test_a_wrong_type_or_shape_is_refused_in_every_layer(wrong):
     "values", [[0.5, 1], np.array([0.5, 1.0]), pd.Series([0.5, 1.0])], ids=lambda one: type(one).__name__
 )
 def test_numbers_of_numpy_and_pandas_are_numbers(values):
-    assert accuracy.interval(values, np.float64(0.9))[0] == 0.75
+    assert statistics.paired_t(values, np.float64(0.9)).mean == 0.75
     assert units.times(np.float64(1.5)) == units.times(1.5)

@@ -68,18 +68,37 @@ def out_of(count: int, total: int) -> str:
     return f"none of {total}" if count == 0 else f"all {total}" if count == total else f"{count} of {total}"
 
 
-def points(row) -> str:
-    """A difference of accuracies in points, and how far its interval goes to either side: `−0.4 ± 0.6`.
+def around(mean: float, low: float, high: float, sign: str = "") -> str:
+    """A share in percent, or a difference in points, and its interval.
 
-    row  of `lib.report.accuracy.compared`
+    `98.7 ± 0.6` where it goes as far to either side, to a twentieth of a point; else `98.8 [97.1, 100.5]`.
+
+    sign   "+" for a difference, so that it always has one
     """
-    middle = round(100 * row.difference, 1) + 0.0  # a zero more, so that none is negative
-    return f"{middle:+.1f} ± {100 * (row.difference_high - row.difference):.1f}".replace("-", "−")
+    middle, low, high = 100 * mean, 100 * low, 100 * high
+    if abs((middle - low) - (high - middle)) < 0.05:
+        return f"{_tenths(middle, sign)} ± {_tenths(max(middle - low, high - middle))}"
+    return f"{_tenths(middle, sign)} [{_tenths(low, sign)}, {_tenths(high, sign)}]"
 
 
-def spread(mean: float, high: float) -> str:
-    """A share in percent, and how far its interval goes to either side: `98.7 ± 0.6`."""
-    return f"{100 * mean:.1f} ± {100 * (high - mean):.1f}"
+def points(row) -> str:
+    """A difference of accuracies in points with its interval, see `around`; of seeds that were counted `solved 2 of 5`.
+
+    row  of `lib.report.accuracy.compared`; without a lower bound the interval goes as far to either side
+    """
+    if pd.notna(count := getattr(row, "solved", None)):
+        return f"solved {int(count)} of {int(row.of)}"
+    low = getattr(row, "difference_low", 2 * row.difference - row.difference_high)
+    return around(row.difference, low, row.difference_high, "+")
+
+
+def spread(mean: float, high: float, low: float | None = None) -> str:
+    """A share in percent and its interval, see `around`; without a lower bound it goes as far to either side."""
+    return around(mean, 2 * mean - high if low is None else low, high)
+
+
+def _tenths(value: float, sign: str = "") -> str:
+    return f"{round(value, 1) + 0.0:{sign}.1f}".replace("-", "−")  # a zero more, so that none is negative
 
 
 def extent_of_points(differences: pd.Series) -> str:
@@ -103,6 +122,6 @@ FILTERS = {
     "fixed": lambda value, digits=2: f"{value:.{digits}f}",
     "count": lambda value: f"{value:,.0f}",
     "points": points,
-    "spread": lambda row: spread(row.mean, row.high),
+    "spread": lambda row: spread(row.mean, row.high, getattr(row, "low", None)),
     "signed_points": lambda value: f"{100 * value:+.1f}".replace("-", "−"),
 }

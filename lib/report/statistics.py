@@ -4,22 +4,27 @@ Which one stands in a table is said by `Interval.how`. What they are chosen by: 
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
 
 from lib.report.frames import Missing, Values
 
-PAIRED, CORRECTED, CLUSTERED, BOOTSTRAP, WIDER, SOLVED = (
+PAIRED, CORRECTED, CLUSTERED, IMAGES, BOOTSTRAP, WIDER, SOLVED = (
     "paired t over seeds",
     "corrected resampled t",
     "t over checkpoints",
+    "bootstrap over images",
     "bootstrap over checkpoints and images",
     "bootstrap over checkpoints and images, no narrower than t over checkpoints",
     "Clopper and Pearson",
 )
-HOW = (PAIRED, CORRECTED, CLUSTERED, BOOTSTRAP, WIDER, SOLVED)
+HOW = (PAIRED, CORRECTED, CLUSTERED, IMAGES, BOOTSTRAP, WIDER, SOLVED)
+
+
+SEED = 0  # of resamples, wherever a table or a text needs them: settings are compared by the same draws
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,10 @@ class Interval:
     low: float
     high: float
     how: str
+
+    def moved(self, mean: float) -> "Interval":
+        """The same interval around another mean: one that counts more than the values that the interval is of."""
+        return replace(self, mean=mean, low=self.low + mean - self.mean, high=self.high + mean - self.mean)
 
 
 def paired_t(values: Values, confidence: float = 0.95) -> Interval:
@@ -82,42 +91,44 @@ def bootstrap(
     """Percentile interval of a statistic of answers that several checkpoints give to the same images.
 
     Each resample draws checkpoints and images with replacement, the same images for all checkpoints. Of few checkpoints
-    it counts the spread too low, by (n - 1) / n and without Student's tails: `wider` is safe where they differ.
+    it counts the spread too low, by (n - 1) / n and without Student's tails: `wider` is safe where they differ. Of one
+    checkpoint the images alone are drawn: it says nothing of another checkpoint.
 
     hits       (checkpoints, images, ...)
     statistic  of an array of the same shape
-    raises     Missing for fewer than two checkpoints or images
+    raises     Missing for no checkpoint and for fewer than two images
     source     Owen (2007), the pigeonhole bootstrap
     """
     hits = np.asarray(hits)
-    rows, columns = _drawn(hits.shape, generator_seed, resamples)
+    rows, columns = _drawn(*hits.shape[:2], generator_seed, resamples)
     found = [statistic(hits[row][:, column]) for row, column in zip(rows, columns, strict=True)]
     low, high = percentiles(np.array(found), confidence)
-    return Interval(float(statistic(hits)), float(low), float(high), BOOTSTRAP)
+    return Interval(float(statistic(hits)), float(low), float(high), IMAGES if len(hits) == 1 else BOOTSTRAP)
 
 
 def resampled(hits: np.ndarray, *, generator_seed: int, resamples: int = 2000) -> np.ndarray:
-    """Share of right answers of each checkpoint in each resample of `bootstrap`, of many settings at once.
+    """Share of right answers of each checkpoint in each resample of `bootstrap`, of several settings at once.
 
     A statistic that sees the answers only through these shares needs no other pass over the images. All settings are
     resampled by the same draws, so that they can be compared.
 
     hits      (checkpoints, images, settings), 0 or 1
     returns   (resamples, checkpoints, settings)
-    raises    Missing for fewer than two checkpoints or images
+    raises    as `bootstrap`
     """
     checkpoints, images, settings = hits.shape
-    rows, columns = _drawn(hits.shape, generator_seed, resamples)
-    flat = columns + images * np.arange(resamples)[:, None]
-    counts = np.bincount(flat.ravel(), minlength=resamples * images).reshape(resamples, images).astype(np.float32)
+    rows, counts = _counted(checkpoints, images, generator_seed, resamples)
     sums = counts @ hits.transpose(1, 0, 2).reshape(images, -1).astype(np.float32)  # whole numbers: exact
     shares = sums.reshape(resamples, checkpoints, settings).astype(float) / images
     return np.take_along_axis(shares, rows[:, :, None], axis=1)
 
 
 def percentiles(found: np.ndarray, confidence: float = 0.95) -> np.ndarray:
-    """Bounds between which a statistic lies in this share of the resamples, which are the first axis: low and high."""
-    return np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    """Bounds between which a statistic lies in this share of the resamples, which are the first axis: low and high.
+
+    Resamples in which it is not a number do not count, such as a ratio to an accuracy of zero.
+    """
+    return np.nanquantile(found, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
 
 
 def wider(images: Interval, checkpoints: Interval) -> Interval:
@@ -160,6 +171,38 @@ def solved(count: int, of: int, confidence: float = 0.95) -> Interval:
     return Interval(count / of, float(low), float(high), SOLVED)
 
 
+def solved_difference(count: int, of: int, other: int, of_other: int, confidence: float = 0.95) -> Interval:
+    """Interval of a share minus another one, such as the seeds that solve a task with one model and with another.
+
+    raises  as `solved`
+    source  Newcombe (1998), method 10, with the bounds of `solved`
+    """
+    one, two = solved(count, of, confidence), solved(other, of_other, confidence)
+    mean = one.mean - two.mean
+    low = mean - np.hypot(one.mean - one.low, two.high - two.mean)
+    high = mean + np.hypot(one.high - one.mean, two.mean - two.low)
+    return Interval(mean, float(low), float(high), SOLVED)
+
+
+def p_fewer(count: int, of: int, other: int, of_other: int) -> float:
+    """One-sided p-value of fewer seeds that solve a task than with another model. Source: Fisher's exact test."""
+    return float(stats.fisher_exact([[count, of - count], [other, of_other - other]], alternative="less").pvalue)
+
+
+def p_above(interval: Interval, bound: float, degrees: float = np.inf, confidence: float = 0.95) -> float:
+    """One-sided p-value of a mean that is no less than a bound; that of less is one minus it.
+
+    At half of what the confidence leaves it says what the interval says: that its lower end is no less than the bound.
+
+    degrees  of freedom of Student's distribution that the interval is of; infinite for the normal one
+    """
+    distance = interval.mean - bound
+    side = interval.mean - interval.low if distance > 0 else interval.high - interval.mean
+    if side == 0:
+        return 0.0 if distance >= 0 else 1.0
+    return float(stats.t.sf(distance / side * stats.t.ppf((1 + confidence) / 2, degrees), degrees))
+
+
 def _student(values: np.ndarray, share: float, confidence: float, how: str) -> Interval:
     """Interval of a mean whose variance is this share of the values'."""
     if len(values) < 2:
@@ -170,10 +213,18 @@ def _student(values: np.ndarray, share: float, confidence: float, how: str) -> I
     return Interval(float(mean), float(mean - margin), float(mean + margin), how)
 
 
-def _drawn(shape: tuple[int, ...], seed: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:
+def _drawn(checkpoints: int, images: int, seed: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:
     """Places of checkpoints and of images, a row per resample."""
-    checkpoints, images = shape[:2]
-    if min(checkpoints, images) < 2:
-        raise Missing(f"{checkpoints} checkpoints, {images} images: a bootstrap needs at least 2 of each")
+    if checkpoints < 1 or images < 2:
+        raise Missing(f"{checkpoints} checkpoints, {images} images: a bootstrap needs at least 1 and 2")
     draw = np.random.default_rng(seed)
     return draw.integers(checkpoints, size=(resamples, checkpoints)), draw.integers(images, size=(resamples, images))
+
+
+@lru_cache(maxsize=2)  # every setting on the same images has the same draws
+def _counted(checkpoints: int, images: int, seed: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places of checkpoints, and how often each image was drawn, a row per resample."""
+    rows, columns = _drawn(checkpoints, images, seed, resamples)
+    flat = columns + images * np.arange(resamples)[:, None]
+    counts = np.bincount(flat.ravel(), minlength=resamples * images).reshape(resamples, images)
+    return rows, counts.astype(np.float32)

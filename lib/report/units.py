@@ -33,7 +33,7 @@ def share(part: float) -> str:
 
 
 def giga(operations: float) -> str:
-    """`38.59 G`, as the seed's table prints operations."""
+    """`38.59 G`, as the original report's table prints operations."""
     return f"{operations / 1e9:.2f} G"
 
 

@@ -1,6 +1,8 @@
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import jinja2
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -66,6 +68,26 @@ def test_a_difference_stands_with_its_interval_in_points():
     row = pd.Series({"difference": -0.004, "difference_low": -0.01, "difference_high": 0.002})
     assert prose.points(row) == "−0.4 ± 0.6"
     assert prose.points(row * 0.01) == "+0.0 ± 0.0"
+
+
+def test_an_interval_that_is_lopsided_stands_with_both_ends():
+    row = pd.Series({"difference": -0.012, "difference_low": -0.027, "difference_high": 0.006})
+    assert prose.points(row) == "−1.2 [−2.7, +0.6]"
+    assert prose.spread(0.988, 1.006, 0.973) == "98.8 [97.3, 100.6]"
+    assert prose.spread(0.988, 1.0032, 0.9731) == "98.8 ± 1.5"  # to a twentieth of a point
+    assert prose.spread(0.988, 0.998) == "98.8 ± 1.0"  # no lower end is known
+
+
+def test_a_filter_takes_both_ends_where_they_are_known():
+    shares = SimpleNamespace(mean=0.5, low=0.3, high=0.6), SimpleNamespace(mean=0.5, high=0.6)
+    assert [prose.FILTERS["spread"](one) for one in shares] == ["50.0 [30.0, 60.0]", "50.0 ± 10.0"]
+    assert prose.points(SimpleNamespace(difference=-0.02, difference_high=0.01)) == "−2.0 ± 3.0"
+
+
+def test_seeds_that_were_counted_have_no_mean():
+    assert prose.points(pd.Series({"difference": -0.6, "solved": 2.0, "of": 5.0})) == "solved 2 of 5"
+    row = pd.Series({"difference": -0.004, "difference_low": -0.01, "difference_high": 0.002, "solved": np.nan})
+    assert prose.points(row) == "−0.4 ± 0.6"
 
 
 def test_an_extent_of_points_has_signs():

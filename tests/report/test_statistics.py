@@ -118,6 +118,13 @@ def test_a_bootstrap_is_its_seeds():
     assert first != other
 
 
+def test_of_one_checkpoint_the_images_are_resampled():
+    hits = np.random.default_rng(0).random((1, 400)) < 0.5
+    found = statistics.bootstrap(hits, np.mean, generator_seed=0)
+    assert found.how == statistics.IMAGES
+    assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 400), rel=0.1)
+
+
 def test_checkpoints_that_answer_alike_are_as_one():
     hits = np.tile(np.random.default_rng(0).random(400) < 0.5, (3, 1))
     found = statistics.bootstrap(hits, np.mean, generator_seed=0)
@@ -157,6 +164,49 @@ def test_a_count_that_cannot_be_is_refused():
         statistics.solved(6, 5)
 
 
+@pytest.mark.parametrize(("count", "other"), [(0, 5), (1, 5), (2, 5), (4, 5), (5, 5), (5, 0)])
+def test_a_difference_of_shares_agrees_with_an_exact_test(count, other):
+    found = statistics.solved_difference(count, 5, other, 5)
+    assert found.mean == pytest.approx((count - other) / 5)
+    assert -1 <= found.low <= found.mean <= found.high <= 1
+    p = statistics.p_fewer(count, 5, other, 5)
+    assert (found.high < 0) == (p < 0.025)
+    assert p == pytest.approx(stats.hypergeom.cdf(count, 10, count + other, 5))
+
+
+def test_fewer_of_more_seeds_is_surer():
+    assert statistics.p_fewer(20, 50, 50, 50) < statistics.p_fewer(2, 5, 5, 5)
+    assert statistics.solved_difference(20, 50, 50, 50).high < 0 < statistics.solved_difference(2, 5, 5, 5).high
+
+
+def test_a_p_value_is_scipys():
+    found = statistics.paired_t(VALUES)
+    for bound in (0.85, 0.9, 0.914, 0.95):
+        expected = stats.ttest_1samp(VALUES, bound, alternative="greater").pvalue
+        assert statistics.p_above(found, bound, len(VALUES) - 1) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("bound", [0.0, 0.1, 0.199, 0.201, 0.5, 0.799, 0.801, 0.9])
+def test_a_p_value_says_what_the_interval_says(bound):
+    lopsided = statistics.Interval(0.3, 0.2, 0.8, statistics.BOOTSTRAP)
+    assert (statistics.p_above(lopsided, bound) <= 0.025) == (lopsided.low >= bound)
+    assert (1 - statistics.p_above(lopsided, bound) <= 0.025) == (lopsided.high <= bound)
+
+
+def test_without_spread_nothing_is_left_to_chance():
+    point = statistics.paired_t([0.5, 0.5])
+    assert [statistics.p_above(point, bound, 1) for bound in (0.4, 0.5, 0.6)] == [0, 0, 1]
+
+
+def test_an_interval_moves_with_its_mean():
+    moved = statistics.Interval(0.3, 0.2, 0.8, statistics.BOOTSTRAP).moved(0.4)
+    assert (moved.mean, moved.low, moved.high) == pytest.approx((0.4, 0.3, 0.9))
+
+
+def test_a_resample_without_a_value_does_not_count():
+    assert list(statistics.percentiles(np.array([np.nan, 1.0, 3.0]), 1.0)) == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("few", "message"),
     [
@@ -164,7 +214,7 @@ def test_a_count_that_cannot_be_is_refused():
         (lambda: statistics.paired_t([]), "0 values"),
         (lambda: statistics.corrected_t([0.5], 1, 3), "1 values"),
         (lambda: statistics.clustered_t([1, 2], [0, 0]), "1 checkpoints: an interval needs at least 2"),
-        (lambda: statistics.bootstrap(np.ones((1, 9)), np.mean, generator_seed=0), "1 checkpoints, 9 images"),
+        (lambda: statistics.bootstrap(np.ones((0, 9)), np.mean, generator_seed=0), "0 checkpoints, 9 images"),
         (lambda: statistics.resampled(np.ones((2, 1, 3)), generator_seed=0), "2 checkpoints, 1 images"),
         (lambda: statistics.solved(0, 0), "0 trainings"),
     ],
@@ -180,6 +230,7 @@ def test_every_interval_says_how_it_was_made():
         statistics.paired_t(VALUES),
         statistics.corrected_t(VALUES, 1, 3),
         statistics.clustered_t([1, 2], [0, 1]),
+        statistics.bootstrap(hits[:1], np.mean, generator_seed=0, resamples=10),
         statistics.bootstrap(hits, np.mean, generator_seed=0, resamples=10),
         statistics.wider(statistics.paired_t(VALUES), statistics.paired_t(VALUES)),
         statistics.solved(1, 2),

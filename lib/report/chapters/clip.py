@@ -1,4 +1,7 @@
-"""CLIP's visual tokens: what the chapter's text says, and its ratios on every recorded machine."""
+"""CLIP's visual tokens: what the chapter's text says, and its ratios on every recorded machine.
+
+A time, a memory and an accuracy that stand together are of one small CLIP; ViT-B/16, with random weights, has times.
+"""
 
 from dataclasses import dataclass
 
@@ -21,16 +24,17 @@ from lib.experiments.clip_variants import (
 from lib.names import SMALL_CLIPS
 from lib.report import accuracy, frames, units
 from lib.report.evidence import Evidence
-from lib.report.frames import clip
+from lib.report.frames import clip, clip_equal
+from lib.report.frames.clip_equal import AHEAD, BEHIND, LEVEL, OTHER, OWN, Equal
 from lib.report.views.base import comparison
-from lib.report.views.clip import WITHIN
+from lib.report.views.clip import KINDS, WITHIN
 from lib.report.views.files import naming_files
 
 HALF = 0.5  # of the patches
 MODERATE = KEEPS[1]  # share of patches from which on a score is held against chance
 ENOUGH = 0.98  # of the accuracy
-SURE = 0.05  # probability of a split of images, below which it is beyond chance
 PEERS = (TOME_CONSTANT, TOME)
+GUIDES = {AHEAD: "better than", LEVEL: "level with", BEHIND: "worse than"}
 HALVED = (ORIGINAL, NORM, RANDOM, CLASS_ATTENTION)
 
 
@@ -38,50 +42,55 @@ HALVED = (ORIGINAL, NORM, RANDOM, CLASS_ATTENTION)
 class Share:
     """Accuracy of a method on a task, relative to the unreduced model's: the mean over checkpoints.
 
-    high         upper end of its interval
+    low, high    its interval
     operations   relative to the unreduced model's
     """
 
     task: str
     method: str
     mean: float
+    low: float
     high: float
     operations: float
 
 
 @dataclass(frozen=True)
-class Duels:
-    """Shares of the operations at which merging in rounds is ahead of a peer, or behind it, on one task.
+class Small(Share):
+    """The same with time and memory of the model itself, relative to its unreduced tower.
 
-    total             how many there are
-    ahead             of them, those at which it retains more
-    surely, behind    of them, those at which it is ahead, and behind, beyond chance
+    right   accuracy of its unreduced checkpoints, the least and the most
+    timed   whether it is a model of the task that was timed
     """
 
-    other: str
-    total: int
-    ahead: int
-    surely: int
-    behind: int
+    time: float
+    memory: float
+    right: tuple[float, float]
+    timed: bool
 
 
 @dataclass(frozen=True)
 class Numbers:
     """All that the text of the chapter says; ratios are to the unreduced tower, of one machine.
 
-    half, half_operations, original_half   latency and operations of the original code with half of the patches, and
-                                           the latency of the original report's own table
+    half, half_operations, original_half   of ViT-B/16, latency and operations of the original code with half of the
+                                           patches, and the latency of the original report's own table
     usual, largest                         pixels a side; `attention` the share of operations at both
-    half_precision                         latency ratio
-    as_written                             cosine of the original code's features with the model's, all patches kept
+    half_precision                         latency ratio of ViT-B/16
+    small                                  the small CLIPs, merging in rounds at `share` of the operations, by task
     alike                                  whether all prompts have equal features at the start token
+    coded                                  what the original code retains with all patches, the text read at its end
+    each_alone                             whether each fault by itself surely costs accuracy on every task
     halves                                 task -> accuracy retained with half of the patches
     worse, behind                          tasks on which the norm does worse than chance, surely and on average
+    moderate                               share of patches from which on that is judged
+    attended                               task -> class attention is better than, level with, worse than random choice
+                                           of half of the patches
     budgets, gained                        largest adaptive budget by task; what budgets retain more than a fixed number
-    share, at_share                        of the operations, and what merging in rounds retains there, by task
     enough, lowest                         share of the accuracy, and the fewest operations that retain it, by task
-    duels                                  task -> merging in rounds against its peers
-    overhead, merging, merging_operations  of merging in rounds on the large model
+    operations, time, own_time             task -> merging against the others at equal operations; in time, where the
+                                           others take no more, and where it takes no more itself
+    met                                    "operations" and "time" -> comparisons on all tasks: ahead, all, behind
+    overhead, merging, merging_operations  of merging in rounds on ViT-B/16
     excess                                 least and most that latency lies above operations
     resolutions                            merging to a quarter at the smallest and the largest image
     slicing                                how far latency lies above operations for the original code at its fewest
@@ -95,18 +104,24 @@ class Numbers:
     largest: int
     attention: dict[int, float]
     half_precision: float
-    as_written: float
+    small: list[Small]
     alike: bool
+    coded: list[Share]
+    each_alone: bool
     halves: dict[str, list[Share]]
     worse: list[str]
     behind: list[str]
+    moderate: float
+    attended: dict[str, str]
     budgets: list[Share]
     gained: pd.Series
     share: float
-    at_share: list[Share]
     enough: float
     lowest: list[str]
-    duels: dict[str, list[Duels]]
+    operations: dict[str, Equal]
+    time: dict[str, Equal]
+    own_time: dict[str, Equal]
+    met: dict[str, list[int]]
     overhead: float
     merging: float
     merging_operations: float
@@ -132,7 +147,17 @@ def numbers(evidence: Evidence) -> Numbers:
     by_side = evidence.clip_resolution.sort_values("side")
     best = frames.where(evidence.clip_by_ratio, variant=ROUNDS)
     budgets = frames.where(evidence.clip_by_keep, variant=ADAPTIVE).sort_values("ratio")
-    by_keep = frames.where(evidence.clip_by_keep, keep=HALF)
+    by_keep = evidence.clip_by_keep
+    halves = {
+        task: [_share(frames.only(by_keep, task=task, variant=method, keep=HALF)) for method in HALVED]
+        for task in SMALL_CLIPS
+    }
+    coded = [_share(frames.only(by_keep, task=task, variant=ORIGINAL, keep=1.0)) for task in SMALL_CLIPS]
+    alike = evidence.prompts_alike["start"]
+    scored = [one for found in halves.values() for one in found if one.method == NORM]
+    by_time = evidence.clip_at_time
+    operations = _by_task(evidence.clip_at_operations)
+    time = _by_task(frames.where(by_time, cheaper=OTHER))
     return Numbers(
         half=half["latency_ratio"],
         half_operations=half["flops_ratio"],
@@ -141,21 +166,24 @@ def numbers(evidence: Evidence) -> Numbers:
         largest=max(attention),
         attention=attention,
         half_precision=frames.only(evidence.clip_methods, variant=clip_cost.HALF_PRECISION)["latency_ratio"],
-        as_written=evidence.original_forms[0]["as written"],
-        alike=evidence.prompts_alike["start"],
-        halves={
-            shown: [_share(frames.only(by_keep, task=task, variant=method)) for method in HALVED]
-            for task, shown in SMALL_CLIPS.items()
-        },
+        small=[_small(evidence, frames.only(best, task=task, target=SHARE)) for task in SMALL_CLIPS],
+        alike=alike,
+        coded=coded,
+        each_alone=alike and all(one.high < 1 for one in (*coded, *scored)),
+        halves={SMALL_CLIPS[task]: found for task, found in halves.items()},
         worse=worse,
         behind=behind,
+        moderate=MODERATE,
+        attended={shown: _attended(evidence.reduced, shown) for shown in SMALL_CLIPS.values()},
         budgets=[_share(frames.where(budgets, task=task).iloc[-1]) for task in SMALL_CLIPS],
         gained=clip.over_fixed(evidence.clip_summary)["gained"],
         share=SHARE,
-        at_share=[_share(frames.only(best, task=task, target=SHARE)) for task in SMALL_CLIPS],
         enough=ENOUGH,
         lowest=[f"{_lowest(frames.where(best, task=task))} on {shown}" for task, shown in SMALL_CLIPS.items()],
-        duels={shown: _duels(frames.where(evidence.clip_outcomes, task=task)) for task, shown in SMALL_CLIPS.items()},
+        operations=operations,
+        time=time,
+        own_time=_by_task(frames.where(by_time, cheaper=OWN)),
+        met={"operations": _met(operations), "time": _met(time)},
         overhead=max(merging["overhead"], 0.0),
         merging=merging["latency_ratio"],
         merging_operations=merging["flops_ratio"],
@@ -177,6 +205,7 @@ def across_machines(evidence: Evidence) -> pd.DataFrame:
     """Latency ratios to the unreduced tower on every machine with a record of costs, as rows of a comparison."""
     rows = evidence.compared(clip_cost)
     if not rows.empty:
+        rows = rows[rows["part"] != clip_cost.SMALL]
         rows = pd.concat(frames.ratios(part, UNREDUCED, WITHIN) for _, part in rows.groupby("part", sort=False))
     methods = {"part": clip_cost.METHODS}
     return pd.concat(
@@ -192,7 +221,8 @@ def across_machines(evidence: Evidence) -> pd.DataFrame:
 
 
 def _share(row: pd.Series) -> Share:
-    return Share(SMALL_CLIPS[row["task"]], row["variant"], row["retained"], row["retained_high"], row["ratio"])
+    ends = row["retained_low"], row["retained_high"]
+    return Share(SMALL_CLIPS[row["task"]], row["variant"], row["retained"], *ends, row["ratio"])
 
 
 def _lowest(rows: pd.DataFrame) -> str:
@@ -200,12 +230,21 @@ def _lowest(rows: pd.DataFrame) -> str:
     return f"{enough['ratio'].min():.2f}" if len(enough) else "none that we tried"
 
 
-def _duels(outcomes: pd.DataFrame) -> list[Duels]:
-    found = []
-    for other in PEERS:
-        rows = clip.duels(outcomes, ROUNDS, other)
-        if len(rows):
-            sure, gained = rows["p"] < SURE, rows["gained"]
-            counts = (gained > 0).sum(), (sure & (gained > 0)).sum(), (sure & (gained < 0)).sum()
-            found.append(Duels(other, len(rows), *map(int, counts)))
-    return found
+def _small(evidence: Evidence, row: pd.Series) -> Small:
+    right = frames.where(evidence.clip_outcomes, task=row["task"], variant=UNREDUCED)["accuracy"]
+    cost = {"time": row["latency_ratio"], "memory": row["memory_ratio"], "right": (right.min(), right.max())}
+    return Small(**vars(_share(row)), **cost, timed=row["checkpoint"] == clip_cost.CHECKPOINT.format(row["task"]))
+
+
+def _attended(rows: pd.DataFrame, task: str) -> str:
+    rows = rows[(rows["task"] == task) & (rows["keep"] == HALF) & rows["variant"].isin([CLASS_ATTENTION, RANDOM])]
+    one = frames.only(accuracy.compared(rows, RANDOM, KINDS), variant=CLASS_ATTENTION)
+    return GUIDES[clip_equal.outcome(one["difference_low"], one["difference_high"])]
+
+
+def _by_task(rows: pd.DataFrame) -> dict[str, Equal]:
+    return {shown: clip_equal.summed(frames.where(rows, task=task)) for task, shown in SMALL_CLIPS.items()}
+
+
+def _met(found: dict[str, Equal]) -> list[int]:
+    return [sum(getattr(one, name) for one in found.values()) for name in ("ahead", "total", "behind")]

@@ -10,7 +10,7 @@ from lib.experiments.lora_cases import COSTS
 from lib.experiments.lora_labels import LADDER
 from lib.experiments.lora_training import FULL
 from lib.report import frames
-from lib.report.accuracy import interval
+from lib.report.accuracy import fitting
 
 SHARED = ("rank", "place", "method", "keep", "share", *COSTS)  # what all trainings of a variant have in common
 
@@ -23,14 +23,19 @@ def costs(cases: pd.DataFrame, part: str) -> pd.DataFrame:
 
 
 def summary(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """Mean over seeds of each variant on each task, with Student's interval: `_low` and `_high`."""
+    """Mean over seeds of each variant on each task, with its interval, `_low` and `_high`; `how` names the statistic.
+
+    Seeds that started from the same checkpoint count as one, by their mean. The images that judge are the same for all,
+    and which answers were right is not recorded: another set of images may move every mean by more.
+    """
     rows = []
     for (machine, task, variant), group in frame.groupby(["machine", "task", "variant"], sort=False):
         first = group.iloc[0]
         row = {"machine": machine, "task": task, "variant": variant, "seeds": len(group)}
         row |= {name: first[name] for name in SHARED}
         for column in columns:
-            row |= dict(zip((column, f"{column}_low", f"{column}_high"), interval(group[column]), strict=True))
+            found = fitting(group)(group[column])
+            row |= {column: found.mean, f"{column}_low": found.low, f"{column}_high": found.high, "how": found.how}
         rows.append(row)
     return pd.DataFrame(rows)
 

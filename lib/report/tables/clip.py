@@ -8,7 +8,7 @@ from IPython.display import Markdown
 from lib.experiments.clip_outcomes import Outcome
 from lib.experiments.clip_variants import KEEPS, variants
 from lib.names import REDUCTIONS, SMALL_CLIPS
-from lib.report import prose, units
+from lib.report import accuracy, prose, units
 from lib.report.evidence import Evidence
 from lib.report.tables import table
 from lib.report.views.files import naming_files
@@ -98,7 +98,7 @@ def retained(frame: pd.DataFrame, task: str, caption: str) -> Markdown:
     columns = {"variant": list(frame["variant"].unique())}
     for target in targets:
         columns[f"≤ {target:.2f}"] = [cells.get((variant, target), "–") for variant in columns["variant"]]
-    return table(columns, caption)
+    return table(columns, f"{caption}. {accuracy.explained(frame)}")
 
 
 def kept(frame: pd.DataFrame, caption: str) -> Markdown:
@@ -114,7 +114,7 @@ def kept(frame: pd.DataFrame, caption: str) -> Markdown:
     columns = {"task": [SMALL_CLIPS[task] for task, _ in keys], "variant": [variant for _, variant in keys]}
     for keep in sorted(frame["keep"].unique(), reverse=True):
         columns[f"keep {keep:.1f}"] = [cells.get((*key, keep), "–") for key in keys]
-    return table(columns, caption)
+    return table(columns, f"{caption}. {accuracy.explained(frame)}")
 
 
 def fidelity(frame: pd.DataFrame, caption: str) -> Markdown:
@@ -130,7 +130,7 @@ def fidelity(frame: pd.DataFrame, caption: str) -> Markdown:
                 "–" if pd.isna(middle) else f"{scale * middle:.{digits}f} ± {scale * (high - middle):.{digits}f}"
                 for middle, high in zip(rows[column], rows[f"{column}_high"], strict=True)
             ]
-    return table(columns, caption)
+    return table(columns, f"{caption}. {accuracy.explained(frame, 'agreement_how')}")
 
 
 def duels(frame: pd.DataFrame, caption: str) -> Markdown:
@@ -140,11 +140,14 @@ def duels(frame: pd.DataFrame, caption: str) -> Markdown:
             "task": [SMALL_CLIPS[task] for task in frame["task"]],
             "against": list(frame["against"]),
             "operations": [f"≤ {target:.2f}" for target in frame["target"]],
-            "gained [points]": [f"{100 * gained:+.1f}".replace("-", "−") for gained in frame["gained"]],
+            "gained [points]": [
+                prose.around(row.gained, row.gained_low, row.gained_high, "+") for row in frame.itertuples()
+            ],
             "won : lost": [f"{row.won} : {row.lost}" for row in frame.itertuples()],
-            "p": [units.tiny(p) for p in frame["p"]],
+            "p": [units.tiny(p) for p in frame["p_holm"]],
         },
-        caption,
+        f"{caption}. {accuracy.explained(frame)}. Won: images that more checkpoints answer rightly than with the "
+        "other; p: of so unequal a split, adjusted by Holm over the shares of the operations",
     )
 
 
@@ -166,4 +169,4 @@ def _signed(share: float) -> str:
 
 
 def _spread(row) -> str:
-    return prose.spread(row.retained, row.retained_high)
+    return prose.spread(row.retained, row.retained_high, row.retained_low)

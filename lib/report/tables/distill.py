@@ -9,7 +9,7 @@ from lib.experiments import distill_cost
 from lib.experiments.distill_training import accuracies
 from lib.names import DISTILLATIONS
 from lib.records import Record
-from lib.report import frames, prose, units
+from lib.report import accuracy, frames, prose, units
 from lib.report.evidence import Evidence
 from lib.report.tables import table
 from lib.report.views.distill import after_fine_tuning, quality, timed
@@ -55,7 +55,7 @@ def accuracy_table(frame: pd.DataFrame, caption: str) -> Markdown:
             "variant": [variant for _, variant in rows],
             **{f"{order:,}": [found.get((*row, order), "–") for row in rows] for order in sorted(set(frame["order"]))},
         },
-        f"{caption}. Bold: at most a point below on average",
+        f"{caption}. {accuracy.explained(frame)}. Bold: at most a point below on average",
     )
 
 

@@ -74,7 +74,7 @@ def labels(frame: pd.DataFrame, differences: pd.DataFrame, caption: str) -> Mark
         columns[f"{SMALL_CLIPS[task]}, gain [points]"] = [
             "–" if row.Index == FULL else prose.points(row) for row in rows.itertuples()
         ]
-    return table(columns, caption)
+    return table(columns, f"{caption}. {accuracy.explained(differences)}")
 
 
 def tokens(frame: pd.DataFrame, caption: str) -> Markdown:
@@ -91,7 +91,7 @@ def tokens(frame: pd.DataFrame, caption: str) -> Markdown:
             "with adapters": [_percent(row, "retained") for row in frame.itertuples()],
             "with adapters, all tokens": [_percent(row, "kept") for row in frame.itertuples()],
         },
-        caption,
+        f"{caption}. {accuracy.explained(frame)}",
     )
 
 
@@ -111,4 +111,4 @@ def live(accuracies: Mapping[str, float], caption: str) -> Markdown:
 
 
 def _percent(row, column: str) -> str:
-    return prose.spread(getattr(row, column), getattr(row, f"{column}_high"))
+    return prose.spread(getattr(row, column), getattr(row, f"{column}_high"), getattr(row, f"{column}_low"))

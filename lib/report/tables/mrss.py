@@ -71,25 +71,27 @@ def models_table(forward: pd.DataFrame, training: pd.DataFrame, caption: str) ->
 def accuracy_table(frame: pd.DataFrame, caption: str) -> Markdown:
     """Per task and budget, every variant's difference to the baseline, with its interval; one machine.
 
+    Where seeds solve a task or do not, how many of them do, and the interval of their share.
+
     frame  of `lib.report.accuracy.judged`: what is kept, at least on average, stands in bold
     """
-    base = frame[frame["variant"] == "baseline"].set_index("task")["accuracy"]
+    base = {row.task: row for row in frame[frame["variant"] == "baseline"].itertuples()}
     rows = frame[frame["variant"] != "baseline"]
     found = {
-        (row.task, row.budget, row.variant): f"**{prose.points(row)}**" if "kept" in row.verdict else prose.points(row)
+        (row.task, row.budget, row.variant): f"**{_change(row)}**" if "kept" in row.verdict else _change(row)
         for row in rows.itertuples()
     }
     settings = list(dict.fromkeys((row.task, row.budget) for row in rows.itertuples()))
     return table(
         {
-            "task, baseline": [f"{task}, {100 * base[task]:.1f} %" for task, _ in settings],
+            "task, baseline": [f"{task}, {_own(base[task])}" for task, _ in settings],
             "equal": [BUDGETS[budget] for _, budget in settings],
             **{
                 variant: [found.get((*setting, variant), "–") for setting in settings]
                 for variant in rows["variant"].unique()
             },
         },
-        f"{caption}. Bold: at most a point below on average",
+        f"{caption}. {accuracy.explained(rows)}. Bold: at most a point below on average, or solved by no fewer seeds",
     )
 
 
@@ -110,5 +112,19 @@ def task_table(frame: pd.DataFrame, caption: str) -> Markdown:
             ],
             "verdict": list(frame["verdict"].where(found, "–")),
         },
-        caption,
+        f"{caption}. {accuracy.explained(frame[found])}; verdicts adjusted by Holm over the tasks of a variant"
+        if found.any()
+        else caption,
     )
+
+
+def _change(row) -> str:
+    """A difference in points; or the seeds that solve a task, and the interval of their share [%]."""
+    if pd.isna(getattr(row, "solved", None)):
+        return prose.points(row)
+    return f"{prose.points(row)} [{100 * row.solved_low:.0f}, {100 * row.solved_high:.0f}] %"
+
+
+def _own(row) -> str:
+    """The baseline's accuracy, or the seeds that solve a task with it."""
+    return f"{100 * row.accuracy:.1f} %" if pd.isna(getattr(row, "solved", None)) else prose.points(row)

@@ -7,7 +7,8 @@ import pytest
 
 from lib.experiments import clip_cost
 from lib.experiments.clip_variants import SLICED, UNREDUCED
-from lib.report.frames import clip
+from lib.report import statistics
+from lib.report.frames import Missing, clip
 
 
 @pytest.fixture
@@ -20,15 +21,53 @@ def test_a_summary_has_the_mean_over_checkpoints_with_its_interval(frame):
     assert row["retained"] == pytest.approx((3 / 4 + 1) / 2)
     assert row["retained_low"] < row["retained"] < row["retained_high"]
     assert row["seeds"] == 2
+    assert row["how"] == row["retained_how"] == statistics.WIDER  # of answers to single images
+    assert row["agreement_how"] == statistics.CLUSTERED  # of one number per checkpoint
 
 
-def test_a_duel_counts_the_images_that_one_alone_answers(frame):
+def test_what_is_retained_is_resampled_with_the_unreduced_models_answers(frame):
+    found = clip.summary(frame).set_index("variant")
+    assert (found.loc[UNREDUCED, "retained_low"], found.loc[UNREDUCED, "retained_high"]) == (1, 1)
+    sides = [np.stack(list(rows["hits"])) for _, rows in frame.groupby("variant", sort=False)][:2]
+    images = statistics.bootstrap(
+        np.stack(sides, axis=2),
+        lambda part: np.divide(*part.mean(1).T[::-1]).mean() if part.any(1).all() else np.nan,
+        generator_seed=statistics.SEED,
+    )
+    expected = statistics.wider(images, statistics.paired_t([3 / 4, 1]))
+    row = found.loc["ours"]
+    assert (row["retained_low"], row["retained_high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_summary_needs_the_unreduced_model_of_each_checkpoint(frame):
+    with pytest.raises(Missing, match="scenes: of checkpoint 0 the unreduced model is not recorded"):
+        clip.summary(frame[frame["variant"] != UNREDUCED])
+    with pytest.raises(Missing, match="scenes: of checkpoint 1 the unreduced model is not recorded"):
+        clip.duels(frame[(frame["variant"] != UNREDUCED) | (frame["seed"] == 0)], "ours", "other")
+
+
+def test_a_duel_counts_the_images_that_more_checkpoints_answer(frame):
     row = clip.duels(frame, "ours", "other").iloc[0]
-    # seed 0: 11100 against 00011, three and two; seed 1: 11111 against 00111, two and none
-    assert (row["won"], row["lost"]) == (5, 2)
-    assert row["p"] == pytest.approx(2 * (1 + 7 + 21) / 2**7)
-    assert row["images"] == 10
+    # both seeds together: 22211 against 00122, three images and two
+    assert (row["won"], row["lost"]) == (3, 2)
+    assert row["p"] == 1
+    assert row["images"] == 5
+    assert row["gained"] == pytest.approx((1 / 4 + 2 / 5) / 2)
+    assert row["gained_low"] < row["gained"] < row["gained_high"]
     assert clip.duels(frame, "ours", "nobody").empty
+
+
+def test_duels_at_several_targets_are_one_family():
+    right = {UNREDUCED: [1] * 8, "ours": [1] * 8, "other": [0] * 7 + [1]}
+    rows = pd.DataFrame(
+        {"variant": name, "target": target, "seed": seed, "hits": np.array(hits, bool), "retained": np.mean(hits)}
+        for name, hits in right.items()
+        for target in ([None] if name == UNREDUCED else [0.5, 0.4, 0.3])
+        for seed in range(3)
+    ).assign(machine="M", task="t")
+    found = clip.duels(rows, "ours", "other")
+    assert list(found["p"]) == pytest.approx([2 / 2**7] * 3)  # seven images won, each once for three checkpoints
+    assert list(found["p_holm"]) == pytest.approx([6 / 2**7] * 3)
 
 
 def test_a_tower_that_slices_shows_what_the_reduction_costs():

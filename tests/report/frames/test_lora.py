@@ -10,7 +10,7 @@ from lora_records import costs, trainings
 
 from lib.experiments import lora_cost, lora_labels, lora_tokens
 from lib.experiments.lora_training import FULL, USUAL
-from lib.report import accuracy
+from lib.report import accuracy, statistics
 from lib.report.figures import lora as figures
 from lib.report.frames import lora
 from lib.report.tables import lora as tables
@@ -31,6 +31,14 @@ def test_a_summary_has_the_mean_over_seeds_with_its_interval(labels):
     assert row["accuracy"] == pytest.approx(0.65)
     assert row["accuracy_low"] < 0.65 < row["accuracy_high"]
     assert row["seeds"] == 2
+    assert row["how"] == statistics.CLUSTERED
+
+
+def test_seeds_of_one_checkpoint_count_once(labels):
+    rows = labels[labels["variant"] == USUAL]
+    again = pd.concat([rows, rows.assign(seed=rows["seed"] + 3)])
+    columns = ["accuracy", "accuracy_low", "accuracy_high"]
+    assert (lora.summary(again, ["accuracy"])[columns] == lora.summary(rows, ["accuracy"])[columns]).all(axis=None)
 
 
 def test_the_ladder_is_full_fine_tuning_and_all_ranks(labels):

@@ -5,6 +5,7 @@ import pandas as pd
 
 from lib.experiments.clip_variants import ADAPTIVE
 from lib.names import REDUCTIONS, Method
+from lib.report import statistics
 from lib.report.frames import clip
 from lib.report.tables import clip as tables
 
@@ -15,7 +16,8 @@ def test_accuracy_retained_stands_by_share_of_the_operations():
     text = tables.retained(MEANS.dropna(subset="target"), "scenes", "Table 1. Retained").data
     assert "≤ 0.50" in text
     assert "| ours" in text
-    assert "87.5 ± " in text
+    assert "87.5 ± " in text or "87.5 [" in text
+    assert f"95 % intervals: {statistics.WIDER}" in text
 
 
 def test_accuracy_retained_stands_by_share_of_the_patches_but_for_budgets_per_image():
@@ -26,12 +28,17 @@ def test_accuracy_retained_stands_by_share_of_the_patches_but_for_budgets_per_im
 
 
 def test_answers_and_features_stand_by_task():
-    assert "100.0 ± 0.0" in tables.fidelity(MEANS, "Table 4. Fidelity").data
+    text = tables.fidelity(MEANS, "Table 4. Fidelity").data
+    assert "100.0 ± 0.0" in text
+    assert f"95 % intervals: {statistics.CLUSTERED}" in text
 
 
 def test_images_won_and_lost_stand_in_one_cell():
     duels = clip.duels(outcomes.frame(), "ours", "other").assign(against="other")
-    assert " 5 : 2 " in tables.duels(duels, "Table 2. Duels").data
+    text = tables.duels(duels, "Table 2. Duels").data
+    assert " 3 : 2 " in text
+    assert "| +32.5" in text
+    assert "adjusted by Holm" in text
 
 
 def test_a_new_row_of_the_table_of_methods_is_documented(monkeypatch):

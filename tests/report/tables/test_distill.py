@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from lib.report import statistics
 from lib.report.tables import distill
 
 
@@ -22,11 +23,13 @@ def test_a_table_has_a_column_per_order_and_bold_where_kept():
             "difference": [-0.001, -0.1],
             "difference_high": [0.001, 0.0],
             "verdict": ["kept", "lost on average"],
+            "how": statistics.CORRECTED,
         }
     )
     lines = distill.accuracy_table(rows, "Table 1. Accuracy").data.splitlines()
     assert lines[-1].split("|")[3:5] == [" −10.0 ± 10.0 ", " **−0.1 ± 0.2** "]
     assert cells(lines[2]) == ["task", "variant", "2", "16"]
+    assert "95 % intervals: corrected resampled t" in lines[0]
 
 
 def test_a_speed_table_leaves_open_what_does_not_stream():
