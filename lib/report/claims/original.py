@@ -137,9 +137,9 @@ def pruning_is_quadratic(original_runs: pd.DataFrame) -> Verdict:
 _WORDS = {original.CSV: "its CSV", original.SECOND: "its second run", original.THIRD: "its third run"}
 
 
-def signed(change: float) -> str:
-    """A change in percent with one decimal: `+3.3 %`, `−43.6 %`."""
-    return f"{100 * change:+.1f} %".replace("-", "−")
+def signed(change: float, decimals: int = 1) -> str:
+    """A change in percent: `+3.3 %`, `−43.6 %`."""
+    return f"{100 * change:+.{decimals}f} %".replace("-", "−")
 
 
 def _by_share(rows: pd.DataFrame) -> str:
