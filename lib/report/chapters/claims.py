@@ -6,13 +6,32 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lib import records
+from lib.experiments import clip_variants
 from lib.experiments.toys import SIDES
-from lib.report import first_pages, frames, headlines
-from lib.report.claims.ledger import CONTRADICTED, CORRECTED, NOT_TESTABLE, REPRODUCED, VERDICTS, Verdict
+from lib.report import first_pages, frames, headlines, units
+from lib.report.claims.ledger import (
+    CONTRADICTED,
+    CORRECTED,
+    NOT_TESTABLE,
+    REPRODUCED,
+    UNSUPPORTED,
+    Verdict,
+    named,
+)
+from lib.report.claims.outcomes import MIXED, OUTCOMES, Outcome, facts, outcomes
 from lib.report.evidence import Evidence
 from lib.report.views.files import naming_files
 
 PARTS = {"A": "state space models", "B": "vision-language models", "R": "the report itself"}
+HALF = 0.5  # of the patches
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What checks say: `name` of a claim or of a subject, and clauses such as "B5 and B6 contradicted"."""
+
+    name: str
+    clauses: list[str]
 
 
 @dataclass(frozen=True)
@@ -28,10 +47,16 @@ class Budget:
 class Numbers:
     """All that the text of the chapter says.
 
-    total             claims
-    sums              a clause per verdict that occurs, "5 are reproduced"
-    reproduced, corrected, contradicted   ids
+    claims            how many there are
+    facts             how many facts they rest on; `shared` those that several claims share, by these claims' ids
+    sums              a clause per outcome of facts that occurs, "5 are reproduced"
+    reproduced, corrected, unsupported, contradicted, untestable   ids of claims with this outcome
+    mixed             claims whose deciding checks differ, with the word of each
+    beside            by subject, what checks for comparison say of claims that cannot be tested here
     arithmetic        claims that arithmetic settles; `own_contradicted` the ids of those that it contradicts
+    alike             whether all prompts have equal features, read at the start token
+    coded, normed     accuracy on small CLIPs with half of the patches and the text read at its end, minus the unreduced
+                      model's, by task: of the original code, and of "L2 norm", with its defects mended
     headlines         the headlines as a list in Markdown
     budgets           the largest adaptive budget, by task
     side, attention   pixels, and the share of operations that attention between tokens takes there
@@ -40,13 +65,22 @@ class Numbers:
     checklist_held, checklist_items   of the original report's checklist
     """
 
-    total: int
+    claims: int
+    facts: int
+    shared: list[Checks]
     sums: list[str]
     reproduced: list[str]
     corrected: list[str]
+    unsupported: list[str]
     contradicted: list[str]
+    untestable: list[str]
+    mixed: list[Checks]
+    beside: list[Checks]
     arithmetic: int
     own_contradicted: list[str]
+    alike: bool
+    coded: pd.Series
+    normed: pd.Series
     headlines: str
     budgets: list[Budget]
     side: int
@@ -58,27 +92,42 @@ class Numbers:
     checklist_items: int
 
 
-def counting(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Of several verdicts on one claim the first, which is the one that counts in sums."""
-    first: dict[str, Verdict] = {}
-    for one in verdicts:
-        first.setdefault(one.id, one)
-    return list(first.values())
-
-
-def sums(verdicts: Sequence[Verdict]) -> list[str]:
-    """Clauses on how many verdicts there are of each kind that occurs, such as "5 are reproduced"."""
+def sums(words: Sequence[str]) -> list[str]:
+    """Clauses on how often each outcome occurs, such as "5 are reproduced"."""
     said = []
-    for word in VERDICTS:
-        count = sum(one.verdict == word for one in verdicts)
-        if word == CORRECTED:
-            clause = f"{count} {'holds' if count == 1 else 'hold'} with a correction"
-        elif word == NOT_TESTABLE:
-            clause = f"{count} cannot be tested here"
-        else:
-            clause = f"{count} {'is' if count == 1 else 'are'} {word}"
-        said += [clause] if count else []
+    for word in OUTCOMES:
+        count = sum(one == word for one in words)
+        verb = {
+            CORRECTED: "holds with a correction" if count == 1 else "hold with a correction",
+            MIXED: "depends on the form" if count == 1 else "depend on the form",
+            NOT_TESTABLE: "cannot be tested here",
+        }.get(word, f"{'is' if count == 1 else 'are'} {word}")
+        said += [f"{count} {verb}"] if count else []
     return said
+
+
+def mixed(found: Sequence[Outcome]) -> list[Checks]:
+    """Claims whose deciding checks differ, with the subjects of each word: "contradicted on A and B"."""
+    return [Checks(one.id, _by_word(one.checks)) for one in found if one.word == MIXED]
+
+
+def beside(found: Sequence[Outcome]) -> list[Checks]:
+    """By subject, what checks for comparison say of claims that cannot be tested here: "B5 and B6 contradicted"."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for one in found:
+        for check in one.checks:
+            if one.word == NOT_TESTABLE and not check.decides and check.verdict != NOT_TESTABLE:
+                said.setdefault(check.on, {}).setdefault(check.verdict, []).append(one.id)
+    return [
+        Checks(named(on), [f"{units.listed(words[word])} {word}" for word in OUTCOMES if word in words])
+        for on, words in said.items()
+    ]
+
+
+def _by_word(checks: Sequence[Verdict]) -> list[str]:
+    deciding = [one for one in checks if one.decides and one.verdict != NOT_TESTABLE]
+    words = {word: [named(one.on) for one in deciding if one.verdict == word] for word in OUTCOMES}
+    return [f"{word} on {units.listed(names)}" for word, names in words.items() if names]
 
 
 @naming_files
@@ -95,9 +144,12 @@ def numbers(evidence: Evidence, verdicts: Sequence[Verdict]) -> Numbers:
 
     verdicts   of all claims, `lib.report.claims.judging.judged`
     """
-    main = counting(verdicts)
-    by = {word: [one.id for one in main if one.verdict == word] for word in VERDICTS}
-    arithmetic = [one for one in main if one.claim.kind == "arithmetic"]
+    found = outcomes(verdicts)
+    every = facts(found)
+    by = {word: [one.id for one in found if one.word == word] for word in OUTCOMES}
+    arithmetic = [one for one in found if one.claim.kind == "arithmetic"]
+    reduced = evidence.reduced_accuracy
+    halves = frames.where(reduced, keep=HALF).set_index("variant")["difference"]
     adaptive = frames.where(evidence.reduced, variant="adaptive")
     adaptive = adaptive[adaptive["keep"] == adaptive["keep"].max()]
     flops = pd.DataFrame(evidence.operations_by_part).pivot(index="side", columns="part", values="flops")
@@ -106,13 +158,22 @@ def numbers(evidence: Evidence, verdicts: Sequence[Verdict]) -> Numbers:
     titles = {one.environment.machine: records.machine_title(one) for one in kept}
     checklist = evidence.checklist
     return Numbers(
-        total=len(main),
-        sums=sums(main),
+        claims=len(found),
+        facts=len(every),
+        shared=[Checks(units.listed(list(one.ids)), [one.word]) for one in every if len(one.ids) > 1],
+        sums=sums([one.word for one in every]),
         reproduced=by[REPRODUCED],
         corrected=by[CORRECTED],
+        unsupported=by[UNSUPPORTED],
         contradicted=by[CONTRADICTED],
+        untestable=by[NOT_TESTABLE],
+        mixed=mixed(found),
+        beside=beside(found),
         arithmetic=len(arithmetic),
-        own_contradicted=[one.id for one in arithmetic if one.verdict == CONTRADICTED],
+        own_contradicted=[one.id for one in arithmetic if one.word == CONTRADICTED],
+        alike=evidence.prompts_alike["start"],
+        coded=halves.loc[[clip_variants.ORIGINAL]],
+        normed=halves.loc[[clip_variants.NORM]],
         headlines=headlines.listed(headlines.headlines(evidence), evidence, *first_pages.ADDRESSES["intro.md"]),
         budgets=[
             Budget(task, rows["retained"].mean(), rows["ratio"].mean())

@@ -3,12 +3,25 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from lib.report.claims import clip, clip_cost, distill, lora, mrss, mrss_scan, original, ssm
+from lib.report.claims import (
+    cited,
+    clip,
+    clip_cost,
+    distill,
+    history,
+    lora,
+    mrss,
+    mrss_scan,
+    mrss_table,
+    original,
+    ssm,
+)
 from lib.report.claims.ledger import JUDGES, NOT_TESTABLE, Judge, Verdict, claims
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 
-SUBJECTS = (ssm, mrss, mrss_scan, distill, clip, clip_cost, lora, original)  # imported for their judges
+# imported for their judges
+SUBJECTS = (ssm, mrss_table, mrss, mrss_scan, distill, clip, clip_cost, lora, original, history, cited)
 
 
 def judged(evidence: Evidence, ids: Iterable[str] | None = None, on: str | None = None) -> list[Verdict]:

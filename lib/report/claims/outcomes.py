@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lib.report.claims.ledger import NOT_TESTABLE, VERDICTS, Claim, Verdict, claims
+from lib.report.claims.ledger import JUDGES, NOT_TESTABLE, VERDICTS, Claim, Verdict, claims
 
 MIXED = "depends on the form"  # a summary word: no judge names it
 OUTCOMES = (*VERDICTS[:-1], MIXED, NOT_TESTABLE)
@@ -51,11 +51,17 @@ def outcomes(verdicts: Sequence[Verdict]) -> list[Outcome]:
     """What the claims come to that verdicts are on, in the order of the file.
 
     A check on a subject that the claim is not about is shown and decides nothing.
+
+    verdicts   all that there are on each claim: a part of them could come to another word
+    raises     ValueError, naming it, where one is left out
     """
     made = []
     for claim in claims().values():
         checks = sorted((one for one in verdicts if one.id == claim.id), key=lambda one: not one.decides)
         if checks:
+            left = {one.on for one in JUDGES if one.id == claim.id} - {one.on for one in checks}
+            if left:
+                raise ValueError(f"{claim.id} has a check on {sorted(left)[0]!r}, too, which is left out")
             word = agreed(one.verdict for one in checks if one.decides)
             made.append(Outcome(claim, word, tuple(checks)))
     return made

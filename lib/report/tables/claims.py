@@ -1,4 +1,4 @@
-"""Tables of verdicts."""
+"""Tables of claims: what each comes to, and every check of it."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -6,21 +6,44 @@ from types import MappingProxyType
 import pandas as pd
 from IPython.display import Markdown
 
+from lib.report import units
+from lib.report.claims import ledger
 from lib.report.claims.ledger import Verdict
+from lib.report.claims.outcomes import Outcome, outcomes
 from lib.report.tables import table
 
 
 def verdicts(found: Sequence[Verdict], caption: str, files: Mapping[str, str] = MappingProxyType({})) -> Markdown:
-    """Claim, verdict and evidence, one row each.
+    """Claim, outcome and checks: a row per check, which names its subject and has its own word.
 
-    files   name of a record -> its address: evidence then ends with links to the records that were read, and to the
-            chapter that tells more
+    found    all verdicts on each claim that is shown
+    files    name of a record -> its address: checks then end with links to the records that were read, and to the
+             chapter that tells more
+    raises   ValueError where a check of a claim is left out
     """
+    rows = [(one, check) for one in outcomes(found) for check in one.checks]
+    first = [check is one.checks[0] for one, check in rows]
     return table(
         {
-            "claim": [f"{one.id}. {one.claim.claim} ({one.claim.section})" for one in found],
-            "verdict": [f"**{one.verdict}**" for one in found],
-            "evidence": [" ".join([one.evidence, *_links(one, files)]) for one in found],
+            "claim": [_claim(one) if new else "" for (one, _), new in zip(rows, first, strict=True)],
+            "outcome": [f"**{one.word}**" if new else "" for (one, _), new in zip(rows, first, strict=True)],
+            "checks": [" ".join([_check(check), *_links(check, files)]) for _, check in rows],
+        },
+        caption,
+    )
+
+
+def subjects(found: Sequence[Verdict], caption: str) -> Markdown:
+    """What claims are about, and what stands beside: a row per subject, with the claims that each decides."""
+    made = {key: ([], []) for key in ledger.subjects()}
+    for one in found:
+        made[one.on][0 if one.decides else 1].append(one.id)
+    shown = {key: pair for key, pair in made.items() if any(pair)}
+    return table(
+        {
+            "subject": [ledger.subjects()[key] for key in shown],
+            "decides": [units.listed(decided) if decided else "–" for decided, _ in shown.values()],
+            "shown beside": [units.listed(beside) if beside else "–" for _, beside in shown.values()],
         },
         caption,
     )
@@ -36,6 +59,19 @@ def checklist(frame: pd.DataFrame, caption: str) -> Markdown:
         },
         caption,
     )
+
+
+def _claim(outcome: Outcome) -> str:
+    claim = outcome.claim
+    sharing = [one.id for one in ledger.claims().values() if claim.fact and one.fact == claim.fact and one != claim]
+    return f"{claim.id}. {claim.claim} ({claim.section})" + (
+        f". It rests on one fact with {units.listed(sharing)}" if sharing else ""
+    )
+
+
+def _check(check: Verdict) -> str:
+    beside = "" if check.decides else ", for comparison"
+    return f"*On {ledger.named(check.on)}{beside}*: {check.verdict}. {check.evidence}"
 
 
 def _links(verdict: Verdict, files: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Verdicts follow the numbers: each is made to come out both ways."""
+"""Verdicts on the operator proxy follow the numbers: each is made to come out every way."""
 
 import pandas as pd
 import pytest
@@ -13,15 +13,16 @@ def table():
     return original.mrss()
 
 
-def recorded(low, middle, high):
+def recorded(low, middle, high, flops=1.9, memory=(1.8, 1.7, 1.6)):
     return pd.DataFrame(
         {
             "machine": "M",
-            "factor": pd.array([1, 2], dtype="Int64"),
-            "latency_ratio": [3.0, middle],
-            "latency_ratio_low": [3.0, low],
-            "latency_ratio_high": [3.0, high],
-            "memory_ratio": [1.7, 1.6],
+            "factor": pd.array([1, 2, 4], dtype="Int64"),
+            "latency_ratio": [1.9, 1.9, middle],
+            "latency_ratio_low": [1.9, 1.9, low],
+            "latency_ratio_high": [1.9, 1.9, high],
+            "memory_ratio": memory,
+            "flops_ratio": [1.5, 1.5, flops],
         }
     )
 
@@ -30,14 +31,10 @@ def recorded(low, middle, high):
     ("quartiles", "verdict"),
     [((0.8, 0.9, 0.95), REPRODUCED), ((1.4, 1.5, 1.6), CONTRADICTED), ((0.9, 1.0, 1.1), UNSUPPORTED)],
 )
-def test_latency_is_judged_by_quartiles_against_the_baseline(table, quartiles, verdict):
-    assert judges.latency_falls(table, recorded(*quartiles)).verdict == verdict
-
-
-def test_the_reports_gain_is_against_its_own_factor_one(table):
-    evidence = judges.latency_falls(table, recorded(1.4, 1.5, 1.6)).evidence
-    assert "−27 % against MRSS r = 1" in evidence
-    assert "+50 % against the baseline" in evidence
+def test_latency_is_judged_by_quartiles_against_the_baseline(quartiles, verdict):
+    found = judges.latency_falls(recorded(*quartiles))
+    assert found.verdict == verdict
+    assert f"{quartiles[1]:.2f}× to 1.90× the baseline" in found.evidence
 
 
 @pytest.mark.parametrize(
@@ -50,16 +47,27 @@ def test_growth_is_judged_by_the_interval_of_the_variant(low, high, verdict):
     assert judges.runtime_is_sublinear(slopes).verdict == verdict
 
 
-def test_twice_the_baseline_is_judged_by_the_reports_own_table(table):
-    assert judges.cost_below_twice(table, recorded(1, 1, 1)).verdict == CONTRADICTED
-    cheap = table.assign(latency_ratio=1.5, flops_ratio=1.9)
-    assert judges.cost_below_twice(cheap, recorded(1, 1, 1)).verdict == REPRODUCED
+@pytest.mark.parametrize(
+    ("quartiles", "flops", "verdict"),
+    [
+        ((1.4, 1.5, 1.6), 1.9, REPRODUCED),
+        ((1.4, 1.9, 2.1), 1.9, UNSUPPORTED),  # the quartiles lie on both sides
+        ((2.1, 2.2, 2.3), 1.9, CONTRADICTED),
+        ((1.4, 1.5, 1.6), 2.0, CONTRADICTED),  # twice is not below twice
+    ],
+)
+def test_twice_the_baseline_is_judged_by_quartiles_and_operations(quartiles, flops, verdict):
+    assert judges.cost_below_twice(recorded(*quartiles, flops=flops)).verdict == verdict
 
 
-def test_memory_may_fall_always_or_from_two_on_or_not(table):
-    assert judges.memory_falls(table, recorded(1, 1, 1)).verdict == CORRECTED
-    assert judges.memory_falls(table.assign(memory_ratio=[1, 4, 3, 2]), recorded(1, 1, 1)).verdict == REPRODUCED
-    assert judges.memory_falls(table.assign(memory_ratio=[1, 2, 3, 4]), recorded(1, 1, 1)).verdict == CONTRADICTED
+@pytest.mark.parametrize(
+    ("memory", "verdict"),
+    [((1.8, 1.7, 1.6), REPRODUCED), ((1.7, 1.8, 1.6), CORRECTED), ((1.7, 1.8, 1.9), CONTRADICTED)],
+)
+def test_memory_may_fall_always_or_from_two_on_or_not(memory, verdict):
+    found = judges.memory_falls(recorded(1, 1, 1, memory=memory))
+    assert found.verdict == verdict
+    assert f"r = 2: {memory[1]:.2f}×" in found.evidence
 
 
 def proxies(flops):
@@ -76,13 +84,6 @@ def test_operations_match_to_the_printed_digit_or_not(table):
     assert judges.operations_match(table, proxies(printed), off).verdict == CONTRADICTED
 
 
-def test_operations_fall_against_the_baseline_or_not(table):
-    found = judges.operations_fall(table)
-    assert found.verdict == CONTRADICTED
-    assert "+189 %, +139 %, +114 %" in found.evidence
-    assert judges.operations_fall(table.assign(flops_ratio=[1, 3, 2, 0.9])).verdict == REPRODUCED
-
-
 def test_a_branch_without_gradient_contradicts_a_learned_gate():
     mended = {1: True, 2: True, 4: True}
     blind = judges.gate_learns({1: True, 2: False, 4: False}, mended)
@@ -90,12 +91,3 @@ def test_a_branch_without_gradient_contradicts_a_learned_gate():
     assert "r = 2 and r = 4" in blind.evidence
     assert "one does at r = 1, r = 2 and r = 4" in blind.evidence
     assert judges.gate_learns({1: True, 2: True}, mended).verdict == REPRODUCED
-
-
-def test_throughput_that_rises_but_stays_below_the_baselines_is_a_correction(table):
-    found = judges.throughput_rises(table)
-    assert found.verdict == CORRECTED
-    assert "0.49× → 0.59× → 0.67×" in found.evidence
-    faster = table.assign(throughput=[20, 16, 20, 25])
-    assert judges.throughput_rises(faster).verdict == REPRODUCED
-    assert judges.throughput_rises(table.assign(throughput=[20, 25, 20, 16])).verdict == CONTRADICTED

@@ -45,9 +45,17 @@ def test_growth_is_judged_by_its_interval(low, high, verdict):
     assert f"1.00 [{low:.2f}, {high:.2f}] on M" in found.evidence
 
 
-@pytest.mark.parametrize(("latency", "flops", "verdict"), [(1.9, 1.8, REPRODUCED), (1.5, 2.1, CONTRADICTED)])
-def test_twice_is_judged_by_latency_and_operations(latency, flops, verdict):
-    assert judges.cost_below_twice(dual(1, latency, 2, flops)).verdict == verdict
+@pytest.mark.parametrize(
+    ("quartiles", "flops", "verdict"),
+    [
+        ((1.8, 1.85, 1.9), 1.8, REPRODUCED),
+        ((1.8, 1.9, 2.1), 1.8, UNSUPPORTED),
+        ((2.0, 2.1, 2.2), 1.8, CONTRADICTED),
+        ((1.4, 1.5, 1.6), 2.1, CONTRADICTED),
+    ],
+)
+def test_twice_is_judged_by_quartiles_and_operations(quartiles, flops, verdict):
+    assert judges.cost_below_twice(dual(*quartiles, flops)).verdict == verdict
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,25 @@ def test_the_square_of_the_width_is_looked_for_in_scan_and_block(scan, block, ve
 
 
 @pytest.mark.parametrize(
-    ("exponents", "verdict"), [((1.05, 0.96), REPRODUCED), ((1.05, 1.4), UNSUPPORTED), ((1.4, 1.5), CONTRADICTED)]
+    ("low", "high", "verdict"),
+    [
+        (0.9, 1.1, REPRODUCED),
+        (0.69, 1.23, UNSUPPORTED),  # wide, whatever its middle
+        (0.95, 1.15, UNSUPPORTED),
+        (1.11, 1.2, CONTRADICTED),
+        (0.7, 0.89, CONTRADICTED),
+    ],
 )
-def test_time_is_linear_where_every_exponent_is_near_one(exponents, verdict):
-    rows = [(name, one) for name, one in zip(("S4D", "scan, cpp"), exponents, strict=True)] + [("attention", 1.9)]
-    slopes = pd.DataFrame(rows, columns=["variant", "slope"]).assign(machine="M", low=0.9, high=1.1)
-    found = ssm.time_is_linear(slopes)
+@pytest.mark.parametrize(("judge", "variant"), [(ssm.scan_is_linear, "scan, cpp"), (ssm.kernels_are_linear, "S4D")])
+def test_time_is_linear_where_the_whole_interval_is_near_one(judge, variant, low, high, verdict):
+    names = ["attention", "S4D", "scan, cpp"]
+    slopes = pd.DataFrame({"machine": "M", "variant": names, "slope": 1.0, "low": 0.5, "high": 2.0})
+    slopes.loc[slopes["variant"] == variant, ["low", "high"]] = low, high
+    found = judge(slopes)
     assert found.verdict == verdict
-    assert "attention 1.90" in found.evidence
+    assert f"{variant} 1.00 [{low:.2f}, {high:.2f}] on M" in found.evidence
+
+
+def test_without_a_case_nothing_is_linear():
+    slopes = pd.DataFrame({"machine": "M", "variant": ["attention"], "slope": 1.0, "low": 0.95, "high": 1.05})
+    assert ssm.scan_is_linear(slopes).verdict == UNSUPPORTED
