@@ -1,8 +1,9 @@
 """What token mixing alone costs over length, width and number of states, and whether a closed gate saves anything.
 
 Attention by torch's fused kernel, S4D by FFT, and the selective scan by the backend that serves the device; on short
-sequences by every other one, too, and by its definition. Queries, step sizes and maps are slices of one input, so that
-only the mixing is paid for; the variants of a setting take turns.
+sequences by every other one, too, and by its definition. Without attention, S4D and scan go on to longer sequences,
+where fixed costs and caches are behind them: an exponent is read off there. Queries, step sizes and maps are slices of
+one input, so that only the mixing is paid for; the variants of a setting take turns.
 """
 
 from collections.abc import Iterable
@@ -26,7 +27,10 @@ COLUMNS = ("batch", "length", "dim", "states", "input_bytes")
 PARTS = {LENGTHS: COLUMNS, GATE: COLUMNS, WIDTHS: COLUMNS, STATES: COLUMNS}
 OPEN, CLOSED = "step open", "step closed"
 FEW = 4  # states where the width grows, or as many as there are channels
-SHARES = (64, 32, 16, 8, 4, 2, 1)  # of the longest sequence
+ATTENTION = "attention"
+SHARES = (64, 32, 16, 8, 4, 2, 1)  # of the longest sequence that attention sees
+# Times that sequence for all others: with 16,384 tokens, up to where S4D takes about as long as attention does there.
+LONGER = (2, 4, 8, 16)
 # Tokens of the longest sequence for scans that nobody would take: on a GPU some start kernels token by token, which is
 # linear, and seconds long.
 COMPARED = 1024
@@ -37,7 +41,7 @@ class Settings(base.Settings):
     """Sizes of what is timed.
 
     batch    sequences B
-    length   tokens T of the longest sequence
+    length   tokens T of the longest sequence that attention sees; all others see longer ones, too
     dim      channels D
     state    states N per channel
     """
@@ -55,7 +59,7 @@ def check(settings: Settings) -> None:
     """
     check_count("length", settings.length, 1, ATTENDED)
     check_count("state", settings.state, 1, settings.dim, where=", B is a slice of the `dim` channels")
-    x = settings.batch * settings.length * settings.dim
+    x = settings.batch * _lengths(settings)[-1] * settings.dim
     check_memory(settings, 8 * x + 6 * (4 * settings.dim) ** 2, "batch", "length", "dim", drawn=x)
 
 
@@ -78,18 +82,26 @@ def run(settings: Settings) -> Record:
 def _grid(settings: Settings, generator: torch.Generator):
     """Part, length, width, states and variants of each setting."""
     dim, state, longest = settings.dim, settings.state, settings.length
-    lengths = sorted({max(64, longest // share) for share in SHARES})
     family = mixers.family(dim, state, settings.device, generator=generator)
-    chosen = {name: mixer for name, mixer in family.items() if name not in _others(family)}
-    yield from ((LENGTHS, length, dim, state, family if length <= COMPARED else chosen) for length in lengths)
+    for length in _lengths(settings):
+        longer = length > max(64, longest)
+        left_out = [*_others(family)] if longer or length > COMPARED else []
+        left_out += [ATTENTION] if longer else []
+        yield LENGTHS, length, dim, state, {name: mixer for name, mixer in family.items() if name not in left_out}
     gates = {OPEN: mixers.Scan(dim, state), CLOSED: mixers.Scan(dim, state, bias=-50.0)}
-    yield GATE, lengths[-1], dim, state, gates
+    yield GATE, max(64, longest), dim, state, gates
     middle, wide = max(64, longest // 16), max(64, dim)
     for width in (dim // 4, dim // 2, dim, 2 * dim, 4 * dim):
         states = min(FEW, width)
         yield WIDTHS, middle, width, states, mixers.scan_and_block(width, states, generator=generator)
     for states in (2, 4, 8, 16, 32, 64):
         yield STATES, middle, wide, states, {"scan": mixers.Scan(wide, states)}
+
+
+def _lengths(settings: Settings) -> list[int]:
+    """Lengths in tokens, the shortest first: of attention, and beyond of all others."""
+    longer = [times * settings.length for times in LONGER if times * settings.length <= ATTENDED]
+    return sorted({max(64, length) for length in [*(settings.length // share for share in SHARES), *longer]})
 
 
 def _others(family: Iterable[str]) -> list[str]:

@@ -5,9 +5,9 @@ Then a whole training step of a language model against transformers', see `lib.e
 Protocol: inputs lie in memory as a Mamba block lays them out, (B, T, D), and come as transposed views. Each peer is
 held to the definition first, gradients included, and its output again at the shape that is timed; one that is wrong,
 fails, or is not there is a row that says so. Peers take turns; each is called twice a turn, the first call after
-another peer finds cold caches and is kept apart. On a CPU each series has a process of its own, and there is one for
-each manner of memory: the allocator as it is, and freed memory kept by the process, so that large temporary tensors
-cost no page faults, which favours the peers.
+another peer finds cold caches and is kept apart. On a CPU each series has a process of its own. The process keeps the
+memory that is freed, as in all other records: large temporary tensors cost no page faults, which favours the peers. A
+series more leaves the allocator as it is.
 """
 
 import argparse
@@ -86,20 +86,28 @@ def run(settings: Settings) -> Record:
 
 
 def frame(found: Iterable[Record]) -> pd.DataFrame:
-    """One row per case of these records, see `lib.experiments.base.frame`; `most` is the threads that torch took."""
-    return pd.concat([base.frame([one], PARTS).assign(most=one.parameters["threads"]) for one in found])
+    """One row per case of these records, see `lib.experiments.base.frame`, with the threads that torch took as `most`.
+
+    `dtype` is the inputs' float type, and `kept` whether a record has series in which freed memory stayed with the
+    process: on a GPU torch's allocator keeps it, and there is one manner only.
+    """
+    return pd.concat([_framed(one) for one in found])
+
+
+def _framed(one: Record) -> pd.DataFrame:
+    rows = base.frame([one], PARTS).assign(most=one.parameters["threads"], dtype=one.parameters["dtype"])
+    return rows.assign(kept=rows["keep_freed"].eq(True).any())
 
 
 def _series(settings: Settings, most: int) -> Iterator[tuple[str, int, bool]]:
     """Part, threads, and whether freed memory is kept; the short training, which takes longest, is timed once."""
-    pairs = [(most, False)]
-    if settings.device == "cpu":
-        pairs = sorted({(1, False), (most, False), (most, True)}, key=lambda pair: pair[::-1])
+    kept = settings.device == "cpu"
+    pairs = sorted({(1, True), (most, True), (most, False)}) if kept else [(most, False)]
     for threads, keep in pairs:
         yield FORWARD, threads, keep
         yield TRAINING, threads, keep
     if settings.tokens < settings.sizes[1]:
-        yield SHORT, most, False
+        yield SHORT, most, kept
 
 
 def _alone(settings: Settings, job: Callable[..., Found], *given) -> tuple[Found, str | None]:

@@ -153,9 +153,12 @@ def test_a_gpu_has_one_series_in_one_process_and_larger_sizes():
     assert gpu.tokens < gpu.sizes[1]
 
 
-def test_both_manners_of_memory_are_measured_on_a_cpu_at_all_threads():
-    found = {(threads, keep) for _, threads, keep in ssm_scan._series(SMALL, 4)}
-    assert found == {(1, False), (4, False), (4, True)}
+def test_freed_memory_is_kept_in_every_part_on_a_cpu_and_returned_in_one_series_more():
+    found = {}
+    for part, *series in ssm_scan._series(SMALL, 4):
+        found.setdefault(part, set()).add(tuple(series))
+    assert found[FORWARD] == found[TRAINING] == {(1, True), (4, True), (4, False)}
+    assert found[SHORT] == {(4, True)}
 
 
 @pytest.mark.parametrize(
@@ -183,12 +186,12 @@ def found(tmp_path):
 
 def test_every_number_is_there_and_in_the_text(found):
     numbers = chapter.numbers(found)
-    assert (numbers.best.forward.length, numbers.best.training.length, numbers.memory_length) == (16, 16, 12)
+    assert (numbers.sizes.length, numbers.sizes.dtype, numbers.memory_length) == (16, "float32", 12)
     assert {numbers.best.training.peer, numbers.slow.training.peer} <= {
         FALLBACK,
         "transformers, mambapy",
     }  # by its times
-    assert None not in (numbers.kept, numbers.floor)
+    assert None not in (numbers.returned, numbers.floor)
     assert "mamba_ssm (it needs a CUDA device)" in numbers.absent
     for name in ("abstract", "discussion"):
         text = prose.render(f"ssm_background/{name}", numbers).data

@@ -37,10 +37,13 @@ def mixings(matrices: Mapping[str, np.ndarray]) -> Figure:
 
 @naming_files
 def growth(evidence: Evidence) -> Figure:
-    """Latency and peak memory of token mixing over length, with fitted slopes."""
+    """Latency and peak memory of token mixing over length, with slopes of each mixer's longest sequences."""
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(6.4, 7.6), layout="constrained")
     figures.latency_over(upper, evidence.mixing_lengths, evidence.mixing_seconds)
     figures.memory_over(lower, evidence.mixing_lengths, evidence.mixing_memory)
+    lengths = sorted(evidence.mixing_lengths["length"].unique())
+    for ax in (upper, lower):  # every second one: all of them do not fit beside each other
+        ax.set_xticks(lengths[::2], [f"{length:,}" for length in lengths[::2]])
     return figure
 
 
