@@ -10,6 +10,12 @@ from lib.paths import BOOK, ORIGINAL, ROOT, RUNS
 from lib.records import read
 
 NAME = re.compile(r"^[\w.-]+")
+FIGURE = re.compile(r"\bFigure (\d+)\. ")  # as its caption begins
+
+
+def figures(notebook: str) -> set[int]:
+    """Numbers of the figures of a notebook's text, by their captions: what a reader counts."""
+    return set(map(int, FIGURE.findall(notebook)))
 
 
 def checklist(root: Path = ROOT, runs: Path = RUNS) -> pd.DataFrame:
@@ -17,7 +23,7 @@ def checklist(root: Path = ROOT, runs: Path = RUNS) -> pd.DataFrame:
     records = [read(path) for path in sorted(runs.glob("*/*.json")) if path.name != "machine.json"]
     chapters, tables = sorted(BOOK.glob("*.ipynb")), sorted(ORIGINAL.glob("*.csv"))
     texts = [path.read_text() for path in chapters]
-    drawn, stored = (sum(text.count(mark) for text in texts) for mark in ("plt.show()", '"image/'))
+    drawn, stored = sum(len(figures(text)) for text in texts), sum(text.count('"image/') for text in texts)
     told = sum("## Discussion" in text for text in texts)
     pinned = _pins(root / "constraints.txt")
     wanted = _wanted(root / "pyproject.toml")

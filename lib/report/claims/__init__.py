@@ -1,1 +1,1 @@
-"""The ledger of claims: `ledger` registers judges, a file per subject holds them, `judging` asks them."""
+"""The ledger of claims: `ledger` registers judges, files hold them, `judging` runs them, `outcomes` sums them up."""

@@ -1,4 +1,4 @@
-"""Verdicts on claims, from evidence: every judge of the ledger, or those that are asked for."""
+"""Verdicts on claims, from evidence: of every judge of the ledger, or of those that are named."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -25,7 +25,7 @@ SUBJECTS = (ssm, mrss_table, mrss, mrss_scan, distill, clip, clip_cost, lora, or
 
 
 def judged(evidence: Evidence, ids: Iterable[str] | None = None, on: str | None = None) -> list[Verdict]:
-    """Verdicts on claims, in the order asked for: on all that there are, where none is named.
+    """Verdicts on claims, in the order of their names here: on all that there are, where none is named.
 
     on       only judges on this subject; all where left out
     raises   ValueError, quoting it, for a claim that is not there
