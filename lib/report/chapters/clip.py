@@ -25,7 +25,7 @@ from lib.names import SMALL_CLIPS
 from lib.report import accuracy, frames, units
 from lib.report.evidence import Evidence
 from lib.report.frames import clip, clip_equal
-from lib.report.frames.clip_equal import AHEAD, BEHIND, LEVEL, OTHER, OWN, Equal
+from lib.report.frames.clip_equal import AHEAD, BEHIND, LEVEL, OTHER, OWN, Met
 from lib.report.views.base import comparison
 from lib.report.views.clip import KINDS, WITHIN
 from lib.report.views.files import naming_files
@@ -56,10 +56,9 @@ class Share:
 
 @dataclass(frozen=True)
 class Small(Share):
-    """The same with time and memory of the model itself, relative to its unreduced tower.
+    """The same with time and memory of the model itself; `timed` says whether it is one of the task that was timed.
 
     right   accuracy of its unreduced checkpoints, the least and the most
-    timed   whether it is a model of the task that was timed
     """
 
     time: float
@@ -70,31 +69,29 @@ class Small(Share):
 
 @dataclass(frozen=True)
 class Numbers:
-    """All that the text of the chapter says; ratios are to the unreduced tower, of one machine.
+    """All that the text of the chapter says; ratios are to the unreduced tower, of one machine. Of ViT-B/16:
 
-    half, half_operations, original_half   of ViT-B/16, latency and operations of the original code with half of the
-                                           patches, and the latency of the original report's own table
-    usual, largest                         pixels a side; `attention` the share of operations at both
-    half_precision                         latency ratio of ViT-B/16
-    small                                  the small CLIPs, merging in rounds at `share` of the operations, by task
-    alike                                  whether all prompts have equal features at the start token
-    coded                                  what the original code retains with all patches, the text read at its end
-    each_alone                             whether each fault by itself surely costs accuracy on every task
-    halves                                 task -> accuracy retained with half of the patches
-    worse, behind                          tasks on which the norm does worse than chance, surely and on average
-    moderate                               share of patches from which on that is judged
-    attended                               task -> class attention is better than, level with, worse than random choice
-                                           of half of the patches
-    budgets, gained                        largest adaptive budget by task; what budgets retain more than a fixed number
-    enough, lowest                         share of the accuracy, and the fewest operations that retain it, by task
-    operations, time, own_time             task -> merging against the others at equal operations; in time, where the
-                                           others take no more, and where it takes no more itself
-    met                                    "operations" and "time" -> comparisons on all tasks: ahead, all, behind
-    overhead, merging, merging_operations  of merging in rounds on ViT-B/16
-    excess                                 least and most that latency lies above operations
+    half, half_operations, original_half   the original code with half of the patches, and its own table's latency
+    usual, largest, attention              pixels a side, and the share of operations at both
+    half_precision                         latency ratio
+    overhead, merging, merging_operations  of merging in rounds; `excess` of all methods' latency above operations
     resolutions                            merging to a quarter at the smallest and the largest image
     slicing                                how far latency lies above operations for the original code at its fewest
-    minutes                                of all trainings
+
+    Of small CLIPs, by task:
+
+    small                    the models, merging in rounds at `share` of the operations; `minutes` of all trainings
+    alike                    whether all prompts have equal features at the start token
+    coded                    what the original code retains with all patches, the text read at its end
+    each_alone               whether each fault by itself surely costs accuracy on every task
+    halves                   accuracy retained with half of the patches
+    worse, behind            where the norm does worse than chance from `moderate` down, surely and on average
+    attended                 half of the patches by class attention are better than, level with, worse than random
+    budgets, gained          largest adaptive budget; what budgets retain more than a fixed number
+    lowest                   the fewest operations that retain `enough`
+    met, tome                how settings are of equal cost -> comparisons of merging in rounds; those with ToMe
+    best, weakest            points over the best other method that takes no more time, and where it gains least
+    close                    other methods than ToMe, and up to which of its times it is not ahead of them
     """
 
     half: float
@@ -118,10 +115,11 @@ class Numbers:
     share: float
     enough: float
     lowest: list[str]
-    operations: dict[str, Equal]
-    time: dict[str, Equal]
-    own_time: dict[str, Equal]
-    met: dict[str, list[int]]
+    met: dict[str, dict[str, dict[str, Met]]]
+    tome: dict[str, Met]
+    best: dict[str, pd.Series]
+    weakest: dict[str, pd.Series]
+    close: dict[str, list[str]]
     overhead: float
     merging: float
     merging_operations: float
@@ -155,9 +153,9 @@ def numbers(evidence: Evidence) -> Numbers:
     coded = [_share(frames.only(by_keep, task=task, variant=ORIGINAL, keep=1.0)) for task in SMALL_CLIPS]
     alike = evidence.prompts_alike["start"]
     scored = [one for found in halves.values() for one in found if one.method == NORM]
-    by_time = evidence.clip_at_time
-    operations = _by_task(evidence.clip_at_operations)
-    time = _by_task(frames.where(by_time, cheaper=OTHER))
+    time, own_time = (frames.where(evidence.clip_at_time, cheaper=side) for side in (OTHER, OWN))
+    equal = {"operations": evidence.clip_at_operations, "time": time, "own_time": own_time}
+    time = {shown: frames.where(time, task=task) for task, shown in SMALL_CLIPS.items()}
     return Numbers(
         half=half["latency_ratio"],
         half_operations=half["flops_ratio"],
@@ -180,10 +178,14 @@ def numbers(evidence: Evidence) -> Numbers:
         share=SHARE,
         enough=ENOUGH,
         lowest=[f"{_lowest(frames.where(best, task=task))} on {shown}" for task, shown in SMALL_CLIPS.items()],
-        operations=operations,
-        time=time,
-        own_time=_by_task(frames.where(by_time, cheaper=OWN)),
-        met={"operations": _met(operations), "time": _met(time)},
+        met={
+            kind: {shown: clip_equal.split(frames.where(rows, task=task), PEERS) for task, shown in SMALL_CLIPS.items()}
+            for kind, rows in equal.items()
+        },
+        tome={kind: clip_equal.summed(rows[rows["against"].isin(PEERS)]) for kind, rows in equal.items()},
+        best={task: rows.groupby(OWN)["gained"].min() for task, rows in time.items()},
+        weakest={task: rows.loc[rows["gained"].idxmin()] for task, rows in time.items()},
+        close={task: _close(rows) for task, rows in time.items()},
         overhead=max(merging["overhead"], 0.0),
         merging=merging["latency_ratio"],
         merging_operations=merging["flops_ratio"],
@@ -242,9 +244,8 @@ def _attended(rows: pd.DataFrame, task: str) -> str:
     return GUIDES[clip_equal.outcome(one["difference_low"], one["difference_high"])]
 
 
-def _by_task(rows: pd.DataFrame) -> dict[str, Equal]:
-    return {shown: clip_equal.summed(frames.where(rows, task=task)) for task, shown in SMALL_CLIPS.items()}
-
-
-def _met(found: dict[str, Equal]) -> list[int]:
-    return [sum(getattr(one, name) for one in found.values()) for name in ("ahead", "total", "behind")]
+def _close(rows: pd.DataFrame) -> list[str]:
+    rows = rows[(rows["outcome"] != AHEAD) & ~rows["against"].isin(PEERS)]
+    return [
+        f"{other} up to {units.times(most)}" for other, most in rows.groupby("against", sort=False)[OWN].max().items()
+    ]

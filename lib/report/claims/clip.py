@@ -14,7 +14,7 @@ from lib.experiments.clip_variants import NORM, ORIGINAL, SUMMARY
 from lib.report import units
 from lib.report.accuracy import POINT
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict, decide, decides
-from lib.report.prose import extent_of_points
+from lib.report.prose import extent_of_points, points
 from lib.report.statistics import clustered_t
 from lib.report.views.base import known
 
@@ -197,19 +197,12 @@ def _bounds(values) -> tuple[float, float]:
 
 
 def _by_task_and_keep(rows: pd.DataFrame) -> str:
-    """`scenes +2.0 [+1.6, +2.4] (keep 0.7), −1.0 [−1.3, −0.7] (keep 0.5); CIFAR-10 ...`."""
+    """`scenes +2.0 ± 0.4 (keep 0.7), −1.0 ± 0.3 (keep 0.5); CIFAR-10 ...`."""
     found = []
     for task, group in rows.groupby("task", sort=False):
         ordered = group.sort_values("keep", ascending=False).itertuples()
-        found.append(f"{task} " + ", ".join(f"{_points(row)} (keep {row.keep:g})" for row in ordered))
+        found.append(f"{task} " + ", ".join(f"{points(row)} (keep {row.keep:g})" for row in ordered))
     return "; ".join(found)
-
-
-def _points(row) -> str:
-    middle, low, high = (
-        f"{round(100 * one, 1) + 0.0:+.1f}" for one in (row.difference, row.difference_low, row.difference_high)
-    )
-    return f"{middle} [{low}, {high}]".replace("-", "−")
 
 
 def _cosine(value: float) -> str:

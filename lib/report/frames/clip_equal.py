@@ -3,7 +3,8 @@
 A line between two settings is no measurement: settings are held against each other as they were recorded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,16 @@ AHEAD, LEVEL, BEHIND = "ahead", "level", "behind"
 OTHER, OWN = "other", "own"  # which of the two costs no more
 
 
+@dataclass(frozen=True)
+class Met:
+    """Comparisons at equal cost by their outcomes, of `total`."""
+
+    total: int
+    ahead: int
+    level: int
+    behind: int
+
+
 def at_equal(frame: pd.DataFrame, variant: str, cost: str, exactly: bool = False) -> pd.DataFrame:
     """One variant against every other one, a row per pair of settings.
 
@@ -27,7 +38,7 @@ def at_equal(frame: pd.DataFrame, variant: str, cost: str, exactly: bool = False
              `cost` by setting
     exactly  whether only settings of one and the same cost are held against each other
     returns  machine, task, against; own, other: costs of the two settings; cheaper, OTHER or OWN, which of them costs
-             no more; gained, the accuracy retained that the variant has more, with _low and _high, and `how`; outcome:
+             no more; own_retained, other_retained; gained, their difference, with _low and _high, and `how`; outcome:
              AHEAD or BEHIND where zero lies outside of the interval, else LEVEL
     raises   Missing, naming the task, where two settings are not of the same checkpoints
     """
@@ -52,6 +63,22 @@ def at_equal(frame: pd.DataFrame, variant: str, cost: str, exactly: bool = False
     return pd.DataFrame(found)
 
 
+def outcome(low: float, high: float) -> str:
+    """What an interval of a difference says: AHEAD, BEHIND, or LEVEL where it holds zero."""
+    return AHEAD if low > 0 else BEHIND if high < 0 else LEVEL
+
+
+def summed(rows: pd.DataFrame) -> Met:
+    """How many comparisons of `at_equal` there are, and of each outcome."""
+    return Met(len(rows), *(int((rows["outcome"] == word).sum()) for word in (AHEAD, LEVEL, BEHIND)))
+
+
+def split(rows: pd.DataFrame, peers: Collection[str]) -> dict[str, Met]:
+    """The same of comparisons with ToMe, which are `peers`, and with all others."""
+    among = rows["against"].isin(peers)
+    return {"tome": summed(rows[among]), "others": summed(rows[~among])}
+
+
 def _dearest(costs: Sequence[float], setting: int, among: Sequence[int], exactly: bool) -> int | None:
     """Of some settings the one of the largest cost that is no larger than this one's, or the same."""
     most = costs[setting]
@@ -65,8 +92,14 @@ def _gained(ours: pd.DataFrame, theirs: pd.DataFrame, whole: pd.DataFrame) -> di
         raise Missing(f"{ours['task'].iloc[0]}: settings of checkpoints {seeds[0]}, {seeds[1]} and {seeds[2]}")
     each = ours["retained"].to_numpy() - theirs["retained"].to_numpy()
     one = of_images(_share, each, ours, theirs, whole)
-    word = AHEAD if one.low > 0 else BEHIND if one.high < 0 else LEVEL
-    return {"gained": one.mean, "gained_low": one.low, "gained_high": one.high, "how": one.how, "outcome": word}
+    both = {f"{name}_retained": side["retained"].mean() for name, side in ((OWN, ours), (OTHER, theirs))}
+    return both | {
+        "gained": one.mean,
+        "gained_low": one.low,
+        "gained_high": one.high,
+        "how": one.how,
+        "outcome": outcome(one.low, one.high),
+    }
 
 
 def _share(ours: np.ndarray, theirs: np.ndarray, whole: np.ndarray) -> np.ndarray:
