@@ -20,6 +20,7 @@ from lib.report.claims.ledger import (
 )
 from lib.report.claims.outcomes import MIXED, OUTCOMES, Outcome, facts, outcomes
 from lib.report.evidence import Evidence
+from lib.report.views.base import known
 from lib.report.views.files import naming_files
 
 PARTS = {"A": "state space models", "B": "vision-language models", "R": "the report itself"}
@@ -55,8 +56,8 @@ class Numbers:
     beside            by subject, what checks for comparison say of claims that cannot be tested here
     arithmetic        claims that arithmetic settles; `own_contradicted` the ids of those that it contradicts
     alike             whether all prompts have equal features, read at the start token
-    coded, normed     accuracy on small CLIPs with half of the patches and the text read at its end, minus the unreduced
-                      model's, by task: of the original code, and of "L2 norm", with its defects mended
+    coded, normed     accuracy on small CLIPs, the text read at its end, minus the unreduced model's, by task: of the
+                      original code with all patches, and of "L2 norm", with its defects mended, with half of them
     headlines         the headlines as a list in Markdown
     budgets           the largest adaptive budget, by task
     side, attention   pixels, and the share of operations that attention between tokens takes there
@@ -149,7 +150,6 @@ def numbers(evidence: Evidence, verdicts: Sequence[Verdict]) -> Numbers:
     by = {word: [one.id for one in found if one.word == word] for word in OUTCOMES}
     arithmetic = [one for one in found if one.claim.kind == "arithmetic"]
     reduced = evidence.reduced_accuracy
-    halves = frames.where(reduced, keep=HALF).set_index("variant")["difference"]
     adaptive = frames.where(evidence.reduced, variant="adaptive")
     adaptive = adaptive[adaptive["keep"] == adaptive["keep"].max()]
     flops = pd.DataFrame(evidence.operations_by_part).pivot(index="side", columns="part", values="flops")
@@ -172,8 +172,8 @@ def numbers(evidence: Evidence, verdicts: Sequence[Verdict]) -> Numbers:
         arithmetic=len(arithmetic),
         own_contradicted=[one.id for one in arithmetic if one.word == CONTRADICTED],
         alike=evidence.prompts_alike["start"],
-        coded=halves.loc[[clip_variants.ORIGINAL]],
-        normed=halves.loc[[clip_variants.NORM]],
+        coded=known(frames.where(reduced, variant=clip_variants.ORIGINAL, keep=1.0))["difference"],
+        normed=known(frames.where(reduced, variant=clip_variants.NORM, keep=HALF))["difference"],
         headlines=headlines.listed(headlines.headlines(evidence), evidence, *first_pages.ADDRESSES["intro.md"]),
         budgets=[
             Budget(task, rows["retained"].mean(), rows["ratio"].mean())
