@@ -30,7 +30,7 @@ def test_gone_patches_are_pale_and_merged_ones_of_one_colour():
 
 
 def test_every_variant_is_a_line_with_its_label():
-    laid = clip.summary(outcomes.frame().dropna(subset="target")).assign(latency_ratio=0.5)
+    laid = clip.summary(outcomes.frame()).dropna(subset="target").assign(latency_ratio=0.5)
     _, ax = plt.subplots()
     figures.retained_over(ax, laid, "latency_ratio", "latency", "scenes")
     assert {line.get_label() for line in ax.lines} >= {"ours", "other"}
