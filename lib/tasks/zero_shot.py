@@ -1,4 +1,8 @@
-"""Zero-shot classification: images go to the class whose caption is nearest."""
+"""The protocol of zero-shot classification: images go to the class whose caption is nearest.
+
+It is zero-shot for a model that did not learn the classes. Small CLIPs of `lib.tasks.training.clips` are trained on the
+very captions that they are tested with: of them the protocol says how well they classify new images of known classes.
+"""
 
 import torch
 from jaxtyping import Float, Int

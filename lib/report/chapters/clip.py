@@ -56,10 +56,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Small(Share):
-    """The same with time and memory of the model itself; `timed` says whether it is one of the task that was timed.
-
-    right   accuracy of its unreduced checkpoints, the least and the most
-    """
+    """The same with time and memory of a small model, `timed` for the task, and accuracies before, least and most."""
 
     time: float
     memory: float
