@@ -1,9 +1,10 @@
 """What a smaller form of long kernels loses, and what it costs: banks of kernels, sequences, single tokens, a model.
 
-Banks are three layers: S4D-Lin as it is initialised, S4D-Lin trained on the digits, and S4D-Real. What is timed takes
-turns: the convolution by a cached spectrum, basis kernels, and recurrences of a few states.
+Banks are those of `lib.experiments.distill_banks`. What is timed takes turns: the convolution by a cached spectrum,
+basis kernels, and recurrences of a few states; of the model, every form whose accuracy another record has.
 """
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,44 +15,44 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from tqdm.auto import tqdm
 
-from lib import names
-from lib.experiments import base, command
-from lib.experiments.distill_models import few_states, load
+from lib.experiments import base, command, distill_banks, distill_models
+from lib.experiments.distill_banks import CHECKPOINT as CHECKPOINT  # where readers look for it
+from lib.experiments.distill_models import METHOD_WORDS, RECORDED, few_states, load
 from lib.experiments.sizes import check_memory
-from lib.models.distill.by_modes import hankel_singular_values
+from lib.models.distill.by_modes import error_over
 from lib.models.distill.modes import Modes
 from lib.models.distill.recurrence import Recurrence
 from lib.models.distill.replace import METHODS, deployed, distill
 from lib.models.ssm.fft_convolution import CachedConvolution
 from lib.models.ssm.s4d import S4D
-from lib.paths import CHECKPOINTS
 from lib.profilers.passes import stream
 from lib.profilers.profile import profile
 from lib.records import Record
 
 NAME = "distillation"
 CHAPTER = "kernel_distillation"
-RANK, BANK, SEQUENCE, TOKENS, MODEL = "rank", "bank", "sequence", "tokens", "model"
+RANK, BANK, HORIZON, KEPT = "rank", "bank", "horizon", "kept"
+SEQUENCE, TOKENS, MODEL = "sequence", "tokens", "model"
 TIMED = ("batch", "dim", "length", "tokens", "held", "input_bytes")
 PARTS = {
     RANK: ("order", "full"),
     BANK: ("bank", "order", "stored"),
+    HORIZON: ("bank", "order", "taps"),
+    KEPT: ("bank", "order", "tested"),
     SEQUENCE: TIMED,
     TOKENS: TIMED,
     MODEL: ("batch", "length", "input_bytes"),
 }
-INITIAL, TRAINED, REAL = "S4D-Lin, initialised", "S4D-Lin, trained", "S4D-Real, initialised"
 FULL, LOW, SMALL = "full kernel", "low rank, r = {}", "recurrence, {} states"
-WORDS = {"variant": {name: row.label for name, row in names.DISTILLATIONS.items()}}
-CHANNELS, TIME = "channels", "time"  # what singular values are across
+WORDS = {"variant": METHOD_WORDS}
 ORDERS = (2, 4, 8, 16, 32, 64)
 SHARES = (64, 32, 16, 8, 4, 2, 1)  # of the longest sequence
 SHORTEST = 256
 STREAMED = 64  # tokens, one by one
 SEQUENCES = 32  # of the whole model's batch
-ENOUGH = 0.01  # the error that the original report expects
 EXACT = 1e-5  # an error that no higher order makes visibly smaller
-CHECKPOINT = CHECKPOINTS / "s4d_digits.safetensors"
+LONGER = 8  # times the taps that methods look at: over so many, weights that are fitted to them err
+BEYOND = ("balanced_truncation", "balanced_refit")  # methods whose errors are measured there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def check(settings: Settings) -> None:
 
     raises   ValueError, naming what decides it, for more memory than is free
     """
-    spectra = 7 * settings.longest * settings.dim + 2 * settings.length * settings.dim
+    spectra = 7 * settings.longest * settings.dim + 2 * settings.length * (LONGER * settings.dim + 32**2)
     matrices = 2 * settings.dim * settings.states**2  # in float64
     names = ("dim", "states", "length", "longest")
     check_memory(settings, spectra, *names, drawn=2 * matrices + settings.longest * settings.dim)
@@ -96,64 +97,48 @@ def run(settings: Settings) -> Record:
     check(settings)
     cases = base.Cases(PARTS)
     generator = settings.generator()
-    _reduce(cases, settings, banks(settings, generator))
+    _reduce(cases, settings, generator)
     _time_kernels(cases, settings, generator)
     _time_model(cases, settings)
     return base.record(NAME, cases, settings)
 
 
-def banks(settings: Settings, generator: Generator) -> dict[str, S4D]:
-    """The layers whose kernels are reduced, by name."""
-    return {
-        INITIAL: S4D(settings.dim, settings.states, generator=generator),
-        TRAINED: load(CHECKPOINT)[0].backbone.layers[-1]["mixer"].s4d,
-        REAL: S4D(settings.dim, settings.states, "real", generator=generator),
-    }
-
-
 def spectra(settings: Settings) -> pd.DataFrame:
-    """Singular values of every bank, numbered from 1: across channels, and across time, relative to each largest.
-
-    returns   columns bank, across, number, value; those of Hankel matrices are averaged over channels
-    """
-    rows = []
-    for bank, layer in banks(settings, settings.generator()).items():
-        hankel = hankel_singular_values(layer, length=settings.length)
-        values = {CHANNELS: torch.linalg.svdvals(_taps(layer, settings)), TIME: (hankel / hankel[:, :1]).mean(0)}
-        for across, found in values.items():
-            rows += [
-                {"bank": bank, "across": across, "number": number, "value": value}
-                for number, value in enumerate(found.tolist(), 1)
-            ]
-    return pd.DataFrame(rows)
+    """Singular values of the banks, see `lib.experiments.distill_banks.spectra`."""
+    return distill_banks.spectra(settings.dim, settings.states, settings.length, settings.generator())
 
 
-def rank_needed(kernel: Float[Tensor, "L D"], error: float = ENOUGH) -> tuple[int, float]:
-    """The least rank whose truncation errs by less than a share of the norm, and by how much it errs."""
-    tail = torch.linalg.svdvals(kernel).square().flip(0).cumsum(0).flip(0)
-    shares = (tail / tail[0]).sqrt()  # what is lost where the values from here on are dropped
-    needed = int((shares >= error).sum())
-    return needed, shares[needed].item() if needed < len(shares) else 0.0
-
-
-def _taps(layer: S4D, settings: Settings) -> Float[Tensor, "L D"]:
-    return layer.kernel(settings.length).detach().double().T
-
-
-def _reduce(cases: base.Cases, settings: Settings, layers: dict[str, S4D]) -> None:
-    for bank, layer in layers.items():
-        kernel = _taps(layer, settings)
-        needed, error = rank_needed(kernel)
+def _reduce(cases: base.Cases, settings: Settings, generator: Generator) -> None:
+    """What banks lose: by rank, by every method and order, and over more taps than a method looked at."""
+    layers = distill_banks.layers(settings.dim, settings.states, generator)
+    wide = dict(distill_banks.dense(settings.dim, settings.states, settings.length, generator))
+    deep = {name: distill_banks.taps(layer, settings.length) for name, layer in layers.items()}
+    for bank, kernel in (deep | wide).items():
+        needed, error = distill_banks.rank_needed(kernel)
         cases.add(RANK, bank, measured=_errs(settings, error), order=needed, full=min(kernel.shape))
     enough = few_states(settings.states)[0]
-    work = [(bank, layer, name) for bank, layer in layers.items() for name in METHODS]
-    for bank, layer, name in tqdm(work, desc="banks"):
-        for order in settings.orders:
-            found = METHODS[name](layer, order, length=settings.length)
-            error = found.error.square().mean().sqrt().item()
-            cases.add(BANK, name, measured=_errs(settings, error), bank=bank, order=order, stored=found.parameters)
-            if error < EXACT and order >= enough:
-                break
+    for bank, layer in layers.items():
+        for name in tqdm(METHODS, desc=bank):
+            for order in settings.orders:
+                found = METHODS[name](layer, order, length=settings.length)
+                error, at = _mean(found.error), dict(bank=bank, order=order)
+                word = RECORDED.get(name, name)
+                cases.add(BANK, word, measured=_errs(settings, error), **at, stored=found.parameters)
+                if name in BEYOND:
+                    longer = LONGER * settings.length
+                    over = _errs(settings, _mean(error_over(layer, found, longer)))
+                    cases.add(HORIZON, word, measured=over, **at, taps=longer)
+                if error < EXACT and order >= enough:
+                    break
+    for bank in distill_banks.MODELS:
+        *shares, tested = distill_banks.accuracies(bank, settings.order)
+        for name, share in zip((FULL, LOW.format(settings.order)), shares, strict=True):
+            held = {"accuracies": {settings.seed: share}}
+            cases.add(KEPT, name, measured=held, bank=bank, order=settings.order, tested=tested)
+
+
+def _mean(errors: Float[Tensor, " D"]) -> float:
+    return errors.square().mean().sqrt().item()
 
 
 def _errs(settings: Settings, error: float) -> dict[str, dict[int, float]]:
@@ -212,12 +197,22 @@ def _held(module: nn.Module) -> int:
 
 
 def _time_model(cases: base.Cases, settings: Settings) -> None:
-    """The trained model as it is deployed, whole and with a few states."""
+    """The trained model as it is deployed: whole, as a recurrence of all states and of few, and by a low rank.
+
+    Time and memory are those of a form, whatever its weights: of a model that is fine-tuned or small from the start.
+    """
     trained, task = load(CHECKPOINT)
-    states = 2 * trained.backbone.layers[-1]["mixer"].s4d.C.shape[1]
-    models = {FULL: trained}
-    for order in sorted({settings.order, few_states(states)[0]}):
+    layer = trained.backbone.layers[-1]["mixer"].s4d
+    states, rank = 2 * layer.C.shape[1], min(len(layer.skip), task.length)
+    kept = {*distill_models.ORDERS, settings.order, *few_states(states)}
+    whole = copy.deepcopy(trained)
+    for block in whole.backbone.layers:
+        block["mixer"].s4d = Modes.of(block["mixer"].s4d)
+    models = {FULL: trained, SMALL.format(states): whole}
+    for order in sorted(order for order in kept if order < states):
         models[SMALL.format(order)] = distill(trained, order, length=task.length)[0]
+    for order in sorted(order for order in kept if order <= rank):
+        models[LOW.format(order)] = distill(trained, order, "truncated_svd", task.length)[0]
     x = task.test[0][:SEQUENCES].to(settings.device)
     calls = {name: partial(deployed(model, task.length).to(settings.device), x) for name, model in models.items()}
     for name, result in profile(calls, **settings.timing).items():
@@ -239,6 +234,11 @@ def frame(found: Iterable[Record]) -> pd.DataFrame:
 def errors(found: Iterable[Record]) -> pd.DataFrame:
     """One row per bank, method and order, and per rank needed: `relative_error`, a share of the kernels' norm."""
     return base.by_seed(found, PARTS, WORDS, relative_errors="relative_error")
+
+
+def accuracies(found: Iterable[Record]) -> pd.DataFrame:
+    """One row per trained model, whole and at a low rank: bank, variant, order, tested, `accuracy`, a share."""
+    return base.by_seed(found, PARTS, WORDS, accuracies="accuracy")
 
 
 def main() -> None:

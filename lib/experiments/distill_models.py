@@ -22,7 +22,11 @@ RATE, BATCH = 4e-3, 32
 STATES, STEPS, HEALING = 128, 400, 100
 ORDERS = (2, 4, 8, 16)
 SIZES = MambaConfig(dim=64, layers=4)
-MADE_OF = ("task", "seed", "states", "steps", "width", "layers")  # what a file's header tells of its model
+MADE_OF = ("task", "seed", "states", "steps", "width", "layers", "init")  # what a file's header tells of its model
+# In records of before 0.5 `balanced_truncation` is the refit, as the word had been.
+RECORDED = {"balanced_truncation": "balanced"}  # name of a method -> its word in records, where that is another
+METHOD_WORDS = {RECORDED.get(name, name): row.label for name, row in names.DISTILLATIONS.items()}
+METHOD_WORDS |= {"balanced_truncation": names.DISTILLATIONS["balanced_refit"].label}
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Plan:
     healing   steps of distillation fine-tuning
     width     channels D of the model
     layers    its blocks
+    init      of the original's S4D layers
     """
 
     task: str
@@ -47,20 +52,26 @@ class Plan:
     healing: int = HEALING
     width: int = SIZES.dim
     layers: int = SIZES.layers
+    init: str = "lin"
 
     @property
     def weights(self) -> Path:
         """Where the original is kept."""
-        sizes = f"{self.states}_{self.width}_{self.layers}_{self.steps}"
+        sizes = f"{self.init}_{self.states}_{self.width}_{self.layers}_{self.steps}"
         return SWEEPS / f"s4d_{self.task}_{sizes}_{self.seed}.safetensors"
 
 
 def build(
-    task: Task, states: int, generator: torch.Generator, width: int = SIZES.dim, layers: int = SIZES.layers
+    task: Task,
+    states: int,
+    generator: torch.Generator,
+    width: int = SIZES.dim,
+    layers: int = SIZES.layers,
+    init: str = "lin",
 ) -> MambaClassifier:
     """A classifier of S4D blocks of N states per channel."""
     sizes = MambaConfig(dim=width, layers=layers)
-    mixers = (S4DBlock(width, states=states, generator=generator) for _ in range(layers))
+    mixers = (S4DBlock(width, states=states, init=init, generator=generator) for _ in range(layers))
     return MambaClassifier(sizes, task.inputs, task.classes, pooling=task.pooling, mixers=mixers, generator=generator)
 
 
@@ -68,7 +79,7 @@ def original(plan: Plan) -> tuple[MambaClassifier, Task]:
     """A model trained by a plan, and its task."""
     generator = torch.Generator().manual_seed(plan.seed)
     task = TASKS[plan.task](generator)
-    model = build(task, plan.states, generator, plan.width, plan.layers)
+    model = build(task, plan.states, generator, plan.width, plan.layers, plan.init)
 
     def losses():
         while True:
@@ -79,13 +90,14 @@ def original(plan: Plan) -> tuple[MambaClassifier, Task]:
     return model, task
 
 
-def keep(model: MambaClassifier, plan: Plan) -> None:
-    """Write an original's weights, and what they are of, to `plan.weights`."""
-    plan.weights.parent.mkdir(parents=True, exist_ok=True)
-    part = plan.weights.with_suffix(".part")
+def keep(model: MambaClassifier, plan: Plan, place: Path | None = None) -> None:
+    """Write an original's weights, and what they are of, to a file; to `plan.weights`, where left out."""
+    place = place or plan.weights
+    place.parent.mkdir(parents=True, exist_ok=True)
+    part = place.with_suffix(".part")
     made_of = {name: str(getattr(plan, name)) for name in MADE_OF}
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, part, made_of)
-    part.replace(plan.weights)
+    part.replace(place)
 
 
 def load(path: Path | str) -> tuple[MambaClassifier, Task]:
@@ -103,7 +115,7 @@ def load(path: Path | str) -> tuple[MambaClassifier, Task]:
     sizes = {name: int(made_of[name]) for name in ("width", "layers") if name in made_of}
     generator = torch.Generator().manual_seed(int(made_of["seed"]))
     task = TASKS[made_of["task"]](generator)
-    model = build(task, int(made_of["states"]), generator, **sizes)
+    model = build(task, int(made_of["states"]), generator, **sizes, init=made_of.get("init", "lin"))
     load_model(model, path)
     return model.eval(), task
 

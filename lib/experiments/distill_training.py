@@ -18,7 +18,9 @@ from lib.experiments import base, command
 from lib.experiments.distill_models import (
     BATCH,
     HEALING,
+    METHOD_WORDS,
     ORDERS,
+    RECORDED,
     SIZES,
     STATES,
     STEPS,
@@ -47,7 +49,7 @@ ORIGINAL, CONTROL = "original", "scratch"  # in records, beside names of methods
 SCRATCH = "small from the start"  # the control, as readers see it
 LABELS = {name: row.label for name, row in names.DISTILLATIONS.items()} | {CONTROL: SCRATCH}
 DATA = {name: names.SEQUENCES[name].label for name in TASKS}  # as frames have tasks
-WORDS = {"variant": LABELS, "task": DATA}
+WORDS = {"variant": METHOD_WORDS | {CONTROL: SCRATCH}, "task": DATA}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +138,8 @@ def run(settings: Settings) -> Record:
             "relative_errors": {seed: one.error for seed, one in found.items() if one.error is not None},
         }
         size = max(one.stored for one in found.values())
-        cases.add(STUDENTS, method, measured=measured, order=order, healed=healed, stored=size, **shared)
+        word = RECORDED.get(method, method)
+        cases.add(STUDENTS, word, measured=measured, order=order, healed=healed, stored=size, **shared)
     return base.record(NAME.format(task=first.task), cases, replace(settings, device="cpu"))
 
 

@@ -11,8 +11,6 @@ from lib.experiments import distill_models, distill_training
 from lib.experiments.distill_models import Plan
 from lib.experiments.distill_training import ORIGINAL, SCRATCH, TASKS, Settings, Student
 from lib.names import DISTILLATIONS
-from lib.report import prose
-from lib.report.chapters import distill as chapter
 from lib.report.figures import distill as drawn
 from lib.report.tables import distill as tabled
 from lib.tasks.training import sweep
@@ -81,8 +79,8 @@ def test_the_committed_records_are_read_with_methods_by_their_labels():
     found = [records.read(COMMITTED / f"distillation_{task}.json") for task in distill_training.TASKS]
     rows = distill_training.frame(found)
     assert len(rows) == 3 * 37
-    labels = [row.label for row in DISTILLATIONS.values()]
-    assert list(rows["variant"].unique()) == ["original", *labels, SCRATCH]
+    labels = [row.label for name, row in DISTILLATIONS.items() if name != "balanced_truncation"]
+    assert list(rows["variant"].unique()) == ["original", *labels, SCRATCH]  # what had that name then is the refit
     every = distill_training.accuracies(found)
     assert len(every) == 5 * len(rows)
     assert list(every["task"].unique()) == list(distill_training.DATA.values())
@@ -106,14 +104,19 @@ def found(trial, tmp_path_factory):
     return evidence(tmp_path_factory.mktemp("runs"), *trial)
 
 
-def test_numbers_and_texts_are_made_of_a_trial(found):
-    numbers = chapter.numbers(found)
-    assert (numbers.few_trained, numbers.fewer, numbers.states_trained) == (4, 2, 32)
-    assert (numbers.seeds, numbers.healing, numbers.stored_all) == (2, 1, 8 * 32 // 2 * 4)
-    assert [one.task for one in numbers.outcomes] == list(distill_training.DATA.values())
-    assert all(len(one.gains) == 2 for one in numbers.outcomes)
-    for name in ("abstract", "discussion"):
-        assert "nan" not in prose.render(f"kernel_distillation/{name}", numbers).data
+def test_views_are_made_of_a_trial(found):
+    few, fewer = found.few_trained
+    assert (few, fewer, int(found.students["states"].iloc[0])) == (4, 2, 32)
+    assert (found.student_quality["seeds"] == 2).all()
+    assert list(found.against_small["order"].unique()) == [2, 4]
+
+
+def test_both_balanced_truncations_have_words_of_their_own_in_records(trial):
+    words = {case.variant for case in trial[0].cases}
+    assert {"balanced", "balanced_refit"} < words
+    assert "balanced_truncation" not in words  # which named the refit
+    shown = set(distill_training.frame(trial)["variant"])
+    assert {"balanced truncation", "balanced truncation, refitted"} < shown
 
 
 def test_figures_and_tables_are_made_of_a_trial(found, trial):
@@ -121,7 +124,7 @@ def test_figures_and_tables_are_made_of_a_trial(found, trial):
     assert len(figure.axes) == 6
     plt.close(figure)
     every = tabled.accuracy_table(found.fine_tuned, "Table 1. Accuracy").data
-    assert len(every.splitlines()) - 4 == 3 * 5
+    assert len(every.splitlines()) - 4 == 3 * 6
     assert "digits" in tabled.trained_table(trial[:1], "Table 2. Accuracy").data
 
 

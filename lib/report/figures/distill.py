@@ -23,9 +23,11 @@ FAR = DISTILLATIONS["structured_sparse"].label  # far below all others after fin
 
 def singular_values(frame: pd.DataFrame) -> Figure:
     """Singular values across channels and across time, a panel each; of `lib.experiments.distill_cost.spectra`."""
-    figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.2), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(8.6, 4.2), layout="constrained")
+    names = list(frame["bank"].unique())
     for ax, (across, group) in zip(axes, frame.groupby("across", sort=False), strict=True):
-        spectra(ax, group, f"Across {across}")
+        spectra(ax, group, f"Across {across}", names)
+    _one_legend(figure, axes, ncols=3)
     return figure
 
 
@@ -33,11 +35,15 @@ def singular_values(frame: pd.DataFrame) -> Figure:
 def bank_errors(evidence: Evidence) -> Figure:
     """What every bank loses by every method, a panel per bank."""
     panels = list(evidence.kernel_errors.groupby("bank", sort=False))
-    figure, axes = plt.subplots(1, len(panels), figsize=(8.6, 3.6), layout="constrained", sharey=True, squeeze=False)
-    for ax, (bank, group) in zip(axes[0], panels, strict=True):
+    rows = -(-len(panels) // 2)
+    size = (8.6, 0.8 + 2.6 * rows)
+    figure, axes = plt.subplots(rows, 2, figsize=size, layout="constrained", sharex=True, sharey=True, squeeze=False)
+    for ax, (bank, group) in zip(axes.flat, panels, strict=False):
         error_over_order(ax, group, bank)
         ax.label_outer()
-    _one_legend(figure, axes.flat, ncols=4)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
+    _one_legend(figure, axes.flat[: len(panels)], ncols=3)
     return figure
 
 
@@ -89,15 +95,19 @@ def replaced(kernel: np.ndarray, forms: Mapping[int, tuple[np.ndarray, float]], 
     return pictures
 
 
-def spectra(ax: Axes, frame: pd.DataFrame, title: str) -> Axes:
+def spectra(ax: Axes, frame: pd.DataFrame, title: str, names: Sequence[str] | None = None) -> Axes:
     """Singular values relative to the largest, by their number, a line per bank.
 
     frame  columns bank, number (from 1 on), value
+    names  banks of this and of the figures beside it: each has one colour and dash in all of them
     """
-    for (bank, group), dash in zip(frame.groupby("bank", sort=False), DASHES, strict=False):
-        ax.plot(group["number"], group["value"] / group["value"].max(), linestyle=dash, label=bank)
+    colours, names = sns.color_palette("colorblind"), list(names or frame["bank"].unique())
+    for bank, group in frame.groupby("bank", sort=False):
+        look = names.index(bank)
+        line = dict(color=colours[look % len(colours)], linestyle=DASHES[look % len(DASHES)])
+        ax.plot(group["number"], group["value"] / group["value"].max(), label=bank, **line)
     ax.axhline(ERROR, color="0.6", linestyle=":", linewidth=1, zorder=1)
-    ax.set(yscale="log", xlabel="number of the value", ylabel="value / largest", ylim=(1e-6, 2))
+    ax.set(xscale="log", yscale="log", xlabel="number of the value", ylabel="value / largest", ylim=(1e-6, 2))
     ax.set_title(title, fontsize="medium")
     ax.legend(frameon=False, fontsize="small")
     return ax

@@ -15,7 +15,7 @@ from lib.report.tables import table
 from lib.report.views.distill import after_fine_tuning, quality, timed
 from lib.report.views.files import naming_files
 
-COMPARED = tuple(DISTILLATIONS[name].label for name in ("truncated_svd", "balanced_truncation"))
+COMPARED = tuple(DISTILLATIONS[name].label for name in ("truncated_svd", "balanced_refit"))
 
 
 @naming_files
@@ -28,7 +28,7 @@ def ranks_table(evidence: Evidence, caption: str) -> Markdown:
             "rank needed for 1 %": [f"{row.needed} of {row.full}" for row in evidence.ranks.itertuples()],
             **{
                 f"{method}, {order}": [
-                    units.tiny(frames.only(errors, bank=bank, variant=method, order=order)["relative_error"])
+                    _error(frames.where(errors, bank=bank, variant=method, order=order)["relative_error"])
                     for bank in banks
                 ]
                 for method in COMPARED
@@ -110,6 +110,11 @@ def models_table(frame: pd.DataFrame, caption: str) -> Markdown:
 def steps_table(accuracies: Mapping[str, float], task: str, caption: str) -> Markdown:
     """Accuracy of one model at every step of its distillation."""
     return table({task: list(accuracies), "accuracy": [f"{100 * one:.1f} %" for one in accuracies.values()]}, caption)
+
+
+def _error(found: pd.Series) -> str:
+    """A dash for a dense bank, of which the rank alone is known."""
+    return "–" if found.empty else units.tiny(found.item())
 
 
 def _shown(value: float, digits: int = 2) -> str:

@@ -5,15 +5,20 @@ from functools import cached_property
 
 import pandas as pd
 
-from lib.experiments import distill_cost, distill_training
+from lib.experiments import distill_banks, distill_cost, distill_training
 from lib.experiments.distill_models import few_states
 from lib.records import Scalar
 from lib.report import accuracy, frames
+from lib.report.frames import Missing
 from lib.report.views.base import Base, complete, known, named
+from lib.report.views.distill_forms import forms_of_one
 
 WITHIN = ("machine", "length")
 KINDS = ("variant", "order", "healed")  # what makes a student, beside its seed
+LOW_RANK = 0.25  # of the full rank is a low one: beyond, the factors of a square bank save less than half
 LOW = distill_cost.LOW.partition("{")[0]  # how variants of low rank begin
+SMALL = distill_cost.SMALL.partition("{")[0]  # how recurrences begin
+DENSE = distill_banks.DENSE.partition("{")[0]  # how names of dense banks begin
 
 
 class Views(Base):
@@ -36,23 +41,42 @@ class Views(Base):
 
     @cached_property
     def kernel_errors(self) -> pd.DataFrame:
-        """What every bank loses: columns bank, variant (a method), order, relative_error."""
-        rows = frames.where(distill_cost.errors(self.records(distill_cost.NAME)), part=distill_cost.BANK)
-        return by_method(known(rows, "relative_error", each={"bank": (distill_cost.TRAINED,)}))
+        """What every depthwise bank loses: columns bank, variant (a method), order, relative_error."""
+        return self._errors(distill_cost.BANK)
+
+    @cached_property
+    def errors_beyond(self) -> pd.DataFrame:
+        """The same over more taps than methods look at, so many `taps`, by both kinds of balanced truncation."""
+        return self._errors(distill_cost.HORIZON)
 
     @cached_property
     def ranks(self) -> pd.DataFrame:
-        """The rank that every bank of kernels needs for an error of one percent: bank, trained, needed, full."""
+        """The rank that every bank needs for an error of one percent: bank, trained, dense, needed, full, low."""
         rows = frames.where(self._kernels_recorded, part=distill_cost.RANK)
-        rows = known(rows, "order", "full", each={"variant": (distill_cost.TRAINED,)})
+        rows = known(rows, "order", "full", each={"variant": distill_banks.MODELS})
+        dense = rows["variant"].str.startswith(DENSE)
+        if not dense.any():
+            raise Missing("no dense bank of kernels is recorded")
         return pd.DataFrame(
             {
                 "bank": rows["variant"],
-                "trained": rows["variant"] == distill_cost.TRAINED,
+                "trained": rows["variant"].isin(distill_banks.MODELS),
+                "dense": dense,
                 "needed": rows["order"].astype(int),
                 "full": rows["full"].astype(int),
+                "low": rows["order"] / rows["full"] <= LOW_RANK,
             }
         )
+
+    @cached_property
+    def low_rank_models(self) -> pd.DataFrame:
+        """Trained models whole and at a low rank, without fine-tuning: bank, order, tested, whole, low (accuracies)."""
+        rows = distill_cost.accuracies(self.records(distill_cost.NAME))
+        rows = known(rows, each={"bank": distill_banks.MODELS})
+        keys = ["bank", "order", "tested"]
+        wide = rows.assign(form=["whole" if one == distill_cost.FULL else "low" for one in rows["variant"]])
+        wide = wide.pivot(index=keys, columns="form", values="accuracy").reset_index()
+        return known(wide, "whole", "low")
 
     @cached_property
     def low_rank_storage(self) -> Mapping[str, float]:
@@ -80,6 +104,16 @@ class Views(Base):
         return self._timed(distill_cost.MODEL)
 
     @cached_property
+    def one_model(self) -> pd.DataFrame:
+        """The model of the digits in every form that was timed, beside what models of that form keep.
+
+        Columns made (how), order, latency_ratio with _low and _high, memory_ratio; of the models, five seeds of the
+        same sizes: difference to the original with _low and _high, as shares. A model that is small from the start has
+        the time of one that was distilled to as many states.
+        """
+        return known(forms_of_one(self.distilled_models, self.student_quality), "latency_ratio", "memory_ratio")
+
+    @cached_property
     def kernel_taps(self) -> int:
         """The length that texts look at, an eighth of the longest."""
         return taps_shown(self.distill_sizes, self.kernels)
@@ -87,7 +121,7 @@ class Views(Base):
     @cached_property
     def model_states(self) -> int:
         """States per channel of the whole model that texts look at, an eighth of the original's."""
-        return states_shown(self.distill_sizes, self.distilled_models)
+        return states_shown(self.distilled_models)
 
     @cached_property
     def low_rank(self) -> pd.DataFrame:
@@ -145,6 +179,10 @@ class Views(Base):
         rows = by_method(pd.concat(found))
         return known(rows[rows["healed"]])
 
+    def _errors(self, part: str) -> pd.DataFrame:
+        rows = known(distill_cost.errors(self.records(distill_cost.NAME)))
+        return by_method(known(frames.where(rows, part=part), "relative_error", each={"bank": distill_banks.MODELS}))
+
     @cached_property
     def _kernels_recorded(self) -> pd.DataFrame:
         return self.frame(distill_cost)
@@ -177,10 +215,11 @@ def taps_shown(sizes: Mapping[str, Scalar], sequences: pd.DataFrame) -> int:
     return int(min(length for length in sequences["length"] if length >= sizes["longest"] // 8))
 
 
-def states_shown(sizes: Mapping[str, Scalar], models: pd.DataFrame) -> int:
-    """An eighth of the trained model's states, which a record has beside the order that was chosen for it."""
-    found = {distill_cost.states_of(name) for name in models["variant"] if name != distill_cost.FULL}
-    return min(found - {sizes["order"]} or found)
+def states_shown(models: pd.DataFrame) -> int:
+    """An eighth of the trained model's states: of as many, the most that it was timed with."""
+    found = {distill_cost.states_of(name) for name in models["variant"] if name.startswith(SMALL)}
+    few = few_states(max(found))[0]
+    return few if few in found else min(found)
 
 
 def by_method(rows: pd.DataFrame) -> pd.DataFrame:

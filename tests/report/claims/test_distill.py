@@ -6,21 +6,35 @@ import pytest
 from lib.report.claims import distill
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
 
+MODELS = pd.DataFrame({"bank": ["trained"], "order": [8], "tested": [449], "whole": [0.982], "low": [0.105]})
+
 
 @pytest.mark.parametrize(
-    ("needed", "counted", "verdict"),
+    ("low", "counted", "verdict"),
     [
-        ((4, 8), 0.01, REPRODUCED),
-        ((4, 8), 0.5, CORRECTED),
-        ((60, 8), 0.01, REPRODUCED),
-        ((4, 60), 0.01, CONTRADICTED),
+        ((True, True, True), 0.01, REPRODUCED),
+        ((False, True, True), 0.01, REPRODUCED),  # what was not trained does not decide
+        ((True, True, True), 0.5, CORRECTED),
+        ((True, False, True), 0.01, CORRECTED),
+        ((True, True, False), 0.01, CORRECTED),
+        ((True, False, False), 0.01, CONTRADICTED),
     ],
 )
-def test_a_rank_is_judged_on_trained_banks(needed, counted, verdict):
-    ranks = pd.DataFrame({"bank": ["initial", "trained"], "trained": [False, True], "needed": needed, "full": [64, 64]})
-    found = distill.low_rank_stores_little(ranks, {"claimed": 0.01, "counted": counted})
+def test_a_rank_is_judged_on_trained_and_on_dense_banks(low, counted, verdict):
+    ranks = pd.DataFrame(
+        {
+            "bank": ["initial", "trained", "dense"],
+            "trained": [False, True, False],
+            "dense": [False, False, True],
+            "needed": 8,
+            "full": 64,
+            "low": low,
+        }
+    )
+    found = distill.low_rank_stores_little(ranks, {"claimed": 0.01, "counted": counted}, MODELS)
     assert found.verdict == verdict
-    assert f"{needed[0]} of 64 (initial)" in found.evidence
+    assert f"8 of 64 (dense: {'low' if low[2] else 'not low'})" in found.evidence
+    assert "98.2 % whole and 10.5 % at rank 8 (trained)" in found.evidence
 
 
 @pytest.mark.parametrize(

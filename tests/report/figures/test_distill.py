@@ -32,6 +32,14 @@ def test_spectra_stand_over_their_largest_value(ax):
     assert ax.get_yscale() == "log"
 
 
+def test_more_banks_than_dashes_have_a_line_each(ax):
+    names = [f"bank {number}" for number in range(7)]
+    rows = pd.DataFrame({"bank": names, "number": 1, "value": 1.0})
+    distill.spectra(ax, rows, "title", names)
+    assert [line.get_label() for line in ax.lines[:7]] == names
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines[:7]}) == 7
+
+
 def test_every_method_has_its_line_from_low_to_high_order(ax, frame):
     distill.error_over_order(ax, frame, "title")
     assert [list(line.lines[0].get_xdata()) for line in ax.containers] == [[2, 4], [2, 4]]
