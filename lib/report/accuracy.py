@@ -161,7 +161,7 @@ def _intervals(cases: pd.DataFrame, base: pd.DataFrame) -> dict[str, Any]:
     if "hits" in cases:
         own = of_images(lambda ours: ours, found, cases)
         difference = of_images(np.subtract, found - before, cases, base)
-        return _bounds("accuracy", own) | _bounds("difference", difference, degrees=np.inf)
+        return _bounds("accuracy", own) | _bounds("difference", difference)
     if _row(cases["task"].iloc[0]).solved is not None:
         count, other, of = int(solves(cases).sum()), int(solves(base).sum()), len(cases)
         share, same = statistics.solved(count, of), cases["variant"].iloc[0] == base["variant"].iloc[0]
@@ -170,14 +170,14 @@ def _intervals(cases: pd.DataFrame, base: pd.DataFrame) -> dict[str, Any]:
             difference = Interval(0.0, 0.0, 0.0, difference.how)
         seeds = {"solved": count, "of": of, "solved_low": share.low, "solved_high": share.high}
         own = {"accuracy": float(found.mean()), "accuracy_low": np.nan, "accuracy_high": np.nan}
-        return own | _bounds("difference", difference, degrees=np.inf) | seeds | {"solved_by_baseline": other}
+        return own | _bounds("difference", difference) | seeds | {"solved_by_baseline": other}
     fit = fitting(cases)
-    clusters = cases["checkpoint"].nunique() if "checkpoint" in cases else len(cases)
-    return _bounds("accuracy", fit(found)) | _bounds("difference", fit(found - before), degrees=clusters - 1)
+    return _bounds("accuracy", fit(found)) | _bounds("difference", fit(found - before))
 
 
-def _bounds(column: str, found: Interval, **more: Any) -> dict[str, Any]:
-    return {column: found.mean, f"{column}_low": found.low, f"{column}_high": found.high, "how": found.how} | more
+def _bounds(column: str, found: Interval) -> dict[str, Any]:
+    ends = {f"{column}_low": found.low, f"{column}_high": found.high}
+    return {column: found.mean} | ends | {"how": found.how, "degrees": found.degrees}
 
 
 def _tests(row: pd.Series, point: float) -> tuple[float, float]:
@@ -185,8 +185,8 @@ def _tests(row: pd.Series, point: float) -> tuple[float, float]:
     if pd.notna(row.get("solved")):  # "kept" is counted, no test: zero leaves it out of the family
         counts = (int(row[name]) for name in ("solved", "of", "solved_by_baseline", "of"))
         return 0.0, statistics.p_fewer(*counts)
-    found = Interval(row["difference"], row["difference_low"], row["difference_high"], str(row.get("how")))
-    above = statistics.p_above(found, -point, row.get("degrees", np.inf))
+    bounds = row["difference"], row["difference_low"], row["difference_high"]
+    above = statistics.p_above(Interval(*bounds, str(row.get("how")), row.get("degrees", np.inf)), -point)
     return above, 1 - above
 
 

@@ -29,15 +29,21 @@ SEED = 0  # of resamples, wherever a table or a text needs them: settings are co
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean or a share between two bounds; `how` says in words by which statistic, one of HOW."""
+    """A mean or a share between two bounds; `how` says in words by which statistic, one of HOW.
+
+    degrees  of freedom of Student's distribution that it is of; infinite for the normal one
+    parts    the intervals that it is a union of
+    """
 
     mean: float
     low: float
     high: float
     how: str
+    degrees: float = np.inf
+    parts: tuple["Interval", ...] = ()
 
     def moved(self, mean: float) -> "Interval":
-        """The same interval around another mean: one that counts more than the values that the interval is of."""
+        """The same interval, of no parts, around another mean: one of more values than the interval is of."""
         return replace(self, mean=mean, low=self.low + mean - self.mean, high=self.high + mean - self.mean)
 
 
@@ -137,7 +143,7 @@ def wider(images: Interval, checkpoints: Interval) -> Interval:
     The one sees the images' spread, the other that of few checkpoints; the union covers, whichever is larger.
     """
     low, high = min(images.low, checkpoints.low), max(images.high, checkpoints.high)
-    return Interval(images.mean, low, high, WIDER)
+    return Interval(images.mean, low, high, WIDER, parts=(images, checkpoints))
 
 
 def holm(p: Values) -> list[float]:
@@ -189,18 +195,32 @@ def p_fewer(count: int, of: int, other: int, of_other: int) -> float:
     return float(stats.fisher_exact([[count, of - count], [other, of_other - other]], alternative="less").pvalue)
 
 
-def p_above(interval: Interval, bound: float, degrees: float = np.inf, confidence: float = 0.95) -> float:
-    """One-sided p-value of a mean that is no less than a bound; that of less is one minus it.
+def p_above(interval: Interval, bound: float, confidence: float = 0.95) -> float:
+    """One-sided p-value of a mean that is no less than a bound; of a union the largest of its parts.
 
     At half of what the confidence leaves it says what the interval says: that its lower end is no less than the bound.
-
-    degrees  of freedom of Student's distribution that the interval is of; infinite for the normal one
     """
+    if interval.parts:
+        return max(p_above(part, bound, confidence) for part in interval.parts)
     distance = interval.mean - bound
     side = interval.mean - interval.low if distance > 0 else interval.high - interval.mean
     if side == 0:
         return 0.0 if distance >= 0 else 1.0
-    return float(stats.t.sf(distance / side * stats.t.ppf((1 + confidence) / 2, degrees), degrees))
+    quantile = stats.t.ppf((1 + confidence) / 2, interval.degrees)
+    return float(stats.t.sf(distance / side * quantile, interval.degrees))
+
+
+def p_apart(interval: Interval, confidence: float = 0.95) -> float:
+    """Two-sided p-value of a mean that is not zero; below what the confidence leaves, zero lies outside."""
+    mirrored = _mirrored(interval)
+    if interval.mean == 0:
+        return 1.0
+    return min(1.0, 2 * p_above(interval if interval.mean > 0 else mirrored, 0.0, confidence))
+
+
+def _mirrored(interval: Interval) -> Interval:
+    parts = tuple(_mirrored(part) for part in interval.parts)
+    return replace(interval, mean=-interval.mean, low=-interval.high, high=-interval.low, parts=parts)
 
 
 def _student(values: np.ndarray, share: float, confidence: float, how: str) -> Interval:
@@ -210,7 +230,7 @@ def _student(values: np.ndarray, share: float, confidence: float, how: str) -> I
         raise Missing(f"{len(values)} {what}: an interval needs at least 2")
     mean, error = values.mean(), np.sqrt(share * values.var(ddof=1))
     margin = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * error
-    return Interval(float(mean), float(mean - margin), float(mean + margin), how)
+    return Interval(float(mean), float(mean - margin), float(mean + margin), how, len(values) - 1)
 
 
 def _drawn(checkpoints: int, images: int, seed: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,11 +26,6 @@ def test_a_paired_interval_is_scipys(confidence):
     assert found.mean == pytest.approx(np.mean(VALUES))
 
 
-def test_an_interval_of_two_values_is_students():
-    found = statistics.paired_t([0.4, 0.6])
-    assert (found.high - found.mean, found.mean - found.low) == pytest.approx((12.706 * 0.1,) * 2, rel=1e-4)
-
-
 def test_a_correction_widens_the_interval_by_the_sizes_of_the_split():
     plain, corrected = statistics.paired_t(VALUES), statistics.corrected_t(VALUES, tested=1, trained=3)
     assert (corrected.high - corrected.mean) / (plain.high - plain.mean) == pytest.approx(np.sqrt(1 + 5 / 3))
@@ -183,7 +178,9 @@ def test_a_p_value_is_scipys():
     found = statistics.paired_t(VALUES)
     for bound in (0.85, 0.9, 0.914, 0.95):
         expected = stats.ttest_1samp(VALUES, bound, alternative="greater").pvalue
-        assert statistics.p_above(found, bound, len(VALUES) - 1) == pytest.approx(expected)
+        assert statistics.p_above(found, bound) == pytest.approx(expected)
+    centred = statistics.paired_t(np.array(VALUES) - 0.9)
+    assert statistics.p_apart(centred) == pytest.approx(stats.ttest_1samp(VALUES, 0.9).pvalue)
 
 
 @pytest.mark.parametrize("bound", [0.0, 0.1, 0.199, 0.201, 0.5, 0.799, 0.801, 0.9])
@@ -195,7 +192,19 @@ def test_a_p_value_says_what_the_interval_says(bound):
 
 def test_without_spread_nothing_is_left_to_chance():
     point = statistics.paired_t([0.5, 0.5])
-    assert [statistics.p_above(point, bound, 1) for bound in (0.4, 0.5, 0.6)] == [0, 0, 1]
+    assert [statistics.p_above(point, bound) for bound in (0.4, 0.5, 0.6)] == [0, 0, 1]
+    assert [statistics.p_apart(statistics.paired_t([value] * 2)) for value in (-0.5, 0.0, 0.5)] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_union_is_as_sure_as_the_less_sure_of_its_parts(sign):
+    images = statistics.Interval(0.3 * sign, *sorted((0.2 * sign, 0.4 * sign)), statistics.BOOTSTRAP)
+    checkpoints = statistics.paired_t(np.array([0.1, 0.3, 0.5]) * sign)
+    union = statistics.wider(images, checkpoints)
+    expected = stats.ttest_1samp([0.1, 0.3, 0.5], 0).pvalue
+    assert statistics.p_apart(union) == pytest.approx(expected)
+    assert statistics.p_apart(images) < 1e-6
+    assert (union.low <= 0 <= union.high) == (statistics.p_apart(union) > 0.05)
 
 
 def test_an_interval_moves_with_its_mean():

@@ -12,10 +12,12 @@ import pandas as pd
 from lib.experiments.clip_variants import UNREDUCED
 from lib.report.accuracy import of_images
 from lib.report.frames import Missing
+from lib.report.statistics import holm, p_apart
 
 SETTING = ["variant", "keep", "target"]
 AHEAD, LEVEL, BEHIND = "ahead", "level", "behind"
 OTHER, OWN = "other", "own"  # which of the two costs no more
+ALPHA = 0.05  # an adjusted p-value below it decides
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,10 @@ def at_equal(frame: pd.DataFrame, variant: str, cost: str, exactly: bool = False
              `cost` by setting
     exactly  whether only settings of one and the same cost are held against each other
     returns  machine, task, against; own, other: costs of the two settings; cheaper, OTHER or OWN, which of them costs
-             no more; own_retained, other_retained; gained, their difference, with _low and _high, and `how`; outcome:
-             AHEAD or BEHIND where zero lies outside of the interval, else LEVEL
+             no more; own_retained, other_retained; gained, their difference, with _low and _high, and `how`; `p`, of no
+             difference on other images, adjusted by Holm for all comparisons on the task; outcome: AHEAD or BEHIND
+             where zero lies outside of the interval and `p` is below ALPHA, else LEVEL. Adjusted are images alone:
+             three checkpoints leave too few degrees of freedom for a family of tests
     raises   Missing, naming the task, where two settings are not of the same checkpoints
     """
     found = []
@@ -60,7 +64,12 @@ def at_equal(frame: pd.DataFrame, variant: str, cost: str, exactly: bool = False
                 at = {"machine": machine, "task": task, "against": other, "cheaper": cheaper}
                 at |= {OWN: costs[mine], OTHER: costs[one]}
                 found.append(at | _gained(settings[mine], settings[one], whole))
-    return pd.DataFrame(found)
+    rows = pd.DataFrame(found)
+    if rows.empty:
+        return rows
+    rows["p"] = rows.groupby(["machine", "task"], sort=False)["p"].transform(holm)
+    words = [outcome(row.gained_low, row.gained_high) if row.p < ALPHA else LEVEL for row in rows.itertuples()]
+    return rows.assign(outcome=words)
 
 
 def outcome(low: float, high: float) -> str:
@@ -98,7 +107,7 @@ def _gained(ours: pd.DataFrame, theirs: pd.DataFrame, whole: pd.DataFrame) -> di
         "gained_low": one.low,
         "gained_high": one.high,
         "how": one.how,
-        "outcome": outcome(one.low, one.high),
+        "p": p_apart(one.parts[0] if one.parts else one),  # of the images, where checkpoints are another part
     }
 
 
