@@ -92,21 +92,6 @@ def live_speed_table(record: Record, length: int, caption: str) -> Markdown:
     return speed_table(*(timed(cases, part) for part in (distill_cost.SEQUENCE, distill_cost.TOKENS)), length, caption)
 
 
-def models_table(frame: pd.DataFrame, caption: str) -> Markdown:
-    """Latency of whole models, and relative to the original's.
-
-    frame   cases with ratios to "full kernel"
-    """
-    return table(
-        {
-            "model": frame["variant"],
-            "latency [ms]": [_shown(seconds * 1e3, 1) for seconds in frame["seconds"]],
-            "relative to the original's": [_ratio(row) for row in frame.itertuples()],
-        },
-        caption,
-    )
-
-
 def steps_table(accuracies: Mapping[str, float], task: str, caption: str) -> Markdown:
     """Accuracy of one model at every step of its distillation."""
     return table({task: list(accuracies), "accuracy": [f"{100 * one:.1f} %" for one in accuracies.values()]}, caption)

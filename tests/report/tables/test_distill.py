@@ -1,8 +1,9 @@
-"""Tables of distilled kernels: bold where kept, dashes where nothing streams or a case failed."""
+"""Tables of distilled kernels: bold where kept, dashes where nothing streams or nothing is known."""
 
 import pandas as pd
 
 from lib.report import statistics
+from lib.report.evidence import Evidence
 from lib.report.tables import distill
 
 
@@ -46,13 +47,19 @@ def test_a_speed_table_leaves_open_what_does_not_stream():
     assert low == ["low rank, r = 4", "9,999", "500.00", "2.00 (1.00 – 4.00)", "–", "–"]
 
 
-def test_a_failed_case_is_a_dash():
-    rows = timed(
-        seconds=[0.5, float("nan")], latency_ratio=[1.0, float("nan")], latency_ratio_low=1.0, latency_ratio_high=1.0
+def test_a_bank_of_which_the_rank_alone_is_known_has_dashes_for_errors():
+    errors = pd.DataFrame(
+        [
+            {"bank": "S4D", "variant": method, "order": order, "relative_error": 0.5}
+            for method in distill.COMPARED
+            for order in (2, 4)
+        ]
     )
-    lines = distill.models_table(rows, "Table 1. Models").data.splitlines()
-    assert cells(lines[-2])[1:] == ["500.0", "1.00 (1.00 – 1.00)"]
-    assert cells(lines[-1])[1:] == ["–", "–"]
+    ranks = pd.DataFrame({"bank": ["S4D", "S5"], "needed": [3, 9], "full": [16, 99]})
+    seen = type("Seen", (Evidence,), {"ranks": ranks, "kernel_errors": errors, "few": (4, 2)})
+    lines = distill.ranks_table(seen(), "Table 1. Ranks").data.splitlines()
+    assert cells(lines[-2]) == ["S4D", "3 of 16", *["0.5"] * 4]
+    assert cells(lines[-1]) == ["S5", "9 of 99", *["–"] * 4]
 
 
 def test_steps_are_shown_in_percent():
