@@ -105,10 +105,12 @@ def gate_learns(weights_without_gradient: Sequence[str]) -> Verdict:
 def fidelity_is_kept(dual_accuracy: pd.DataFrame) -> Verdict:
     """A7: is the dual branch's accuracy at most a point below the baseline's on every task, or more on any?
 
-    dual_accuracy  of `lib.report.accuracy.compared`: the dual branch with the same number of parameters, equal steps
+    By the whole interval, or by the seeds that solve a task; a loss on any task is one of several tests, and adjusted.
+
+    dual_accuracy  of `lib.report.accuracy.judged`: the dual branch with the same number of parameters, equal steps
     """
-    holds = (dual_accuracy["difference_low"] >= -POINT).all()
-    fails = (dual_accuracy["difference_high"] < -POINT).any()
+    holds = ((dual_accuracy["difference_low"] >= -POINT) | (dual_accuracy["verdict"] == "kept")).all()
+    fails = (dual_accuracy["verdict"] == "lost").any()
     found = [f"{row.task} {points(row)}" for row in dual_accuracy.itertuples()]
     return Verdict(
         "With the same number of parameters, points of accuracy minus the baseline's, "

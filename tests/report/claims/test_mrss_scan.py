@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from lib.report.accuracy import compared, judged
 from lib.report.claims import mrss_scan as judges
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
 from lib.report.frames import Missing
@@ -86,7 +87,7 @@ def test_a_weight_without_a_gradient_is_named():
     ("low", "high", "verdict"), [(-0.009, 0.01, REPRODUCED), (-0.05, -0.02, CONTRADICTED), (-0.02, 0.0, UNSUPPORTED)]
 )
 def test_accuracy_may_fall_by_a_point(low, high, verdict):
-    compared = pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "task": ["t"],
             "seeds": [5],
@@ -95,9 +96,20 @@ def test_accuracy_may_fall_by_a_point(low, high, verdict):
             "difference_high": [high],
         }
     )
-    found = judges.fidelity_is_kept(compared)
+    found = judges.fidelity_is_kept(judged(rows))
     assert found.verdict == verdict
     assert "5 seeds" in found.evidence
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(5, REPRODUCED), (4, UNSUPPORTED), (0, CONTRADICTED)])
+def test_of_seeds_that_solve_a_task_none_may_be_fewer(count, verdict):
+    rows = [
+        {"machine": "M", "task": "induction heads", "variant": name, "budget": "steps", "seed": seed, "accuracy": share}
+        for name, solved in (("baseline", 5), ("dual", count))
+        for seed, share in enumerate([1.0] * solved + [0.1] * (5 - solved))
+    ]
+    found = judged(compared(pd.DataFrame(rows)))
+    assert judges.fidelity_is_kept(found[found["variant"] == "dual"]).verdict == verdict
 
 
 @pytest.mark.parametrize(
