@@ -1,13 +1,11 @@
-"""README and intro: the headlines between two marks, and their picture, as the records have them.
+"""README and intro: the headlines and their picture between two marks, as the records have them.
 
 A test holds both to the records. After a recording: `python -m lib.report.first_pages` writes them anew.
 """
 
-import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -16,7 +14,7 @@ from matplotlib.figure import Figure
 from lib.paths import BOOK, ROOT
 from lib.report import figures
 from lib.report.evidence import Evidence
-from lib.report.figures import claims as draw_claims
+from lib.report.figures import headlines as drawn
 from lib.report.frames import Missing
 from lib.report.headlines import Headline, headlines, listed
 
@@ -29,10 +27,17 @@ PAGES = {  # file -> addresses of a chapter and of a record
 ADDRESSES = {page.name: addresses for page, addresses in PAGES.items()}
 PICTURE = BOOK / "_assets/headlines"
 KINDS = (".svg", ".png")  # for pages, and for what shows no drawings
+SHOWN = {  # file -> the picture, with its text alternative, as this page embeds it
+    "README.md": '<img src="book/_assets/headlines.png" width="440" alt="{}">',
+    "intro.md": (
+        "```{{figure}} _assets/headlines.*\n:width: 440px\n:alt: '{}'\n\n"
+        "Time relative to the baseline's, log axis, drawn from the cases above.\n```"
+    ),
+}
 
 
 def filled(page: Path, found: Sequence[Headline], evidence: Evidence) -> str:
-    """A page's text, with the headlines of these records between its marks.
+    """A page's text, with the headlines of these records and their picture between its marks.
 
     raises   ValueError, naming the page, where there are no marks
     """
@@ -40,20 +45,33 @@ def filled(page: Path, found: Sequence[Headline], evidence: Evidence) -> str:
     pattern = re.compile(f"({re.escape(FIRST)}\n).*?({re.escape(LAST)})", re.DOTALL)
     if not pattern.search(text):
         raise ValueError(f"{page}: no line {FIRST!r} with {LAST!r} after it")
-    block = listed(found, evidence, *PAGES[page])
+    block = f"{listed(found, evidence, *PAGES[page])}\n\n{shared(found)}\n\n{picture(page, found)}"
     return pattern.sub(lambda marks: f"{marks[1]}\n{block}\n\n{marks[2]}", text)
 
 
+def shared(found: Sequence[Headline]) -> str:
+    """What holds for all headlines, in two sentences."""
+    return (
+        f"All of it was recorded on one machine ({found[0].machine}). Times and memory are ratios to a baseline that "
+        "was run in turns, or in the same sweep of trainings; what follows ± or stands in brackets is a 95 % interval."
+    )
+
+
+def picture(page: Path, found: Sequence[Headline]) -> str:
+    """The picture as a page embeds it."""
+    return SHOWN[page.name].format(told(found).replace("'", "’").replace('"', "”"))
+
+
 def told(found: Sequence[Headline]) -> str:
-    """What the picture shows, which is written into its file."""
-    return json.dumps([asdict(one) for one in found], ensure_ascii=False)
+    """What the picture shows, which is its text alternative and is written into its file."""
+    return drawn.described(found)
 
 
 def draw(found: Sequence[Headline], path: Path) -> None:
     """Write the picture in every kind, with what it shows in its description."""
     figures.style()
-    figure = Figure(figsize=(7.2, 3.7), layout="constrained")
-    draw_claims.proposed_and_reached(figure.subplots(), found)
+    figure = Figure(figsize=drawn.SIZE, layout="constrained")
+    drawn.proposed_and_reached(figure.subplots(), found)
     for kind in KINDS:
         other = {"Date": None} if kind == ".svg" else {"Software": None}  # what would differ every time
         with rc_context({"svg.hashsalt": "headlines"}):

@@ -1,5 +1,6 @@
 """README and intro say and show what the records say."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -27,6 +28,20 @@ def test_the_picture_shows_what_the_records_say(found, tmp_path):
         drawing = ElementTree.parse(picture.with_suffix(".svg"))
         said = drawing.find(".//{http://purl.org/dc/elements/1.1/}description")
         assert said.text == first_pages.told(found), "python -m lib.report.first_pages mends it"
+
+
+@pytest.mark.parametrize("page", first_pages.PAGES, ids=lambda page: page.name)
+def test_the_text_alternative_says_every_number_of_the_picture(page, found):
+    shown = first_pages.picture(page, found)
+    points = [point for one in found for point in (one.reached, one.proposed) if point]
+    assert [point for point in points if str(point) not in shown] == []
+    assert shown in page.read_text()
+
+
+def test_a_quote_ends_no_text_alternative(found):
+    quoted = [replace(found[0], reached=replace(found[0].reached, words="an \"other's\" one"))]
+    for page in first_pages.PAGES:
+        assert "other’s” one" in first_pages.picture(page, quoted)
 
 
 def test_a_page_without_marks_is_refused(tmp_path, monkeypatch, found):
