@@ -134,8 +134,8 @@ def explained(frame: pd.DataFrame, column: str = "how") -> str:
     found = {how: list(rows["task"].unique()) for how, rows in frame.groupby(column, sort=False)}
     if len(found) == 1:
         return f"95 % intervals: {next(iter(found))}"
-    told = [f"{how} ({units.listed([str(task) for task in tasks])})" for how, tasks in found.items()]
-    return f"95 % intervals: {'; '.join(told)}"
+    by_task = [f"{how} ({units.listed([str(task) for task in tasks])})" for how, tasks in found.items()]
+    return f"95 % intervals: {'; '.join(by_task)}"
 
 
 def solves(rows: pd.DataFrame) -> pd.Series:
