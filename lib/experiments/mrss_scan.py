@@ -4,10 +4,11 @@ Two widths and five lengths; at one of these sizes, all downsampling factors. Th
 the same number of parameters, or, where their name says so, its width. The variants of a setting take turns.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from types import MappingProxyType
 
 import pandas as pd
 import torch
@@ -86,15 +87,18 @@ def label(form: str, factor: int) -> str:
     return f"{form}{AT}{factor}"
 
 
-def run(settings: Settings) -> Record:
+def run(settings: Settings, only: Mapping[str, Collection] = MappingProxyType({})) -> Record:
     """Time the baseline and every variant at every size.
 
+    only     dim or length -> values: sizes with others are left out
     raises   ValueError, before anything is timed, for a factor at which no width gives the same number of parameters
     """
     check(settings)
     cases = base.Cases(PARTS)
     generator = settings.generator()
     for dim, length, variants in list(_grid(settings)):
+        if any({"dim": dim, "length": length}[name] not in values for name, values in only.items()):
+            continue
         models = {
             name: mrss.spend(mrss.model(config, 1, CLASSES, generator=generator)) for name, config in variants.items()
         }

@@ -6,9 +6,10 @@ where fixed costs and caches are behind them: an exponent is read off there. Que
 one input, so that only the mixing is paid for; the variants of a setting take turns.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 
 import pandas as pd
 import torch
@@ -63,12 +64,18 @@ def check(settings: Settings) -> None:
     check_memory(settings, 8 * x + 6 * (4 * settings.dim) ** 2, "batch", "length", "dim", drawn=x)
 
 
-def run(settings: Settings) -> Record:
-    """Time every mixer at every length, the scan with its gate open and closed, and scan and block over their sizes."""
+def run(settings: Settings, only: Mapping[str, Collection] = MappingProxyType({})) -> Record:
+    """Time every mixer at every length, the scan with its gate open and closed, and scan and block over their sizes.
+
+    only   part, length, dim or states -> values: settings with others are left out
+    """
     check(settings)
     cases = base.Cases(PARTS)
     generator = settings.generator()
     for part, length, dim, states, variants in _grid(settings, generator):
+        here = dict(part=part, length=length, dim=dim, states=states)
+        if any(here[name] not in values for name, values in only.items()):
+            continue
         x = torch.randn(settings.batch, length, dim, generator=generator).to(settings.device, settings.torch_dtype)
         calls = {name: partial(mixer.to(x), x) for name, mixer in variants.items()}
         at = dict(batch=settings.batch, length=length, dim=dim, states=states, input_bytes=x.nbytes)

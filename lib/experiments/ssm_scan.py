@@ -71,16 +71,16 @@ def run(settings: Settings) -> Record:
                 missing.add(gone)
 
     for name in names:
-        found, died = _alone(settings, prepare, name)
+        found, died = alone(settings, prepare, name)
         keep([absent(name, EVERYTHING, died)] if died else found)
     ready = [name for name in names if (name, EVERYTHING) not in missing]
     for part, threads, kept in _series(settings, most):
-        found, died = _alone(settings, series, part, threads, kept, ready)
+        found, died = alone(settings, series, part, threads, kept, ready)
         keep([absent(name, part, died) for name in ready] if died else found)
-    found, died = _alone(settings, ssm_step.step, PEERS["mamba_ssm"].label in ready)
+    found, died = alone(settings, ssm_step.step, PEERS["mamba_ssm"].label in ready)
     keep([absent(ssm_step.OURS, ssm_step.STEP, died)] if died else found)
     if settings.device == "cpu" and cpp.unavailable(torch.device("cpu"), torch.float32) is None:
-        keep(_alone(settings, floor)[0])  # compiled as the scan is
+        keep(alone(settings, floor)[0])  # compiled as the scan is
     torch.set_num_threads(most)
     return base.record(NAME, cases, settings, threads=most, peers=peers.versions())
 
@@ -110,7 +110,7 @@ def _series(settings: Settings, most: int) -> Iterator[tuple[str, int, bool]]:
         yield SHORT, most, kept
 
 
-def _alone(settings: Settings, job: Callable[..., Found], *given) -> tuple[Found, str | None]:
+def alone(settings: Settings, job: Callable[..., Found], *given) -> tuple[Found, str | None]:
     """What a job found; or, where its process ended without an answer, nothing and a line that says so."""
     if not settings.isolated:
         return job(settings, *given), None

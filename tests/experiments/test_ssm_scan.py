@@ -133,14 +133,14 @@ def dummy(device, wait):
 def test_a_series_runs_in_a_process_of_its_own():
     alone = dataclasses.replace(SMALL, runs=2, isolated=True)
     before = torch.get_num_threads()
-    found, died = ssm_scan._alone(alone, ssm_scan_jobs.series, FORWARD, before + 1, False, ["cpp", FALLBACK])
+    found, died = ssm_scan.alone(alone, ssm_scan_jobs.series, FORWARD, before + 1, False, ["cpp", FALLBACK])
     assert died is None
     assert {(part, at["threads"]) for part, _, _, at in found} == {(FORWARD, before + 1)}
     assert torch.get_num_threads() == before
 
 
 def test_a_process_that_is_ended_is_told_and_ends_nothing():
-    found, died = ssm_scan._alone(dataclasses.replace(SMALL, isolated=True), end)
+    found, died = ssm_scan.alone(dataclasses.replace(SMALL, isolated=True), end)
     assert found == []
     assert "ended by the system" in died
 

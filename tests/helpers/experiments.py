@@ -12,6 +12,7 @@ ALL = [
     for found in iter_modules(experiments.__path__)
     if hasattr(module := import_module(f"lib.experiments.{found.name}"), "NAME")
 ]
+MEASURING = [one for one in ALL if one.NAME != "repeats"]  # all but the one that runs others again
 
 
 def of(record: str) -> ModuleType | None:
