@@ -131,3 +131,14 @@ def test_a_part_of_another_name_is_found(made, part):
 def test_a_case_without_a_declared_column_is_refused():
     with pytest.raises(ValueError, match="states, input_bytes not given"):
         base.Cases(ssm_scaling.PARTS).add(GATE, OPEN, batch=1, length=8, dim=4)
+
+
+def test_recorded_operations_are_those_of_equation_six(tmp_path):
+    """A record from before the counting was mended fails here: it is to be made again."""
+    rows = evidence(tmp_path).frame(ssm_scaling)
+    scans = rows[rows["variant"].str.startswith(("scan", "step"))]
+    wanted = scans["batch"] * scans["length"] * scans["dim"] * (7 * scans["states"] + 3)
+    wrong = scans[scans["flops"] != wanted]
+    assert list(zip(wrong["variant"], wrong["length"], strict=True)) == []
+    attention = rows[rows["variant"] == "attention"]
+    assert (attention["flops"] == 4 * attention["batch"] * attention["length"] ** 2 * attention["dim"]).all()

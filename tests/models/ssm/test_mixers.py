@@ -1,5 +1,7 @@
 """Mixers of equal width: shape kept, no look ahead, and costs counted where a counter cannot see."""
 
+from math import log2
+
 import pytest
 import torch
 from precision import SINGLE, assert_within
@@ -9,6 +11,7 @@ from torch.testing import assert_close
 from lib.models.mrss import variants as mrss
 from lib.models.mrss.variants import MrssConfig
 from lib.models.ssm import mixers, scan
+from lib.models.ssm.fft_convolution import causal_convolution
 from lib.models.ssm.mamba import MambaConfig
 from lib.profilers.flops import flops
 
@@ -51,6 +54,12 @@ def test_a_closed_gate_lets_nothing_in(generator):
 def test_attention_counts_what_equation_six_says(dim, heads, generator):
     x = torch.randn(2, 50, dim, generator=generator)
     assert flops(lambda: mixers.Attention()(x)) == 4 * 2 * 50**2 * dim
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_convolution_counts_what_equation_six_says(batch, generator):
+    x, kernel = torch.randn(batch, 256, 8, generator=generator), torch.randn(8, 256, generator=generator)
+    assert flops(lambda: causal_convolution(x, kernel)) == 5 * (2 * batch + 1) * 256 * 8 * log2(2 * 256)
 
 
 @pytest.mark.parametrize("backend", ["auto", "torch", "ref"])
