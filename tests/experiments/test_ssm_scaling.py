@@ -74,6 +74,9 @@ def test_a_record_of_short_and_long_sequences_is_read_though_not_all_mixers_are_
     assert (numbers.scan.first, numbers.s4d.first) == (4096, 4096)
     assert numbers.scan.value == pytest.approx(1)
     assert isinstance(figures.growth(found), Figure)
+    beside = found.scan_against_attention  # at attention's lengths alone
+    assert (beside["length"].max(), set(beside["variant"])) == (4096, {"scan, cpp"})
+    assert chapter.across_machines(found)["ratio"].notna().all()
 
 
 def _recorded():

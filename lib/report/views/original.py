@@ -41,7 +41,7 @@ class Views(Base):
 
     @cached_property
     def promised(self) -> pd.DataFrame:
-        """Places of results that its checklists name: file, and whether it was there at the report's date and today."""
+        """Places of results that its checklists name: file, and by state whether it was there."""
         return history.promised(history.history())
 
     @cached_property
@@ -112,7 +112,7 @@ class Views(Base):
 
 def against_attention(rows: pd.DataFrame) -> pd.DataFrame:
     """Of cases of token mixing the fastest scan at every length, with ratios of latency to attention's."""
-    rows = known(frames.where(rows, part=ssm_scaling.LENGTHS), each={"variant": (ssm.ATTENTION,)})
+    rows = ssm.beside(known(frames.where(rows, part=ssm_scaling.LENGTHS), each={"variant": (ssm.ATTENTION,)}))
     longest = rows[rows["length"] == rows.groupby("machine")["length"].transform("max")]
     fastest = {row.machine: row.variant for row in ssm.fastest(longest).itertuples()}
     scans = rows[rows["variant"] == rows["machine"].map(fastest)]

@@ -233,6 +233,12 @@ def together(rows: pd.DataFrame, variant: str = ATTENTION) -> pd.DataFrame:
     return rows[rows["length"] == lengths]
 
 
+def beside(rows: pd.DataFrame, variant: str = ATTENTION) -> pd.DataFrame:
+    """The cases at lengths at which a variant is timed, too."""
+    timed = rows.loc[rows["variant"] == variant, ["machine", "length"]].drop_duplicates()
+    return rows.merge(timed, on=["machine", "length"])
+
+
 def fastest(rows: pd.DataFrame) -> pd.DataFrame:
     """The scan of least latency on each machine."""
     scans = known(rows[rows["variant"].str.startswith("scan")].dropna(subset="seconds"))
