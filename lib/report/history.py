@@ -19,7 +19,7 @@ from lib.report.frames import Missing
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{7,40}$")]
 Place = Annotated[str, Field(min_length=1)]  # a path in the repository, or a section of the report
 ADDED, CHANGED, DELETED, PRESENT, NEVER = "added", "changed", "deleted", "present", "never"
-REPORT, TODAY = "report", "today"  # states that verdicts compare
+REPORT, TODAY = "report", "today"  # states that verdicts compare: its date, the newest commit
 
 
 class Fact(BaseModel):
@@ -31,7 +31,7 @@ class Fact(BaseModel):
 class State(Fact):
     """A day at which the repository is looked at.
 
-    words    that name it, after "were there"
+    words    that name it
     commit   the newest on that day, where one is known
     """
 
@@ -144,7 +144,7 @@ def there(events: tuple[Event, ...], file: str, on: date) -> bool:
 
 
 def promised(facts: History) -> pd.DataFrame:
-    """Places of results that the report's checklists name: columns file, report, today, whether it was there then."""
-    days = {name: facts.states[name].date for name in (REPORT, TODAY)}
+    """Places of results that the report's checklists name: column file, and by state whether it was there."""
+    days = {name: state.date for name, state in facts.states.items()}
     found = {name: [there(facts.events, file, day) for file in facts.promises] for name, day in days.items()}
     return pd.DataFrame({"file": facts.promises} | found)

@@ -24,7 +24,7 @@ def checklist(root: Path = ROOT, runs: Path = RUNS) -> pd.DataFrame:
     chapters, tables = sorted(BOOK.glob("*.ipynb")), sorted(ORIGINAL.glob("*.csv"))
     texts = [path.read_text() for path in chapters]
     drawn, stored = sum(len(figures(text)) for text in texts), sum(text.count('"image/') for text in texts)
-    told = sum("## Discussion" in text for text in texts)
+    discussed = sum("## Discussion" in text for text in texts)
     pinned = _pins(root / "constraints.txt")
     wanted = _wanted(root / "pyproject.toml")
     clean = [one for one in records if one.commit and not one.dirty]
@@ -47,15 +47,15 @@ def checklist(root: Path = ROOT, runs: Path = RUNS) -> pd.DataFrame:
             f"pinned: {len(wanted & pinned)} of {len(wanted)}, and {len(pinned)} packages in all",
         ),
         (
-            "The environment is told",
+            "The environment is described",
             all_of(described, records),
-            f"records that tell hardware and versions: {len(described)} of {every}",
+            f"records that name hardware and versions: {len(described)} of {every}",
         ),
         ("The code that ran is known", all_of(clean, records), f"records of a clean commit: {len(clean)} of {every}"),
         (
             "Each part has experiment, analysis, conclusion",
-            told == len(chapters),
-            f"chapters that discuss what they measured: {told} of {len(chapters)}",
+            discussed == len(chapters),
+            f"chapters that discuss what they measured: {discussed} of {len(chapters)}",
         ),
         (
             "It runs on Colab's T4",

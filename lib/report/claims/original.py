@@ -8,6 +8,7 @@ import pandas as pd
 from lib.report import frames, units
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, decides, falls
 from lib.report.frames import original
+from lib.report.history import REPORT, TODAY
 
 CLOSE = 0.01  # what rounding of a printed latency can explain
 BATCH = 8  # sequences, or images, of both of its experiments
@@ -25,7 +26,7 @@ def results_are_at_hand(checklist: pd.DataFrame, promised: pd.DataFrame) -> Verd
     checklist   of `lib.report.reproducibility.checklist`, executed on this book: columns item, holds
     promised    columns file, report, today: whether it was there then, by the repository's commits
     """
-    held, then, now = int(checklist["holds"].sum()), promised["report"], promised["today"]
+    held, then, now = int(checklist["holds"].sum()), promised[REPORT], promised[TODAY]
     absent = [f"`{one}`" for one in promised["file"][~(then | now)]]
     return Verdict(
         f"Of {len(promised)} places of results that its checklists name, {then.sum()} were there at the report's date "

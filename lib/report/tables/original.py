@@ -28,6 +28,21 @@ def events(facts: History, caption: str) -> Markdown:
     )
 
 
+def promised(found: pd.DataFrame, facts: History, caption: str) -> Markdown:
+    """Places of results that its checklists name, and whether they were there, by state.
+
+    found   of `lib.report.history.promised`
+    """
+    heads = {name: f"{state.words} ({state.commit or f'{state.date:%B %Y}'})" for name, state in facts.states.items()}
+    return table(
+        {
+            "place": [f"`{file}`" for file in found["file"]],
+            **{head: ["yes" if one else "no" for one in found[name]] for name, head in heads.items()},
+        },
+        caption,
+    )
+
+
 def searches(found: Mapping[str, Search], caption: str) -> Markdown:
     """What was looked for in all commits, and where it is."""
     return table(

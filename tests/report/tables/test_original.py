@@ -15,6 +15,14 @@ def test_every_event_stands_with_its_files_commits_and_date():
         assert f"{one.date:%B %Y}" in row
 
 
+def test_promises_stand_with_every_state():
+    facts = history.history()
+    text = tables.promised(history.promised(facts), facts, "Table 1. caption").data
+    assert "its newest commit (5fbe62d)" in text
+    row = next(line for line in text.splitlines() if "clip_vtp_results.csv" in line)
+    assert [cell.strip() for cell in row.split("|")[2:-1]] == ["yes", "yes", "no"]
+
+
 def test_a_search_without_a_find_is_nowhere():
     found = history.history().searches
     rows = {
