@@ -128,7 +128,8 @@ def run(settings: Settings) -> Record:
     # Not where the images or the model lie here.
     model = Path(settings.model).name if Path(settings.model).is_dir() else settings.model
     device = "cpu" if settings.model == OURS else settings.device
-    where = replace(settings, source=Path(settings.source).name, model=model, device=device)
+    seeds = settings.seeds if settings.model == OURS else 1
+    where = replace(settings, source=Path(settings.source).name, model=model, device=device, seeds=seeds)
     return base.record(NAME.format(task=settings.record_task), made, where)
 
 

@@ -44,7 +44,7 @@ def at_equal(frame: pd.DataFrame, variant: str, cost: str, exactly: bool = False
              difference on other images, adjusted by Holm for all comparisons on the task; outcome: AHEAD or BEHIND
              where zero lies outside of the interval and `p` is below ALPHA, else LEVEL. Adjusted are images alone:
              three checkpoints leave too few degrees of freedom for a family of tests
-    raises   Missing, naming the task, where two settings are not of the same checkpoints
+    raises   Missing, naming it, for a setting without a cost, and where two are not of the same checkpoints
     """
     found = []
     for (machine, task), rows in frame.groupby(["machine", "task"], sort=False):
@@ -53,6 +53,8 @@ def at_equal(frame: pd.DataFrame, variant: str, cost: str, exactly: bool = False
         names = [group["variant"].iloc[0] for group in settings]
         costs = [float(group[cost].iloc[0]) for group in settings]
         own = [place for place, name in enumerate(names) if name == variant]
+        if without := [name for name, one in zip(names, costs, strict=True) if pd.isna(one)]:
+            raise Missing(f"{task}: a setting of {without[0]!r} has no {cost}")
         for other in dict.fromkeys(name for name in names if name != variant):
             theirs = [place for place, name in enumerate(names) if name == other]
             pairs = [(OTHER, mine, _dearest(costs, mine, theirs, exactly)) for mine in own]

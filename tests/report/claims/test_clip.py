@@ -38,9 +38,11 @@ def pruned(code, norm):
 @pytest.mark.parametrize(
     ("code", "norm", "verdict"),
     [
-        (-0.009, -0.5, REPRODUCED),
-        (-0.5, -0.009, CORRECTED),
-        (-0.5, -0.011, CONTRADICTED),
+        (-0.005, -0.5, REPRODUCED),
+        (-0.5, -0.005, CORRECTED),
+        (-0.5, -0.5, CONTRADICTED),
+        (-0.5, -0.009, UNSUPPORTED),  # its interval holds the point
+        (-0.009, -0.009, UNSUPPORTED),
     ],
 )
 def test_a_point_may_be_lost_from_moderate_pruning_up(code, norm, verdict):
@@ -93,8 +95,9 @@ def test_light_pruning_alone_does_not_refute_the_norm():
     [
         ((0.01, 0.02), REPRODUCED),
         ((-0.01, 0.001), CONTRADICTED),
+        ((0.001, 0.002), CONTRADICTED),  # less than a point
         ((-0.01, 0.02), UNSUPPORTED),
-        ((0.001, 0.002), UNSUPPORTED),
+        ((0.001, 0.012), UNSUPPORTED),
     ],
 )
 def test_a_summary_is_judged_by_what_it_adds(differences, verdict):
@@ -103,6 +106,7 @@ def test_a_summary_is_judged_by_what_it_adds(differences, verdict):
     assert found.verdict == verdict
     low, high = (f"{100 * one:+.1f}".replace("-", "−") for one in differences)
     assert f"by {low} to {high} points" in found.evidence
+    assert f"{sum(one > 0.004 for one in differences)} of 2 gains" in found.evidence
 
 
 def test_frames_of_accuracies_are_read_as_they_are_made():

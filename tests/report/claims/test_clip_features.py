@@ -29,10 +29,27 @@ def test_a_negative_cosine_has_a_minus_and_zero_has_none():
 
 @pytest.mark.parametrize(
     ("whole", "half", "verdict"),
-    [(1.0, 0.49, REPRODUCED), (0.45, 0.46, CONTRADICTED), (0.9, 0.47, UNSUPPORTED), (1.0, 0.8, UNSUPPORTED)],
+    [
+        ((1.0, 1.0), (0.49, 0.45), REPRODUCED),
+        ((0.45, 0.47), (0.46, 0.48), CORRECTED),  # as low with all patches
+        ((1.0, 1.0), (0.47, 0.8), CORRECTED),  # on one task
+        ((1.0, 1.0), (0.8, 0.3), CONTRADICTED),
+    ],
 )
-def test_the_cosine_is_held_against_that_of_all_patches(whole, half, verdict):
-    rows = [{"task": task, "keep": keep, "cosine": one} for task in "ab" for keep, one in ((1.0, whole), (0.5, half))]
-    found = clip.cosine_of_features(pd.DataFrame(rows), ({"both normed, all": 1.0, "both normed, half": 0.8}, 0.4))
+def test_the_cosine_is_held_against_the_claimed_one_and_that_of_all_patches(whole, half, verdict):
+    rows = [
+        {"task": task, "keep": keep, "cosine": at + off}
+        for task, *both in zip("ab", whole, half, strict=True)
+        for keep, at in zip((1.0, 0.5), both, strict=True)
+        for off in (-0.001, 0.001)
+    ]
+    found = clip.cosine_of_features(pd.DataFrame(rows))
     assert found.verdict == verdict
-    assert ("says nothing of pruning" in found.evidence) == (verdict == CONTRADICTED)
+    same = all(abs(one - other) < 0.05 for one, other in zip(whole, half, strict=True))
+    assert ("says nothing of pruning" in found.evidence) == same
+    assert found.evidence.count("near the claimed 0.47") == sum(abs(one - 0.47) < 0.05 for one in half)
+
+
+def test_checkpoints_that_disagree_on_the_cosine_decide_nothing():
+    rows = [{"task": "a", "keep": keep, "cosine": one} for keep in (1.0, 0.5) for one in (0.3, 0.5)]
+    assert clip.cosine_of_features(pd.DataFrame(rows)).verdict == UNSUPPORTED

@@ -1,45 +1,63 @@
-"""Reductions held against each other at equal cost: which comparisons are sure, one by one and together."""
+"""One reduction against others at equal cost: by recorded settings, never by a line between them."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib.experiments.clip_variants import UNREDUCED
-from lib.report.frames import clip_equal
-from lib.report.statistics import holm
+from lib.report.frames import Missing, clip_equal
+from lib.report.frames.clip_equal import AHEAD, BEHIND, LEVEL, OTHER, OWN
+
+IMAGES = 400
 
 
-def outcomes(**lost):
-    """Answers of three checkpoints to 400 images: all of "ours" are right, others' first so many are wrong."""
-    rows = []
-    for name, count in {UNREDUCED: 0, "ours": 0, **lost}.items():
-        for seed in range(3):
-            hits = np.arange(400) >= count
-            target = None if name == UNREDUCED else 0.5
-            rows.append({"variant": name, "seed": seed, "target": target, "hits": hits, "retained": hits.mean()})
-    return pd.DataFrame(rows).assign(machine="M", task="t", keep=0.5)
+def rows(variant, time, right, target=0.5, seeds=(0, 1)):
+    """A setting on two checkpoints that answer the same images rightly; the unreduced one answers 300 of 400."""
+    hits = np.arange(IMAGES) < right
+    at = {"machine": "M", "task": "scenes", "variant": variant, "keep": right / IMAGES, "target": target, "time": time}
+    return [{**at, "seed": seed, "retained": right / 300, "hits": hits} for seed in seeds]
 
 
-def met(**lost):
-    found = clip_equal.at_equal(outcomes(**lost), "ours", "target", exactly=True)
-    return found.set_index("against")
+def frame(*settings):
+    whole = rows(UNREDUCED, np.nan, 300, target=np.nan)
+    return pd.DataFrame([*whole, *(row for one in settings for row in one)])
 
 
-@pytest.mark.parametrize(("lost", "word"), [(0, "level"), (20, "ahead")])
-def test_an_interval_without_zero_decides(lost, word):
-    assert met(other=lost).loc["other", "outcome"] == word
+def test_each_setting_stands_beside_the_dearest_one_that_costs_no_more():
+    found = clip_equal.at_equal(
+        frame(rows("ours", 0.5, 200), rows("ours", 0.8, 280), rows("x", 0.4, 150), rows("x", 0.7, 290)), "ours", "time"
+    )
+    pairs = {(row.cheaper, row.own, row.other): row for row in found.itertuples()}
+    assert set(pairs) == {(OTHER, 0.5, 0.4), (OTHER, 0.8, 0.7), (OWN, 0.5, 0.7)}  # at 0.4 ours has no setting
+    assert pairs[OTHER, 0.5, 0.4].outcome == AHEAD
+    assert pairs[OTHER, 0.8, 0.7].outcome == BEHIND
+    assert pairs[OTHER, 0.8, 0.7].gained == pytest.approx(-10 / 300)
+    assert pairs[OWN, 0.5, 0.7].own_retained == pytest.approx(200 / 300)
 
 
-def test_a_variant_that_loses_more_is_behind():
-    rows = outcomes(other=20)
-    swapped = rows.assign(variant=rows["variant"].replace({"ours": "other", "other": "ours"}))
-    assert list(clip_equal.at_equal(swapped, "ours", "target", exactly=True)["outcome"]) == ["behind"]
+def test_equal_means_the_same_cost_where_it_is_asked_for():
+    found = clip_equal.at_equal(
+        frame(rows("ours", 0.5, 200), rows("x", 0.4, 150), rows("y", 0.5, 200)), "ours", "time", exactly=True
+    )
+    assert list(found["against"]) == ["y"]
+    assert list(found["outcome"]) == [LEVEL]
 
 
-def test_many_comparisons_are_adjusted_together():
-    # Six of 400 images lost are sure beyond chance in one comparison, and not in one of forty.
-    alone, among = met(other=6), met(other=6, **{f"peer {number}": 0 for number in range(40)})
-    assert alone.loc["other", "outcome"] == "ahead"
-    assert among.loc["other", "gained_low"] == alone.loc["other", "gained_low"] > 0
-    assert among.loc["other", "outcome"] == "level"
-    assert among.loc["other", "p"] == pytest.approx(holm([alone.loc["other", "p"], *[1.0] * 40])[0])
+def test_a_difference_whose_interval_holds_zero_is_level():
+    assert [clip_equal.outcome(*one) for one in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.2), (0, 0.2))] == [
+        AHEAD, BEHIND, LEVEL, LEVEL,
+    ]  # fmt: skip
+
+
+def test_outcomes_are_counted_with_some_and_with_all_others():
+    made = pd.DataFrame({"against": ["a", "a", "b"], "outcome": [AHEAD, LEVEL, BEHIND]})
+    found = clip_equal.split(made, ["a"])
+    assert vars(found["tome"]) == {"total": 2, "ahead": 1, "level": 1, "behind": 0}
+    assert vars(found["others"]) == {"total": 1, "ahead": 0, "level": 0, "behind": 1}
+
+
+def test_settings_of_other_checkpoints_are_refused():
+    with pytest.raises(Missing, match=r"settings of checkpoints \[0\], \[0, 1\]"):
+        clip_equal.at_equal(frame(rows("ours", 0.5, 200, seeds=[0]), rows("x", 0.5, 100)), "ours", "time")
+    with pytest.raises(Missing, match="'ours' has no time"):
+        clip_equal.at_equal(frame(rows("ours", np.nan, 200), rows("x", 0.5, 100)), "ours", "time")
