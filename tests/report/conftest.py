@@ -6,7 +6,8 @@ from lib import records
 from lib.experiments import base
 from lib.profilers.profile import Profile
 from lib.records import Case
-from lib.report import frames
+from lib.report import frames, headlines
+from lib.report.evidence import Evidence
 
 BASE = [1.0, 2.0, 3.0]
 LENGTHS = (8, 16, 32)
@@ -54,3 +55,9 @@ def factors(rows):
 @pytest.fixture
 def lengths(rows):
     return frames.where(rows, part="lengths")
+
+
+@pytest.fixture(scope="session")
+def found():
+    """The headlines of the reference machine's records."""
+    return headlines.headlines(Evidence())

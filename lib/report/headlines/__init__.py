@@ -7,7 +7,8 @@ per subject makes it, by a rule that its first lines state. `lib.report.audit` c
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lib.report.evidence import Evidence
+from lib.report.evidence import Evidence as Evidence
+from lib.report.frames import Missing as Missing
 from lib.report.headlines import clip, distill, lora, mrss, ssm
 from lib.report.headlines.case import Headline as Headline
 from lib.report.headlines.case import Measured as Measured
