@@ -124,7 +124,7 @@ def planned(
 
 
 def in_rounds(runs: Iterable[Run], point: float, folder: Path, **options: Any) -> dict[Run, dict[int, Result]]:
-    """Train for equal steps first; then with equal compute those whose mean accuracy is more than a point lower.
+    """Train for equal steps first; then with equal operations those whose mean accuracy is more than a point lower.
 
     runs     of one task, as planned
     point    of accuracy: what a variant may lose to the baseline, as a share

@@ -1,7 +1,7 @@
 """What multi-resolution models learn on one sequence task: cost of their passes, accuracies and losses from every seed.
 
 The baseline and four forms with the same number of parameters train for equal steps; those that lose more than a point
-of accuracy on average train again with equal compute, by more steps of a cheaper model.
+of accuracy on average train again with equal operations, by more steps of a cheaper model.
 """
 
 from collections.abc import Iterable

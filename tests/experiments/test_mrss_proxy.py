@@ -57,7 +57,7 @@ def test_all_that_is_made_of_it_is_made(found):
 def test_every_judge_decides(found):
     verdicts = mrss_book.verdicts(found)
     assert len(verdicts) == 16
-    assert [(one.id, one.by, one.evidence) for one in verdicts if one.verdict == NOT_TESTABLE] == []
+    assert [(one.id, one.on, one.evidence) for one in verdicts if one.verdict == NOT_TESTABLE] == []
     read = {one.id for one in verdicts if "mrss_proxy" in one.records}
     assert read == {"A1", "A2", "A3", "A4", "A5", "A14"}
 

@@ -57,8 +57,8 @@ def test_all_that_is_made_of_it_is_made(found):
 
 def test_every_judge_decides(found):
     verdicts = mrss_book.verdicts(found)
-    assert [(one.id, one.by, one.evidence) for one in verdicts if one.verdict == NOT_TESTABLE] == []
-    read = {one.id for one in verdicts if one.by != "proxy" and "mrss_scan" in one.records}
+    assert [(one.id, one.on, one.evidence) for one in verdicts if one.verdict == NOT_TESTABLE] == []
+    read = {one.id for one in verdicts if one.on != "proxy" and "mrss_scan" in one.records}
     assert read == {"A1", "A2", "A3", "A4", "A5", "A7", "A14"}
 
 

@@ -71,7 +71,7 @@ def test_all_that_is_made_of_it_is_made(found):
 
 def test_every_judge_decides(found):
     verdicts = mrss_book.verdicts(found)
-    assert [(one.id, one.by, one.evidence) for one in verdicts if one.verdict == NOT_TESTABLE] == []
+    assert [(one.id, one.on, one.evidence) for one in verdicts if one.verdict == NOT_TESTABLE] == []
     (fidelity,) = [one for one in verdicts if one.id == "A7"]
     assert set(fidelity.records) == {"mrss_scan", *(f"mrss_{task}" for task in names.SEQUENCES)}
 

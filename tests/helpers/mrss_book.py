@@ -1,14 +1,17 @@
 """The chapter on multi-resolution scanning at smoke size: its records, and all that is made of its evidence."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import yaml
 
+from lib.experiments.mrss_runs import LABELS
 from lib.paths import PRESETS
 from lib.report import prose
 from lib.report.chapters import mrss as chapter
 from lib.report.claims.judging import judged
 from lib.report.figures import mrss as figures
 from lib.report.tables import mrss as tables
+from lib.report.tables import mrss_tasks as tables_by_task
 
 TOYS = {
     "proxy_operations": [38_590_000_000, 111_530_000_000, 92_240_000_000, 82_590_000_000],
@@ -19,6 +22,12 @@ TOYS = {
 BY_PROXY, BY_SCAN, ALONE = [f"A{n}" for n in range(1, 7)], [f"A{n}" for n in range(1, 8)], ["A13", "A14", "A16"]
 
 
+TASKS = pd.DataFrame(
+    {"task": LABELS.values(), "kind": "smooth", "tokens": 64, "batch": 2, "tested": 9, "nearest": 0.95}
+)
+PARAMETERS = {"baseline": 1000, "low, r = 8": 1010, "low, r = 3": 990}
+
+
 def settings(experiment, **more):
     """Settings of an experiment as the smoke preset has them."""
     return experiment.Settings.of(yaml.safe_load((PRESETS / "mrss/smoke.yml").read_text()), **more)
@@ -26,7 +35,7 @@ def settings(experiment, **more):
 
 def texts(evidence):
     """The abstract and the discussion."""
-    numbers = chapter.numbers(evidence)
+    numbers = chapter.numbers(evidence, TASKS)
     return [prose.render(f"mrss/{name}", numbers).data for name in ("abstract", "discussion")]
 
 
@@ -48,6 +57,7 @@ def tabled(evidence):
         tables.models_table(*evidence.scan_in_the_middle.values(), "Table 3. Models"),
         tables.accuracy_table(evidence.resolutions, "Table 4. Accuracies"),
         tables.fastest_table(evidence, "Table 5. The fastest"),
+        tables_by_task.low_rate(evidence, TASKS, PARAMETERS, "Table 6. By task"),
     ]
     return [one.data for one in made]
 

@@ -2,23 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import pandas as pd
 
 from lib import records
-from lib.experiments import mrss_proxy, mrss_scan, mrss_training
+from lib.experiments import mrss_proxy, mrss_runs, mrss_scan, mrss_tasks, mrss_training
 from lib.experiments.mrss_scan import label
 from lib.records import Record
 from lib.report import accuracy, frames, tables
+from lib.report.chapters.mrss_trainings import Difference, Outcome, Solved, differences, outcome, outcomes, solved
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 from lib.report.views import mrss as views
 from lib.report.views.base import comparison
 from lib.report.views.files import naming_files
 
-SOLVED = 0.9  # accuracy: who is above knows the rule of the task, who is not is at its first plateau, far below
-HARD = mrss_training.LABELS["induction"]  # the task on which the text tells how many seeds are so
+HARD, FAST = (mrss_training.LABELS[name] for name in ("induction", "plugs"))  # tasks that the text tells more of
+PIXELS = mrss_training.LABELS["digits"]  # the task of which the nearest neighbour is known
 PROXY_SIZES, SCAN_SIZES = ("batch", "length", "dim", "taps"), ("r", "longest", "width", "layers")
 COMPARED = (
     (mrss_scan.AS_WIDE, mrss_scan.FORWARD),
@@ -28,29 +28,11 @@ COMPARED = (
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Accuracy minus the baseline's, as a share, with the upper end of its interval."""
-
-    task: str
-    variant: str
-    difference: float
-    difference_high: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a variant comes to after equal steps: tasks on which it keeps the accuracy, and losses on the others."""
-
-    variant: str
-    kept: list[str]
-    lost: list[Difference]
-
-
-@dataclass(frozen=True)
 class Numbers:
     """All that the text of the chapter says. Ratios are relative to the baseline of the same run, or of the report.
 
     factors, faster              recorded factors of the proxy, and how many are faster than the baseline
+    proxy_size                   batch, length, dim of its record
     largest                      the original report's largest factor
     proxy_latency, proxy_operations   of the proxy at this factor
     original_gain                the original report's latency there, relative to its factor of one
@@ -59,21 +41,28 @@ class Numbers:
     factor                       of the models on the real scan
     as_wide, matched             latencies of the dual branch at all sizes and in all passes: as wide as the baseline,
                                  with the same number of parameters
-    middle, width, narrow        tokens, and channels of the wider and of the narrower models
-    dual, hybrid, dynamic        latency of a forward pass at the middle length and greater width
-    low                          the same of the form whose blocks all run at the low rate
-    low_training, low_memory     latency and peak memory of its training step
-    low_narrow                   its latencies with the narrower models, over length
-    outcomes                     a row per variant
-    retrained                    what variants that lost came to with equal compute
+    middle, width                tokens, and channels of the wider models
+    dual                         latency of a forward pass with the same number of parameters, there
+    large                        latencies of the low-rate form there, which was not trained: forward, training step
+    forward, training, memory    of the low-rate form that was trained, on each task: latencies of a forward pass and of
+                                 a training step, and the peak memory of the latter
+    tokens                       shortest and longest sequences of the tasks
+    dim, layers, parameters      channels and blocks of the baseline that was trained, and parameters of the low-rate
+                                 form's blocks
+    low                          that form after its last training
+    outcomes, again              a row per variant, after equal steps; and with equal operations, of those that lost so
+    steps, seconds               of the low-rate form with equal operations, relative to the baseline's training
+    hard                         seeds that solve the task that is solved or not, by variant and budget
+    hard_low, hard_baseline      of the low-rate form after its last training, and of the baseline
+    fast                         the low-rate form on the fast task, by budget
+    pixels, nearest              the baseline's accuracy on digits, and the nearest neighbour's
     minutes                      of one core, for all trainings
-    retried, solved              seeds of the low-rate form that trained again on induction, and how many solved it
     seeds                        of every training
-    kept, lost                   tasks on which the low-rate form keeps the accuracy after its last training, or loses
     """
 
     factors: int
     faster: int
+    proxy_size: dict[str, int]
     largest: int
     proxy_latency: float
     proxy_operations: float
@@ -86,31 +75,38 @@ class Numbers:
     matched: pd.Series
     middle: int
     width: int
-    narrow: int
     dual: float
-    hybrid: float
-    dynamic: float
-    low: float
-    low_training: float
-    low_memory: float
-    low_narrow: pd.Series
+    large: tuple[float, float]
+    forward: pd.Series
+    training: pd.Series
+    memory: pd.Series
+    tokens: tuple[int, int]
+    dim: int
+    layers: int
+    parameters: int
+    low: Outcome
     outcomes: list[Outcome]
-    retrained: list[Difference]
+    again: list[Outcome]
+    steps: pd.Series
+    seconds: pd.Series
+    hard: list[Solved]
+    hard_low: Solved
+    hard_baseline: Solved
+    fast: list[Difference]
+    pixels: float
+    nearest: float
     minutes: float
-    retried: int
-    solved: int
     seeds: int
-    kept: list[str]
-    lost: list[str]
 
 
 @naming_files
-def numbers(evidence: Evidence) -> Numbers:
+def numbers(evidence: Evidence, tasks: pd.DataFrame) -> Numbers:
     """The numbers of the chapter's text.
 
+    tasks    of `lib.experiments.mrss_tasks.frame`
     raises   Missing where a record is, or a case of it
     """
-    return Numbers(**_of_proxy(evidence), **_of_scan(evidence), **_of_trainings(evidence))
+    return Numbers(**_of_proxy(evidence), **_of_scan(evidence), **_of_trainings(evidence, tasks))
 
 
 @naming_files
@@ -120,6 +116,7 @@ def _of_proxy(e: Evidence) -> dict[str, object]:
     largest = frames.only(dual, factor=last["factor"])
     return {
         "factors": len(dual),
+        "proxy_size": {name: e.proxy_sizes[name] for name in PROXY_SIZES},
         "faster": int((dual["latency_ratio_high"] < 1).sum()),
         "largest": int(last["factor"]),
         "proxy_latency": largest["latency_ratio"],
@@ -133,56 +130,50 @@ def _of_proxy(e: Evidence) -> dict[str, object]:
 
 @naming_files
 def _of_scan(e: Evidence) -> dict[str, object]:
-    width = e.scan_sizes["width"]
-    narrow = width // mrss_scan.NARROW
     forward, training = (e.scan_in_the_middle[part] for part in (mrss_scan.FORWARD, mrss_scan.TRAINING))
-    at = partial(frames.only, forward)
-    slow = frames.only(training, form=mrss_scan.LOW)
-    slim = frames.where(e.scan_at_factor[mrss_scan.FORWARD], form=mrss_scan.LOW, dim=narrow)
+    large = (frames.only(rows, form=mrss_scan.LOW)["latency_ratio"] for rows in (forward, training))
     return {
         "factor": e.scan_sizes["r"],
         "as_wide": e.dual_as_wide["latency_ratio"],
         "matched": e.dual_matched["latency_ratio"],
         "middle": e.middle,
-        "width": width,
-        "narrow": narrow,
-        "dual": at(form=mrss_scan.DUAL)["latency_ratio"],
-        "hybrid": at(form=mrss_scan.HYBRID)["latency_ratio"],
-        "dynamic": at(form=mrss_scan.DYNAMIC)["latency_ratio"],
-        "low": at(form=mrss_scan.LOW)["latency_ratio"],
-        "low_training": slow["latency_ratio"],
-        "low_memory": slow["memory_ratio"],
-        "low_narrow": slim["latency_ratio"],
+        "width": e.scan_sizes["width"],
+        "dual": frames.only(forward, form=mrss_scan.DUAL)["latency_ratio"],
+        "large": tuple(large),
     }
 
 
 @naming_files
-def _of_trainings(e: Evidence) -> dict[str, object]:
+def _of_trainings(e: Evidence, tasks: pd.DataFrame) -> dict[str, object]:
     rows = e.resolutions[e.resolutions["variant"] != mrss_training.BASELINE]
-    first = rows[rows["budget"] == mrss_training.STEPS]
-    low = e.at_factor(mrss_scan.LOW)
-    again = frames.where(e.trained, task=HARD, variant=low, budget=mrss_training.OPERATIONS)["accuracy"]
-    last = frames.where(e.tradeoff, variant=low)
-    good = last["verdict"].str.startswith("kept")
+    budgets = {budget: frames.where(rows, budget=budget) for budget in (mrss_training.STEPS, mrss_training.OPERATIONS)}
+    name, low = e.at_factor(mrss_scan.LOW), e.low_by_task
+    longer = frames.where(low, budget=mrss_training.OPERATIONS)
+    (last,) = solved(frames.where(low, task=HARD))
+    (base,) = solved(frames.where(e.resolutions, task=HARD, variant=mrss_training.BASELINE))
+    at = tasks.set_index("task")
     return {
-        "outcomes": [_outcome(name, group) for name, group in first.groupby("variant", sort=False)],
-        "retrained": _differences(rows[rows["budget"] == mrss_training.OPERATIONS]),
+        "forward": low["forward"],
+        "training": low["training"],
+        "memory": low["memory"],
+        "tokens": (int(at["tokens"].min()), int(at["tokens"].max())),
+        "dim": mrss_runs.SIZES.dim,
+        "layers": mrss_runs.SIZES.layers,
+        "parameters": mrss_tasks.parameters(e.scan_sizes["r"])[name],
+        "low": outcome(name, low),
+        "outcomes": outcomes(budgets[mrss_training.STEPS]),
+        "again": outcomes(budgets[mrss_training.OPERATIONS]),
+        "steps": longer["steps"] / longer["baseline_steps"],
+        "seconds": longer["trained_seconds"] / longer["baseline_seconds"],
+        "hard": solved(frames.where(rows, task=HARD)),
+        "hard_low": last,
+        "hard_baseline": base,
+        "fast": differences(frames.where(rows, task=FAST, variant=name)),
+        "pixels": frames.only(e.resolutions, task=PIXELS, variant=mrss_training.BASELINE)["accuracy"],
+        "nearest": at.loc[PIXELS, "nearest"],
         "minutes": e.training_minutes,
-        "retried": len(again),
-        "solved": int((again > SOLVED).sum()),
         "seeds": int(e.resolutions["seeds"].min()),
-        "kept": list(last["task"][good]),
-        "lost": list(last["task"][~good]),
     }
-
-
-def _outcome(variant: str, rows: pd.DataFrame) -> Outcome:
-    good = rows["verdict"].str.startswith("kept")
-    return Outcome(variant, list(rows["task"][good]), _differences(rows[~good]))
-
-
-def _differences(rows: pd.DataFrame) -> list[Difference]:
-    return [Difference(row.task, row.variant, row.difference, row.difference_high) for row in rows.itertuples()]
 
 
 def live_proxy(run: Record) -> pd.DataFrame:
@@ -199,6 +190,11 @@ def live_models(run: Record) -> dict[str, pd.DataFrame]:
 def live_accuracy(runs: list[Record]) -> pd.DataFrame:
     """Accuracies of trainings of this run, judged."""
     return accuracy.judged(accuracy.compared(mrss_training.accuracies(runs)))
+
+
+def proxy_size(sizes: Mapping[str, object]) -> str:
+    """The proxy's size, for a caption: `B = 8, T = 8,192, D = 512, K = 63`."""
+    return ", ".join(f"{symbol} = {sizes[name]:,}" for symbol, name in zip("BTDK", PROXY_SIZES, strict=True))
 
 
 def source(run: Record) -> str:

@@ -4,20 +4,17 @@ from itertools import cycle
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from lib.experiments.mrss_scan import FORWARD, TRAINING
-from lib.experiments.mrss_training import OPERATIONS, STEPS
-from lib.report import figures
-from lib.report.accuracy import POINT
+from lib.report import figures, frames
 from lib.report.evidence import Evidence
-from lib.report.figures import BASELINE, DASHES, MARKERS, bars
+from lib.report.figures import BASELINE, MARKERS, bars
+from lib.report.figures.mrss_trainings import accuracy_differences, accuracy_of_seeds, loss_curves, pareto
 from lib.report.views.files import naming_files
 
-LABELS = {STEPS: "equal steps", OPERATIONS: "equal compute"}
 COSTS = ((FORWARD, "latency_ratio"), (TRAINING, "latency_ratio"), (TRAINING, "memory_ratio"))  # a row of panels each
 
 
@@ -59,13 +56,16 @@ def costs(evidence: Evidence) -> Figure:
 
 @naming_files
 def accuracies(evidence: Evidence) -> Figure:
-    """Differences to the baseline's accuracy, a panel per task."""
+    """Differences to the baseline's accuracy, a panel per task; a dot per seed where a seed solves it or does not."""
     panels = list(evidence.resolutions.groupby("task", sort=False))
     size = (8.6, 1.3 * len(panels))
     figure, axes = plt.subplots(-(-len(panels) // 2), 2, figsize=size, layout="constrained")
     handles = {}
-    for ax, (_, group) in zip(axes.flat, panels, strict=True):
-        accuracy_differences(ax, group)
+    for ax, (task, group) in zip(axes.flat, panels, strict=True):
+        if group["solved"].notna().any():
+            accuracy_of_seeds(ax, frames.where(evidence.trained, task=task))
+        else:
+            accuracy_differences(ax, group)
         handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
@@ -142,77 +142,6 @@ def ratio_over_length(ax: Axes, frame: pd.DataFrame, column: str = "latency_rati
     ax.set(
         xlabel="sequence length T [tokens]", ylabel=f"{'latency' if 'latency' in column else 'peak memory'} / baseline"
     )
-    return ax
-
-
-def accuracy_differences(ax: Axes, frame: pd.DataFrame) -> Axes:
-    """Difference to the baseline's accuracy [points] by variant and budget, mean and interval; one task and machine."""
-    shown = frame[frame["variant"] != "baseline"]
-    variants = list(shown["variant"].unique())
-    for number, (budget, group) in enumerate(shown.groupby("budget", sort=False)):
-        places = [variants.index(variant) + 0.2 * number - 0.1 for variant in group["variant"]]
-        ax.errorbar(
-            100 * group["difference"],
-            places,
-            xerr=100 * bars(group, "difference"),
-            linestyle="none",
-            marker=MARKERS[number],
-            capsize=2,
-            label=LABELS.get(budget, budget),
-        )
-    ax.axvline(0, **BASELINE)
-    ax.axvline(-100 * POINT, color="0.6", linestyle=":", linewidth=1, zorder=1)
-    ax.set_yticks(range(len(variants)), variants)
-    ax.set_ylim(len(variants) - 0.5, -0.5)
-    ax.grid(axis="y", visible=False)
-    base = frame.loc[frame["variant"] == "baseline", "accuracy"].iloc[0]
-    ax.set_title(f"{frame['task'].iloc[0]}: baseline {base:.1%}".replace("%", " %"), fontsize="medium")
-    ax.set_xlabel("accuracy − baseline's [points]")
-    return ax
-
-
-def loss_curves(ax: Axes, frame: pd.DataFrame) -> Axes:
-    """Training loss [nats] over steps, a line per seed, a colour and a dash per variant; one task and machine."""
-    colours = dict(zip(frame["variant"].unique(), sns.color_palette("colorblind"), strict=False))
-    for (variant, _), group in frame.groupby(["variant", "seed"], sort=False):
-        dash = DASHES[list(colours).index(variant) % len(DASHES)]
-        ax.plot(group["step"], group["loss"], linestyle=dash, color=colours[variant], linewidth=0.9, label=variant)
-    handles = {line.get_label(): line for line in ax.lines}
-    ax.legend(handles.values(), handles.keys(), frameon=False, fontsize="small")
-    ax.set(xlabel="training step", ylabel="loss [nats]", yscale="log")
-    ax.set_title(frame["task"].iloc[0], fontsize="medium")
-    return ax
-
-
-def pareto(ax: Axes, frame: pd.DataFrame, task: str | None = None) -> Axes:
-    """Accuracy minus the baseline's [points] against latency relative to it; `task`'s points are set off.
-
-    frame  columns task, variant, latency_ratio, difference with _low and _high; the baseline is the point at 1 and 0
-    """
-    variants = list(frame["variant"].unique())
-    colours = dict(zip(variants, sns.color_palette("colorblind"), strict=False))
-    for variant, marker in zip(variants, cycle(MARKERS), strict=False):
-        group = frame[frame["variant"] == variant]
-        chosen = group[group["task"] == task] if task else group
-        ax.scatter(group["latency_ratio"], 100 * group["difference"], marker=marker, color="0.8", s=20, zorder=2)
-        ax.errorbar(
-            chosen["latency_ratio"],
-            100 * chosen["difference"],
-            yerr=100 * bars(chosen, "difference"),
-            color=colours[variant],
-            marker=marker,
-            linestyle="none",
-            capsize=2,
-            label=variant,
-            zorder=3,
-        )
-    ax.axhline(-100 * POINT, color="0.6", linestyle=":", linewidth=1, zorder=1)
-    ax.axhline(0, **BASELINE)
-    ax.axvline(1, **BASELINE)
-    ax.set(xlim=(0, max(1.1, 1.1 * frame["latency_ratio"].max())), xlabel="latency / baseline")
-    ax.set_ylabel("accuracy − baseline's [points]")
-    ax.set_title(f"{task or 'All tasks'}: left is faster, up is better", fontsize="medium")
-    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4)
     return ax
 
 

@@ -11,7 +11,7 @@ from lib.report.frames import MIB, where
 from lib.report.tables import compare, or_error, table
 from lib.report.views.files import naming_files
 
-BUDGETS = {STEPS: "steps", OPERATIONS: "compute"}  # what was equal
+BUDGETS = {STEPS: "steps", OPERATIONS: "operations"}  # what was equal
 
 
 def original_table(frame: pd.DataFrame, caption: str) -> Markdown:

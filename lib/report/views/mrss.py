@@ -9,6 +9,7 @@ import pandas as pd
 from lib.experiments import mrss_proxy, mrss_scan, mrss_training
 from lib.experiments.mrss_scan import label
 from lib.report import accuracy, frames
+from lib.report.frames.mrss import of_one
 from lib.report.views.base import Base, complete, known, named
 
 WITHIN = ("machine", "dim", "length")  # what a model and its baseline have in common
@@ -61,6 +62,11 @@ class Views(Base):
     def weights_without_gradient(self) -> Sequence[str]:
         """Names of parameters that no gradient reaches in the original report's form on the real scan; a toy."""
         return self.toy("weights_without_gradient")
+
+    @property
+    def proxy_sizes(self) -> Mapping[str, Any]:
+        """Parameters of the proxy's record: batch, length, dim, taps."""
+        return self.records(mrss_proxy.NAME)[0].parameters
 
     @cached_property
     def proxy(self) -> pd.DataFrame:
@@ -198,13 +204,34 @@ class Views(Base):
         return accuracy.training_minutes(known(frames.where(rows, part=mrss_training.TRAINED), "seconds"))
 
     @cached_property
+    def trained_costs(self) -> Mapping[str, pd.DataFrame]:
+        """ "forward" and "training" -> trained models at the sizes of their tasks, with ratios to the baseline."""
+        rows = self.frame(mrss_training, *mrss_training.TASKS)
+        return {
+            part: frames.ratios(
+                complete(known(frames.where(rows, part=part), "seconds"), "variant", "task"), within=("machine", "task")
+            )
+            for part in (mrss_training.FORWARD, mrss_training.TRAINING)
+        }
+
+    @cached_property
+    def last_trained(self) -> pd.DataFrame:
+        """Of `resolutions`, each variant's last training on each task: that with equal operations, where it has one."""
+        return self.resolutions.drop_duplicates(["machine", "task", "variant"], keep="last")
+
+    @cached_property
     def tradeoff(self) -> pd.DataFrame:
-        """Accuracy and latency by task and variant; with equal compute where one trained so, else after equal steps."""
-        rows = frames.where(self.frame(mrss_training, *mrss_training.TASKS), part=mrss_training.FORWARD)
-        cost = frames.ratios(complete(known(rows, "seconds"), "variant", "task"), within=("machine", "task"))
-        last = self.resolutions.drop_duplicates(["machine", "task", "variant"], keep="last")
-        merged = last.merge(cost[["machine", "task", "variant", "kind", "latency_ratio"]])
+        """Accuracy and latency by task and variant, of the last training."""
+        cost = self.trained_costs[mrss_training.FORWARD]
+        merged = self.last_trained.merge(cost[["machine", "task", "variant", "kind", "latency_ratio"]])
         return known(merged, "latency_ratio", each={"task": mrss_training.LABELS.values()})
+
+    @cached_property
+    def low_by_task(self) -> pd.DataFrame:
+        """All blocks at the low rate, a row per task: see `lib.report.frames.mrss.of_one`."""
+        trained = frames.where(self.frame(mrss_training, *mrss_training.TASKS), part=mrss_training.TRAINED)
+        made = of_one(self.at_factor(mrss_scan.LOW), self.last_trained, self.trained_costs, known(trained, "seconds"))
+        return known(made, "forward", "training", "memory", each={"task": mrss_training.LABELS.values()})
 
     def at_factor(self, form: str) -> str:
         """The name of a form at the factor that was timed at all sizes."""
@@ -212,7 +239,7 @@ class Views(Base):
 
     def _dual(self, form: str) -> pd.DataFrame:
         name = self.at_factor(form)
-        rows = pd.concat(frames.where(rows, variant=name) for rows in self.scan.values())
+        rows = pd.concat(frames.where(rows, variant=name) for rows in self.scan_at_factor.values())
         # Of a training step no operations are counted.
         known(frames.where(self.scan[mrss_scan.FORWARD], variant=name), "flops_ratio")
         return known(rows, "latency_ratio")

@@ -59,7 +59,7 @@ def test_a_ratio_without_quartiles_has_no_bars(ax, costs):
 def test_differences_are_in_points_by_budget(ax, quality):
     draw.accuracy_differences(ax, quality)
     found = {name: list(line.get_xdata()) for name, line in drawn(ax).items()}
-    assert found == {"equal steps": [-2], "equal compute": [1]}
+    assert found == {"equal steps": [-2], "equal operations": [1]}
     assert ax.get_title() == "t: baseline 90.0 %"
     assert [label.get_text() for label in ax.get_yticklabels()] == ["low"]
 
@@ -78,6 +78,30 @@ def test_the_chosen_task_is_set_off(ax, quality):
     assert (list(line.get_xdata()), list(line.get_ydata())) == ([0.4], [-2])
     assert len(ax.collections[0].get_offsets()) == 2
     assert ax.get_title() == "u: left is faster, up is better"
+
+
+@pytest.mark.parametrize(
+    ("task", "solved", "label"),
+    [
+        ("u", [None, None], "accuracy − baseline's [points]"),
+        ("u", [2, None], "share of seeds that solve it\n− baseline's [points]"),
+        (None, [2, None], "accuracy − baseline's [points]\n(u: share of seeds that solve it)"),
+    ],
+)
+def test_the_axis_says_whether_seeds_are_counted(ax, quality, task, solved, label):
+    both = pd.concat([quality.assign(task="u"), quality]).query("variant == 'low' and budget == 'steps'")
+    draw.pareto(ax, both.assign(latency_ratio=0.4, solved=solved), task)
+    assert ax.get_ylabel() == label
+
+
+def test_a_task_that_seeds_solve_or_not_has_a_dot_per_seed(ax):
+    rows = [row("baseline", seed=seed, accuracy=1.0) for seed in (0, 1)]
+    rows += [row("low", seed=seed, accuracy=share) for seed, share in enumerate((0.1, 1.0))]
+    rows += [row("low", seed=0, accuracy=0.5) | {"budget": "operations"}]
+    draw.accuracy_of_seeds(ax, pd.DataFrame(rows))
+    found = {line.get_label(): sorted(line.get_xdata()) for line in ax.lines}
+    assert found == {"equal steps": [10, 100, 100, 100], "equal operations": [50]}
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["baseline", "low"]
 
 
 def test_every_seed_has_its_line_and_every_variant_one_name(ax):

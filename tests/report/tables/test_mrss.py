@@ -46,7 +46,7 @@ def test_differences_stand_in_points_and_what_is_kept_in_bold():
     assert cells == [
         ["task, baseline", "equal", "dual", "low"],
         ["t, 90.0 %", "steps", "**+1.0 ± 12.7**", "−4.0 ± 12.7"],
-        ["t, 90.0 %", "compute", "–", "**+0.0 ± 12.7**"],
+        ["t, 90.0 %", "operations", "–", "**+0.0 ± 12.7**"],
     ]
     assert "95 % intervals: paired t over seeds. Bold" in text.data
 
