@@ -40,7 +40,7 @@ class Settings(base.Settings):
 
 
 def run(settings: Settings) -> Record:
-    """Run again what is recorded here: costs first, then trainings, two at once, one thread each.
+    """Run again what is recorded here: costs first, then trainings, two at once, one thread each but where it says so.
 
     raises   ValueError where nothing of it is recorded of this machine
     """
@@ -72,14 +72,15 @@ def _add_trainings(cases: base.Cases, settings: Settings) -> None:
         found = [case for case in first.cases if _is(case, one)] if first else []
         for case in found[:1]:
             at = case.parameters
-            again = Again(one.record, str(at["task"]), one.variant, int(at["steps"]), one.seed)
+            again = Again(one.record, str(at["task"]), one.variant, int(at["steps"]), one.seed, one.threads)
             planned[again] = one, first, case.accuracies[one.seed]
     with tempfile.TemporaryDirectory() as fresh:  # nothing that was trained before is taken
         results = sweep(planned, train, Path(fresh))
     for again, result in results.items():
         one, first, before = planned[again]
         measured = {"accuracies": {one.seed: result["accuracy"]}}
-        setting = f"{again.task}, seed {one.seed}, {again.steps} steps"
+        on = "" if one.threads == 1 else f", the second on {one.threads} threads"
+        setting = f"{again.task}, seed {one.seed}, {again.steps} steps{on}"
         _add(cases, TRAINING, one.variant, measured, setting, before, result["accuracy"], first)
 
 

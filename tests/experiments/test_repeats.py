@@ -5,6 +5,7 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from rehearsal import COMMITTED, evidence
 
 from lib import records
@@ -41,7 +42,8 @@ def cost(second=SECOND):
 def made(monkeypatch):
     """A run in which one cost and one training are made again."""
     held = {"toy": toy("toy", FIRST), "trained": toy("trained", {}, {"low": 0.9577})}
-    again = [Training(record, "low", lambda again: 0.0, {"part": "part"}) for record in ("trained", "absent")]
+    kinds = (("trained", 1), ("trained", 2), ("absent", 1))
+    again = [Training(record, "low", lambda again: 0.0, {"part": "part"}, threads=threads) for record, threads in kinds]
     monkeypatch.setattr(repeats, "costs", lambda wait: [cost()])
     monkeypatch.setattr(repeats, "trainings", lambda: again)
     monkeypatch.setattr(repeats, "_recorded", lambda name, settings: held.get(name))
@@ -51,7 +53,7 @@ def made(monkeypatch):
 
 def test_a_ratio_is_formed_round_by_round_and_set_beside_the_recorded_one(made):
     rows = repeats.frame([made]).set_index("variant")
-    assert list(rows.index) == ["half", "low"]  # neither what is new nor what is gone
+    assert list(rows.index) == ["half", "low", "low"]  # neither what is new nor what is gone
     assert (rows.loc["half", "first"], rows.loc["half", "second"]) == (0.5, 0.6)
     assert rows.loc["half", "difference"] == pytest.approx(0.2)
     assert rows.loc["half", "setting"] == "part part, length 1, relative to baseline"
@@ -59,10 +61,11 @@ def test_a_ratio_is_formed_round_by_round_and_set_beside_the_recorded_one(made):
 
 
 def test_an_accuracy_differs_by_a_share_and_names_its_training(made):
-    row = repeats.frame([made]).set_index("variant").loc["low"]
+    row, other = (row for _, row in repeats.frame([made]).set_index("variant").loc["low"].iterrows())
     assert (row["first"], row["second"], row["of"]) == (0.9577, 0.9644, "trained")
     assert row["difference"] == pytest.approx(0.0067)
     assert row["setting"] == "digits, seed 0, 7 steps"
+    assert other["setting"] == "digits, seed 0, 7 steps, the second on 2 threads"
     assert row["commit"] == made.commit
 
 
@@ -104,7 +107,7 @@ def test_without_the_record_it_is_missing(tmp_path):
         evidence(tmp_path, without=without).repeated_costs.empty  # noqa: B018
 
 
-@pytest.mark.parametrize("one", repeated.trainings(), ids=lambda one: f"{one.record}, {one.variant}")
+@pytest.mark.parametrize("one", repeated.trainings(), ids=lambda one: f"{one.record}, {one.variant}, {one.threads}")
 def test_every_training_that_is_made_again_is_recorded_once(one):
     found = [case for case in records.read(COMMITTED / f"{one.record}.json").cases if repeats._is(case, one)]
     assert len(found) == 1
@@ -144,5 +147,6 @@ def test_a_part_of_an_experiment_is_run_alone():
 @pytest.mark.slow
 @pytest.mark.parametrize(("record", "task", "variant"), [("mrss_motions", "motions", "low, r = 8")])
 def test_a_training_is_the_same_twice(record, task, variant):
-    again = Again(record, task, variant, 2, 0)
+    before, again = torch.get_num_threads(), Again(record, task, variant, 2, 0)
     assert repeated.train(again) == repeated.train(again)
+    torch.set_num_threads(before)
