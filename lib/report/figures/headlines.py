@@ -58,7 +58,10 @@ def proposed_and_reached(ax: Axes, found: Sequence[Headline]) -> Axes:
         Line2D([], [], marker="o", markersize=8, color=colour, fillstyle=fill, linestyle="none", label=name)
         for name, (colour, fill, _) in looks.items()
     ]
-    ax.legend(handles=handles, frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    narrow = {"handletextpad": 0.1, "columnspacing": 0.8}
+    ax.legend(
+        handles=handles, frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, **narrow
+    )
     return ax
 
 

@@ -96,6 +96,34 @@ def test_a_second_machine_changes_no_headline(tmp_path, found):
     assert headlines.headlines(Evidence(runs=tmp_path)) == found
 
 
+def with_towers(folder, *checkpoints):
+    """A machine's records in which the image towers of these checkpoints are timed."""
+    shutil.copytree(RUNS / MACHINE, folder / MACHINE)
+    path = folder / MACHINE / "clip_cost.json"
+    record = json.loads(path.read_text())
+    small = [case for case in record["cases"] if case["parameters"]["part"] == "small"]
+    others = [case for case in record["cases"] if case["parameters"]["part"] != "small"]
+    first = small[0]["parameters"].get("checkpoint", "clip-scenes-0")
+    small = [case for case in small if case["parameters"].get("checkpoint", first) == first]
+    for checkpoint in checkpoints:
+        at = {"checkpoint": checkpoint, "task": checkpoint.split("-")[1]}
+        others += [case | {"parameters": case["parameters"] | at} for case in small]
+    path.write_text(json.dumps(record | {"cases": others}))
+    return Evidence(runs=folder)
+
+
+def test_of_small_clips_the_case_is_that_of_photographs_where_its_own_tower_is_timed(tmp_path):
+    found = headlines.clip.headline(with_towers(tmp_path, "clip-scenes-0", "clip-cifar10-0"))
+    assert (found.model.task, found.measured["accuracy"].record) == ("CIFAR-10", "clip_accuracy_cifar10")
+    assert found.beside["scenes, accuracy"].record == "clip_accuracy_scenes"
+
+
+def test_the_time_of_one_tower_stands_beside_no_accuracy_of_another(tmp_path):
+    found = headlines.clip.headline(with_towers(tmp_path, "clip-scenes-0"))
+    assert {number.model.task for number in found.numbers.values()} == {"scenes"}
+    assert "CIFAR-10" not in found.text
+
+
 def test_an_accuracy_beside_the_time_of_another_length_is_refused(tmp_path):
     shutil.copytree(RUNS / MACHINE, tmp_path / MACHINE)
     path = tmp_path / MACHINE / "distillation.json"
