@@ -117,7 +117,8 @@ def outcomes(found: Iterable[Record]) -> pd.DataFrame:
 
     `checkpoint` is the number of the model that it started from: seeds that share one are no independent draws of it.
     `gained` is the accuracy minus what it was before; `retained` the accuracy relative to the checkpoint's with all
-    tokens, `before` the same before the training, `kept` the same after it, with all tokens again.
+    tokens, `before` the same before the training, `regained` their difference, `kept` the same after it, with all
+    tokens again.
     """
     rows = base.by_seed(found, PARTS, WORDS, accuracies="value")
     if rows.empty:
@@ -131,6 +132,7 @@ def outcomes(found: Iterable[Record]) -> pd.DataFrame:
         gained=(made["accuracy"] - made["reduced"]).to_numpy(),
         retained=(made["accuracy"] / made["whole"]).to_numpy(),
         before=(made["reduced"] / made["whole"]).to_numpy(),
+        regained=((made["accuracy"] - made["reduced"]) / made["whole"]).to_numpy(),
         kept=(made["unreduced"] / made["whole"]).to_numpy(),
     )
 

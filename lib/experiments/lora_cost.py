@@ -19,6 +19,7 @@ from lib.experiments.clip_shown import check_images, sizes_of
 from lib.experiments.lora_tokens import VARIANTS
 from lib.experiments.lora_training import EVERYWHERE, FULL, PLACES, RANK, SCALE, USUAL
 from lib.models.checks import check_choice
+from lib.models.clip import cost
 from lib.models.clip import load as clip
 from lib.models.clip.reduction import reduce_tokens
 from lib.models.lora.layers import add_lora, merge_lora, trainable_report
@@ -156,6 +157,11 @@ def step(model: nn.Module, optimiser: torch.optim.Optimizer, **inputs: Tensor) -
     optimiser.zero_grad(set_to_none=True)
     model(**inputs, return_loss=True).loss.backward()
     optimiser.step()
+
+
+def tokens(timed: str) -> int:
+    """Number of visual tokens of an image, the class token included, of a model that is timed."""
+    return 1 + cost.patches(sizes_of(timed, ours=True).vision_config)
 
 
 def frame(found: Iterable[Record]) -> pd.DataFrame:

@@ -26,6 +26,7 @@ def test_trainings_become_cases_and_come_back(record):
     assert one["gained"] == pytest.approx(0.3)
     assert one["retained"] == pytest.approx(0.7 / 0.8)
     assert one["before"] == pytest.approx(0.4 / 0.8)
+    assert one["regained"] == pytest.approx(0.3 / 0.8)
     assert one["kept"] == pytest.approx(0.7 / 0.8)
     assert one["share"] == pytest.approx(0.01)
     assert (one["rank"], one["keep"], one["steps"]) == (2, 1.0, 20)

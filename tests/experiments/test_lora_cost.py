@@ -34,6 +34,11 @@ def test_every_part_holds_what_it_compares(made):
     assert rows[["seconds", "memory_bytes", "flops"]].gt(0).all(axis=None)
 
 
+def test_tokens_are_patches_and_the_class_token():
+    assert lora_cost.tokens("openai/clip-vit-base-patch16") == (224 // 16) ** 2 + 1
+    assert lora_cost.tokens(Settings.small) == 64 + 1
+
+
 def test_adapters_of_ours_and_of_peft_learn_the_same_number_of_weights(made):
     rows = lora_cost.frame([made]).set_index("variant")
     for name in (USUAL, OTHER):

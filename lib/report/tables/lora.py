@@ -78,9 +78,9 @@ def labels(frame: pd.DataFrame, differences: pd.DataFrame, caption: str) -> Mark
 
 
 def tokens(frame: pd.DataFrame, caption: str) -> Markdown:
-    """Retained accuracy [%] before and after the training, and with all tokens again.
+    """Retained accuracy [%] before and after the training, its gain [points], and that with all tokens again.
 
-    frame   of `lib.report.frames.lora.summary`, with `before`, `retained` and `kept`
+    frame   of `lib.report.frames.lora.summary`, with `before`, `retained`, `regained` and `kept`
     """
     return table(
         {
@@ -89,6 +89,9 @@ def tokens(frame: pd.DataFrame, caption: str) -> Markdown:
             "keep": [f"{keep:.1f}" for keep in frame["keep"]],
             "before": [_percent(row, "before") for row in frame.itertuples()],
             "with adapters": [_percent(row, "retained") for row in frame.itertuples()],
+            "gain [points]": [
+                prose.around(row.regained, row.regained_low, row.regained_high, "+") for row in frame.itertuples()
+            ],
             "with adapters, all tokens": [_percent(row, "kept") for row in frame.itertuples()],
         },
         f"{caption}. {accuracy.explained(frame)}",
@@ -98,7 +101,7 @@ def tokens(frame: pd.DataFrame, caption: str) -> Markdown:
 def trained(goal: str, found: Iterable[Record], caption: str) -> Markdown:
     """Trainings that a chapter's own run made: on new "labels", or with fewer "tokens"."""
     if goal == lora_tokens.GOAL:
-        return tokens(summary(lora_tokens.outcomes(found), ["before", "retained", "kept"]), caption)
+        return tokens(summary(lora_tokens.outcomes(found), ["before", "retained", "regained", "kept"]), caption)
     rows = lora_labels.outcomes(found)
     return labels(summary(rows, ["accuracy"]), accuracy.compared(rows, FULL, ("variant",)), caption)
 

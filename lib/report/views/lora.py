@@ -13,7 +13,7 @@ from lib.experiments.lora_training import FULL, USUAL
 from lib.names import SMALL_CLIPS
 from lib.report import accuracy, frames
 from lib.report.frames import lora
-from lib.report.views.base import Base, known, named
+from lib.report.views.base import Base, complete, known, named
 
 COMPARED = {USUAL: "LoRA", BOTTLENECK: "bottleneck"}  # variants that claims are judged by
 
@@ -86,7 +86,7 @@ class Views(Base):
 
     @cached_property
     def adapted_means(self) -> pd.DataFrame:
-        """Accuracy on new labels by task and variant, mean over seeds with its interval."""
+        """Accuracy on new labels by task and variant, mean and interval; seeds that share a checkpoint count as one."""
         return lora.summary(self.adapted, ["accuracy"])
 
     @cached_property
@@ -119,8 +119,21 @@ class Views(Base):
 
     @cached_property
     def recovered_means(self) -> pd.DataFrame:
-        """Accuracy relative to the checkpoint's with fewer tokens, by task and variant, with intervals over seeds."""
-        return lora.summary(self.recovered, ["accuracy", "before", "retained", "kept"])
+        """Accuracy relative to the checkpoint's with fewer tokens, by task and variant, with intervals likewise."""
+        return lora.summary(self.recovered, ["accuracy", "before", "retained", "regained", "kept"])
+
+    @cached_property
+    def own_accuracies(self) -> Mapping[str, tuple[float, float]]:
+        """Task -> lowest and highest accuracy of its checkpoints as they were, with all tokens, on their own labels."""
+        found = self.recovered.groupby("task", sort=False)["whole"].agg(["min", "max"])
+        return {task: (low, high) for task, low, high in found.itertuples()}
+
+    @cached_property
+    def adapting_seconds(self) -> pd.DataFrame:
+        """Median seconds of trainings on new labels, each on one thread: a row per task, a column per variant."""
+        rows = self.frame(lora_labels, *SMALL_CLIPS)
+        rows = known(frames.where(rows, measured="accuracy"), "seconds")
+        return complete(rows, "variant", "task").pivot(index="task", columns="variant", values="seconds")
 
     @cached_property
     def adapting_minutes(self) -> float:

@@ -23,7 +23,7 @@ def labels():
 
 @pytest.fixture
 def tokens():
-    return lora.summary(lora_tokens.outcomes([trainings(lora_tokens)]), ["before", "retained", "kept"])
+    return lora.summary(lora_tokens.outcomes([trainings(lora_tokens)]), ["before", "retained", "regained", "kept"])
 
 
 def test_a_summary_has_the_mean_over_seeds_with_its_interval(labels):
