@@ -79,6 +79,8 @@ def adapters(folder: Path) -> Values:
     best = max(peers, key=lambda one: _gained(one, trained[FULL]).value)
     bottleneck = next(trained[name] for name in BOTTLENECK if name in trained)
     found = {"optimiser's memory": _share(usual, "optimiser_bytes", trained[FULL], "optimiser_bytes")}
+    by_seed = [usual["accuracies"][seed] for seed in sorted(usual["accuracies"])]
+    found["right"] = Found(fmean(_by_checkpoint(by_seed)), unit=Unit.SHARE)
     for name, one in {"": usual, "best other adapters, ": best, "bottleneck, ": bottleneck}.items():
         found |= {f"{name}time": time(one, trained[FULL]), f"{name}accuracy": _gained(one, trained[FULL])}
         if one is not bottleneck:
@@ -96,5 +98,9 @@ def _share(one: Case, name: str, other: Case, beside: str) -> Found:
 
 def _gained(one: Case, full: Case) -> Found:
     """Difference of accuracies: seeds of one checkpoint are averaged before the interval is taken."""
-    gained = differences(one, full)
-    return interval([fmean(gained[first::CHECKPOINTS]) for first in range(CHECKPOINTS)])
+    return interval(_by_checkpoint(differences(one, full)))
+
+
+def _by_checkpoint(values: list[float]) -> list[float]:
+    """Means of the seeds that start from one checkpoint; values in the order of seeds."""
+    return [fmean(values[first::CHECKPOINTS]) for first in range(CHECKPOINTS)]

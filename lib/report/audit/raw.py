@@ -103,6 +103,11 @@ def interval(values: Sequence[float], more: float = 0.0) -> Found:
     return Found(fmean(values), fmean(values) - margin, fmean(values) + margin, unit=Unit.POINTS)
 
 
+def right(*trained: Case) -> Found:
+    """Accuracy, averaged over trainings."""
+    return Found(fmean(value for one in trained for value in one["accuracies"].values()), unit=Unit.SHARE)
+
+
 def answers(one: Case) -> np.ndarray:
     """Right answers as ones, a row per checkpoint, from hexadecimal digits of four images each."""
     count = one["parameters"]["images"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 
-from lib.report.audit.raw import Found, Unit, case, cases, differences, interval, memory, time
+from lib.report.audit.raw import Found, Unit, case, cases, differences, interval, memory, right, time
 
 POINT, SOLVED = 0.01, 0.9
 SPLITS = {"digits": (449, 1348), "plugs": (534, 535), "motions": (40, 40)}  # tested, trained; others are drawn anew
@@ -57,6 +57,7 @@ def resolution(folder: Path) -> Values:
         "time": ran[low],
         "memory": memory(timed[low], base["forward"]),
         "training time": time(training, base["training"]),
+        "right": right(case(folder, "mrss_digits", part="trained", variant=low, budget="steps")),
         "accuracy": came[low],
     }
     rivals = [name for name in names - {low, dual, "baseline"} if came[name].value >= -POINT]
@@ -109,6 +110,7 @@ def distillation(folder: Path) -> Values:
     found = {
         "time": time(timed[form(states)], full),
         "memory": memory(timed[form(states)], full),
+        "right": right(tuned[states]),
         "accuracy": lost[states],
         "small from the start, accuracy": interval(differences(small[states], whole), _overlap("digits")),
         "truncated SVD, accuracy": interval(differences(low_rank, whole), _overlap("digits")),

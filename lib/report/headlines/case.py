@@ -135,6 +135,14 @@ def points(row: Any, record: str, model: Model) -> Measured:
     return Measured(solved / of, None, None, f"{solved} of {of}", record, row["variant"], model)
 
 
+def right(row: Any, record: str, model: Model) -> Measured:
+    """The accuracy itself, averaged over trainings.
+
+    row   of `lib.report.accuracy.compared`
+    """
+    return measured(row, ("accuracy",), share, record, model)
+
+
 def percent(row: Any, column: str, record: str, model: Model) -> Measured:
     """A share with its interval, in percent."""
     columns = (column, f"{column}_low", f"{column}_high")

@@ -14,7 +14,7 @@ from lib.report import frames, units
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 from lib.report.headlines import sizes
-from lib.report.headlines.case import MEMORY, QUARTILES, Headline, Measured, Model, Point, measured, points
+from lib.report.headlines.case import MEMORY, QUARTILES, Headline, Measured, Model, Point, measured, points, right
 from lib.report.views.files import naming_files
 
 TASK = "digits"  # of the model that is timed
@@ -43,6 +43,7 @@ def headline(e: Evidence) -> Headline:
     found = {
         "time": _ratio(costs, SMALL.format(states), QUARTILES),
         "memory": _ratio(costs, SMALL.format(states), MEMORY),
+        "right": right(frames.only(rows, variant=method, order=states, healed=True), ACCURACIES, tuned[method].model),
         "accuracy": tuned[method],
     }
     model = tuned[method].model
@@ -50,15 +51,15 @@ def headline(e: Evidence) -> Headline:
     beside = {f"{SCRATCH}, accuracy": tuned[SCRATCH], f"{SVD}, accuracy": tuned[SVD]}
     beside |= {f"{one}, time": _ratio(costs, one, QUARTILES) for one in (whole, low) if one in set(costs["variant"])}
     ahead = {f"gain at {order} states": one for order, one in gains(e, method).items()}
-    time, memory, kept = (one.printed for one in found.values())
+    time, memory, correct, kept = (one.printed for one in found.values())
     return Headline(
         topic="Distilled kernels",
         text=(
             f"On {LABEL} ({model.sizes['tokens']} tokens), an S4D model of {SIZES.layers} blocks, {SIZES.dim} channels "
             f"and {model.sizes['states of the original']} states per channel, cut to {states} states and fine-tuned, "
             f"takes **{time}** the time and {memory} the memory of the original with full kernels by FFT, and "
-            f"differs from it by **{kept}** points of accuracy. {_alternatives(states, beside, whole, low)} "
-            f"{gained(ahead)}"
+            f"is right on {correct} of the test, **{kept}** points relative to it. "
+            f"{_alternatives(states, beside, whole, low)} {gained(ahead)}"
         ),
         chapter="kernel_distillation",
         machine=e.title,

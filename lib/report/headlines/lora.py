@@ -11,7 +11,7 @@ from lib.experiments.lora_training import FULL, RANK, USUAL
 from lib.names import SMALL_CLIPS
 from lib.report import frames, units
 from lib.report.evidence import Evidence
-from lib.report.headlines.case import QUARTILES, Headline, Measured, Model, Point, measured, points, share
+from lib.report.headlines.case import QUARTILES, Headline, Measured, Model, Point, measured, points, right, share
 from lib.report.views.base import known
 from lib.report.views.files import naming_files
 
@@ -33,6 +33,7 @@ def headline(e: Evidence) -> Headline:
         "time": _ratio(usual),
         "weights": _share(usual, "share"),
         "optimiser's memory": _share(usual, "optimiser_ratio"),
+        "right": right(usual, _name(usual), _model(usual)),
         "accuracy": _points(usual),
     }
     beside = {
@@ -44,10 +45,10 @@ def headline(e: Evidence) -> Headline:
     beside |= {"bottleneck, time": _ratio(bottleneck), "bottleneck, accuracy": _points(bottleneck)}
     for task in OTHERS:
         beside[f"{SMALL_CLIPS[task]}, accuracy"] = _points(frames.only(compared, task=task, variant=USUAL))
-    time, weights, memory, gained = (one.printed for one in found.values())
+    time, weights, memory, correct, gained = (one.printed for one in found.values())
     low, high = (units.times(usual[name]) for name in QUARTILES[1:])
     best, bottom = (
-        f"{beside[f'{name}, time'].printed} the time and differ by {beside[f'{name}, accuracy'].printed} points"
+        f"{beside[f'{name}, time'].printed} the time for {beside[f'{name}, accuracy'].printed} points"
         for name in ("best other adapters", "bottleneck")
     )
     label = SMALL_CLIPS[TASK]
@@ -57,12 +58,12 @@ def headline(e: Evidence) -> Headline:
         text=(
             f"On new labels of {label}, adapters of rank {RANK} on all linear layers of a small CLIP of {full:,} "
             f"parameters train {weights} of the weights in **{time}** the time of full fine-tuning (quartiles {low} to "
-            f"{high}; equal steps), with {memory} of the optimiser's memory, and differ by **{gained}** points "
-            f"of accuracy. The best other adapters ({other['variant']}, "
+            f"{high}; equal steps), with {memory} of the optimiser's memory, and are right on {correct} of the "
+            f"test, **{gained}** points relative to it. The best other adapters ({other['variant']}, "
             f"{beside['best other adapters, weights'].printed} of the weights) take {best}. Layers of the original "
             f"report's bottleneck take {bottom}."
             + "".join(
-                f" On new labels of {SMALL_CLIPS[task]} rank {RANK} differs by "
+                f" On new labels of {SMALL_CLIPS[task]} rank {RANK} comes to "
                 f"{beside[f'{SMALL_CLIPS[task]}, accuracy'].printed} points."
                 for task in OTHERS
             )

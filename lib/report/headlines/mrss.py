@@ -13,7 +13,7 @@ from lib.experiments.mrss_scan import label
 from lib.report import frames, units
 from lib.report.evidence import Evidence
 from lib.report.headlines import sizes
-from lib.report.headlines.case import MEMORY, QUARTILES, Headline, Measured, Model, Point, measured, points
+from lib.report.headlines.case import MEMORY, QUARTILES, Headline, Measured, Model, Point, measured, points, right
 from lib.report.views.base import known
 from lib.report.views.files import naming_files
 
@@ -37,9 +37,10 @@ def headline(e: Evidence) -> Headline:
         "time": _ratio(forward, low, factor, QUARTILES),
         "memory": _ratio(forward, low, factor, MEMORY),
         "training time": _ratio(training, low, factor, QUARTILES),
+        "right": _right(after, low, factor),
         "accuracy": _points(after, low, factor),
     }
-    time, memory, trained, gained = (one.printed for one in found.values())
+    time, memory, trained, correct, gained = (one.printed for one in found.values())
     peers = {dual: "The original report's two branches take"}
     if other := fastest(after, forward, without=(low, dual, BASELINE)):
         peers[other] = f"The fastest other form that keeps the accuracy ({other}) takes"
@@ -48,7 +49,7 @@ def headline(e: Evidence) -> Headline:
     for variant, words in peers.items():
         took, came = _ratio(forward, variant, factor, QUARTILES), _points(after, variant, factor)
         beside |= {f"{variant}, time": took, f"{variant}, accuracy": came}
-        said.append(f"{words} {took.printed} the time and differ{'s' * (variant != dual)} by {came.printed} points.")
+        said.append(f"{words} {took.printed} the time for {came.printed} points.")
     elsewhere = losses(e, low, factor)
     model = found["accuracy"].model
     return Headline(
@@ -57,8 +58,8 @@ def headline(e: Evidence) -> Headline:
             f"On {LABEL} ({model.sizes['tokens']} tokens), a Mamba of {model.sizes['layers']} blocks "
             f"({model.sizes['parameters of blocks']:,} parameters) at 1/{factor} of the temporal resolution takes "
             f"**{time}** the time and {memory} the memory of a baseline with the same number of parameters, and "
-            f"{trained} the time of its training step. After equal steps it differs by **{gained}** points of "
-            f"accuracy. {' '.join(said)} {lost(elsewhere)}"
+            f"{trained} the time of its training step. After equal steps it is right on {correct} of the "
+            f"test, **{gained}** points relative to the baseline. {' '.join(said)} {lost(elsewhere)}"
         ),
         chapter="mrss",
         machine=e.title,
@@ -120,6 +121,11 @@ def _model(task: str, variant: str, factor: int) -> Model:
 def _ratio(rows: pd.DataFrame, variant: str, factor: int, columns: tuple[str, ...]) -> Measured:
     row = frames.only(rows, variant=variant)
     return measured(row, columns, units.times, NAME, _model(row["task"], variant, factor))
+
+
+def _right(rows: pd.DataFrame, variant: str, factor: int) -> Measured:
+    row = frames.only(rows, variant=variant)
+    return right(row, NAME, _model(row["task"], variant, factor))
 
 
 def _points(rows: pd.DataFrame, variant: str, factor: int) -> Measured:
