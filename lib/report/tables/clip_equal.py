@@ -24,8 +24,8 @@ def equal(operations: pd.DataFrame, time: pd.DataFrame, caption: str) -> Markdow
     for name, frame in columns.items():
         by = {key: rows for key, rows in frame.groupby(["task", "against"])}
         made[name] = [_counts(by.get(key)) for key in keys]
-    least = time[time["cheaper"] == OTHER].groupby(["task", "against"])["gained"]
-    made["gained by time [points]"] = [prose.extent_of_points(least.get_group(key)) for key in keys]
+    gains = {key: rows["gained"] for key, rows in columns["no more time for the other"].groupby(["task", "against"])}
+    made["gained by time [points]"] = [prose.extent_of_points(gains[key]) if key in gains else "–" for key in keys]
     return table(made, caption)
 
 
