@@ -54,19 +54,22 @@ def test_nothing_of_the_report_is_shared_but_the_headlines():
         }
 
 
+BASES = ("baseline", "original", "full kernel", "unreduced", "untouched", "full fine-tuning", "llama.cpp", "scratch")
+
+
 def twice_as_slow(case):
-    if case["variant"] in ("low, r = 8", "recurrence, 16 states", "merge in rounds", "all linear, rank 2", "llama.cpp"):
+    if case["variant"] not in BASES:
         case["seconds"] = [2 * taken for taken in case["seconds"]]
 
 
 @pytest.mark.parametrize(
     ("record", "said"),
     [
-        ("scan", "Selective scan: forward pass: value"),
-        ("mrss_digits", "Multi-resolution scan: time: printed '0.36×', from the records '0.73×'"),
-        ("distillation", "Distilled kernels: time: printed"),
-        ("clip_cost", "CLIP's visual tokens: time: printed"),
-        ("lora_labels_cifar10", "Low-rank adapters: time: printed"),
+        ("scan", "Selective scan: forward pass: "),
+        ("mrss_digits", "Multi-resolution scan: time: "),
+        ("distillation", "Distilled kernels: time: "),
+        ("clip_cost", "CLIP's visual tokens: "),
+        ("lora_labels_cifar10", "Low-rank adapters: time: "),
     ],
 )
 def test_an_altered_time_is_found(found, copied, record, said):
@@ -75,14 +78,14 @@ def test_an_altered_time_is_found(found, copied, record, said):
 
 
 def less_accurate(case):
-    if case["variant"] in ("low, r = 8", "balanced_truncation", "merge in rounds", "all linear, rank 2"):
+    if case["variant"] not in BASES:
         case["accuracies"] = {seed: value - 0.001 for seed, value in case["accuracies"].items()}
 
 
 @pytest.mark.parametrize("record", ["mrss_digits", "mrss_plugs", "distillation_digits", "lora_labels_cifar10"])
 def test_an_altered_accuracy_is_found(found, copied, record):
     of = [one for one in found if record in one.records]
-    assert any("accuracy: value" in line for line in lines(of, copied(record, less_accurate)))
+    assert any("accuracy: " in line for line in lines(of, copied(record, less_accurate)))
 
 
 def test_altered_answers_to_images_are_found(found, copied):
@@ -90,9 +93,8 @@ def test_altered_answers_to_images_are_found(found, copied):
         if case["variant"] == "merge in rounds":
             case["accuracies"] = {seed: value - 0.02 for seed, value in case["accuracies"].items()}
 
-    of = [one for one in found if one.chapter == "clip_vtp"]
-    name = next(number.record for number in [of[0].measured["accuracy"]])
-    assert any("accuracy: low" in line for line in lines(of, copied(name, alter)))
+    (one,) = (one for one in found if one.chapter == "clip_vtp")
+    assert any("accuracy: low" in line for line in lines([one], copied(one.measured["accuracy"].record, alter)))
 
 
 @pytest.mark.parametrize("name", ["time", "accuracy"])

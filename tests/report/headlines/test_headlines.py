@@ -16,7 +16,7 @@ from lib.report.figures import headlines as draw
 from lib.report.frames import Missing
 
 MACHINE = "amd-epyc-2-cores"
-NOT_OF_ONE_CASE = ("taps", "64×", "593×", "0.29× the time of its", "0.18×", "0.48× the time", "ViT-B/16")
+NOT_OF_ONE_CASE = ("taps", "ViT-B/16")  # kernels that nobody trained, and a model without published weights
 
 
 def test_every_subject_has_a_headline_in_the_order_of_the_chapters(found):
