@@ -59,7 +59,7 @@ def across_machines(rows: pd.DataFrame) -> Figure:
 
 
 def accuracy_over_rank(ax: Axes, frame: pd.DataFrame) -> Axes:
-    """Accuracy by rank of the adapters, mean and interval over seeds, and full fine-tuning's as a band; one task.
+    """Accuracy by rank of the adapters, mean and interval, and full fine-tuning's as a band; one task.
 
     frame   of `lib.report.frames.lora.ladder`
     """
