@@ -166,7 +166,7 @@ def _with_tasks(one: Record) -> Record:
 def _with_tokens(rows: pd.DataFrame, one: Record) -> pd.DataFrame:
     config = sizes_of(one.parameters["timed"], ours=True).vision_config
     patches = vit_cost.patches(config)
-    kept = rows["keep"].where(rows["part"] == ORIGINAL)
+    kept = rows.get("keep", pd.Series(pd.NA, rows.index)).where(rows["part"] == ORIGINAL)
     return rows.assign(tokens=1 + (kept * patches).map(int, na_action="ignore"))
 
 

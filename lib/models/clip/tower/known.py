@@ -14,6 +14,10 @@ KNOWN = {"CLIP": "transformers.models.clip.modeling_clip", "Siglip": "transforme
 TOWERS = ("VisionModel", "VisionTransformer")
 NEEDED = "a vision tower as of CLIP or SigLIP is needed, CLIPVisionModel or SiglipVisionModel of transformers"
 WITHIN = ("vision_model", "vision_tower", "module", "_orig_mod", "base_model.model", "model.vision_tower")
+CALLS = (  # whose __call__ does no more than forward: that of later releases of transformers is torch's
+    ("torch.nn.modules.module", "Module"),
+    ("transformers.modeling_layers", "GradientCheckpointingLayer"),
+)
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 CAPTURING = "transformers.utils.output_capturing"  # hooks that tell a tower what its layers give
 
@@ -73,7 +77,10 @@ def _part(model: object, path: str) -> object:
 
 def _defined(part: object, ends: tuple[str, ...]) -> bool:
     """Whether a module's forward is that of a known class, neither overridden by a subclass nor replaced in place."""
-    if not isinstance(part, nn.Module) or "forward" in vars(part) or type(part).__call__ is not nn.Module.__call__:
+    if not isinstance(part, nn.Module) or "forward" in vars(part):
+        return False
+    calls = next(kind for kind in type(part).__mro__ if "__call__" in vars(kind))
+    if (calls.__module__, calls.__qualname__) not in CALLS:
         return False
     return _known(next(kind for kind in type(part).__mro__ if "forward" in vars(kind)), ends)
 
