@@ -210,3 +210,25 @@ def test_a_tower_of_other_linear_layers_is_one(kind):
         other.encoder.layers[0].self_attn.q_proj.weight.mul_(2)
         other.encoder.layers[0].self_attn.q_proj.bias.mul_(2)
     assert torch.equal(*(reduce_tokens(one, "merge", 0.5)(x).pooler_output for one in (model, other)))
+
+
+@pytest.fixture
+def calling(monkeypatch):
+    """Layers are called as in transformers 5.17, whose own `__call__` decides on checkpointing."""
+    layer = transformers.modeling_layers.GradientCheckpointingLayer
+    monkeypatch.setattr(layer, "__call__", lambda self, *a, **k: nn.Module.__call__(self, *a, **k), raising=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_that_releases_of_transformers_call_in_another_way_are_known(calling, kind):
+    model, pixels = tower(kind), images()
+    with torch.no_grad():
+        assert torch.equal(reduce_tokens(model, "merge", keep=1.0)(pixels).pooler_output, model(pixels).pooler_output)
+
+
+def test_a_layer_with_a_call_of_its_own_is_refused(calling):
+    model = tower("clip")
+    layer = type(model.encoder.layers[0])
+    model.encoder.layers[0].__class__ = type("Twice", (layer,), {"__call__": lambda self, x, **k: 2 * self.forward(x)})
+    with pytest.raises(TypeError, match=r"with encoder\.layers\.0 changed, of type Twice"):
+        reduce_tokens(model, "merge", keep=0.5)
