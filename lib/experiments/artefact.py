@@ -29,8 +29,8 @@ VIT = "openai/clip-vit-base-patch16"
 def consistency(generator: torch.Generator) -> dict[str, Any]:
     """How often half of the patches give the answer of all, for a small CLIP on scenes, by the token of its texts.
 
-    returns   "start" and "end" -> "agreement" with the unreduced model's answers, "accuracy" of the reduced model and of
-              the "unreduced", and number of "answers" that differ; "chance"; "images"
+    returns   "start" and "end" -> "agreement" with the unreduced model's answers, "accuracy" of the reduced model and
+              of the "unreduced", and number of "answers" that differ; "chance"; "images"
     """
     ours = clip.load(CHECKPOINT)
     data = rendered(DRAWN, generator)
