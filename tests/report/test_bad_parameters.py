@@ -118,7 +118,7 @@ BAD = [  # chapter, and the same
     ("ssm_background", "-p state 7", "state", "an even number"),
     ("ssm_background", "-p state 128", "state", "from 1 to 64"),
     ("ssm_background", "-p dim 30", "dim", "a multiple of 4"),
-    ("ssm_background", "-p dim 65536", "dim", "needs 1.51 TiB on cpu"),
+    ("ssm_background", "-p dim 65536", "dim", "needs 1.62 TiB on cpu"),
     ("ssm_background", "-p batch 1048576", "batch", "are free; lower one of them"),
     ("ssm_background", "-p backend triton", "backend", "'cpp', 'cuda', 'torch' or 'ref'"),
     ("kernel_distillation", "-p order 65", "order", "2 to 64"),
