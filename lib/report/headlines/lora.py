@@ -20,7 +20,7 @@ from lib.report.views.files import naming_files
 
 @naming_files
 def headline(e: Evidence) -> Headline:
-    """Adapters beside the best other ones in as many steps, and beside the original report's bottleneck.
+    """Adapters beside the best other ones after the same number of steps, and beside the original report's bottleneck.
 
     raises   Missing where a training was not timed, or where there are no other adapters
     """
