@@ -138,9 +138,8 @@ def numbers(evidence: Evidence) -> Numbers:
     raises   Missing where a record or the toy on superposition is
     """
     longest, defined, fastest = evidence.mixing_longest, evidence.mixing_defined, evidence.fastest_scan
-    taken = _column(longest, "seconds", views.ATTENTION, fastest)
-    definition = {name: _column(defined, name, views.DEFINITION, fastest) for name in ("seconds", "flops")}
-    definition = {name: one[views.DEFINITION] / one[fastest] for name, one in definition.items()}
+    scan = frames.only(evidence.scan_against_attention, length=longest["length"].iloc[0])
+    definition = frames.only(frames.ratios(known(defined, "seconds", "flops"), fastest), variant=views.DEFINITION)
     grown = evidence.mixing_memory.set_index("variant")["slope"]
     memory, fallback = evidence.scan_memory["memory_bytes"]
     slow, closed = evidence.scan_speedups_fallback, frames.only(evidence.gate, variant=ssm_scaling.CLOSED)
@@ -154,10 +153,10 @@ def numbers(evidence: Evidence) -> Numbers:
         s4d=_slope(evidence, views.S4D),
         attention_memory=grown[views.ATTENTION],
         scan_memory=grown[fastest],
-        attention_over_scan=taken[views.ATTENTION] / taken[fastest],
+        attention_over_scan=1 / scan["latency_ratio"],
         definition_length=int(defined["length"].iloc[0]),
-        definition_over_scan=definition["seconds"],
-        definition_operations=definition["flops"],
+        definition_over_scan=definition["latency_ratio"],
+        definition_operations=definition["flops_ratio"],
         sizes=_sizes(evidence.peers),
         best=_against(evidence.scan_speedups_kept),
         returned=_against(evidence.scan_speedups_returned) if evidence.benchmark["kept"].any() else None,
@@ -190,11 +189,6 @@ def _sizes(peers: pd.DataFrame) -> Sizes:
         raise Missing("the scan's passes were timed at different sizes")
     *counts, dtype, threads = sizes.iloc[0]
     return Sizes(*map(int, counts), dtype, int(threads))
-
-
-def _column(rows: pd.DataFrame, column: str, *variants: str) -> pd.Series:
-    """A cost of variants at one length, by name; a variant that has none is missing."""
-    return known(rows[rows["variant"].isin(variants)], column, each={"variant": variants})[column]
 
 
 @naming_files
