@@ -52,7 +52,8 @@ class Numbers:
     facts             how many facts they rest on; `shared` those that several claims share, by these claims' ids
     sums              a clause per outcome of facts that occurs, "5 are reproduced"
     reproduced, corrected, unsupported, contradicted, untestable   ids of claims with this outcome
-    mixed             claims whose deciding checks differ, with the word of each
+    mixed             claims that depend on the form, with the word of each deciding check
+    partly            claims that are unsupported though some of their deciding checks are not, alike
     beside            by subject, what checks for comparison say of claims that cannot be tested here
     arithmetic        claims that arithmetic settles; `own_contradicted` the ids of those that it contradicts
     alike             whether all prompts have equal features, read at the start token
@@ -76,6 +77,7 @@ class Numbers:
     contradicted: list[str]
     untestable: list[str]
     mixed: list[Checks]
+    partly: list[Checks]
     beside: list[Checks]
     arithmetic: int
     own_contradicted: list[str]
@@ -107,9 +109,10 @@ def sums(words: Sequence[str]) -> list[str]:
     return said
 
 
-def mixed(found: Sequence[Outcome]) -> list[Checks]:
-    """Claims whose deciding checks differ, with the subjects of each word: "contradicted on A and B"."""
-    return [Checks(one.id, _by_word(one.checks)) for one in found if one.word == MIXED]
+def differing(found: Sequence[Outcome], word: str) -> list[Checks]:
+    """Of claims that come to a word, those whose deciding checks differ, by word: "contradicted on A and B"."""
+    made = [Checks(one.id, _by_word(one.checks)) for one in found if one.word == word]
+    return [one for one in made if len(one.clauses) > 1]
 
 
 def beside(found: Sequence[Outcome]) -> list[Checks]:
@@ -167,7 +170,8 @@ def numbers(evidence: Evidence, verdicts: Sequence[Verdict]) -> Numbers:
         unsupported=by[UNSUPPORTED],
         contradicted=by[CONTRADICTED],
         untestable=by[NOT_TESTABLE],
-        mixed=mixed(found),
+        mixed=differing(found, MIXED),
+        partly=differing(found, UNSUPPORTED),
         beside=beside(found),
         arithmetic=len(arithmetic),
         own_contradicted=[one.id for one in arithmetic if one.word == CONTRADICTED],

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lib.report.claims.ledger import JUDGES, NOT_TESTABLE, VERDICTS, Claim, Verdict, claims
+from lib.report.claims.ledger import JUDGES, NOT_TESTABLE, UNSUPPORTED, VERDICTS, Claim, Verdict, claims
 
 MIXED = "depends on the form"  # a summary word: no judge names it
 OUTCOMES = (*VERDICTS[:-1], MIXED, NOT_TESTABLE)
@@ -42,9 +42,16 @@ class Fact:
 
 
 def agreed(words: Iterable[str]) -> str:
-    """The word that all agree on, those that could not decide left out; `MIXED` where they differ."""
+    """The word that all agree on, those that are not testable left out.
+
+    `MIXED` where two that decide differ. One that decides beside one that is unsupported, which neither supports nor
+    refutes, is `UNSUPPORTED`: whether the two differ is not known.
+    """
     found = set(words) - {NOT_TESTABLE}
-    return NOT_TESTABLE if not found else found.pop() if len(found) == 1 else MIXED
+    decided = found - {UNSUPPORTED}
+    if len(decided) > 1 or MIXED in decided:
+        return MIXED
+    return UNSUPPORTED if UNSUPPORTED in found else decided.pop() if decided else NOT_TESTABLE
 
 
 def outcomes(verdicts: Sequence[Verdict]) -> list[Outcome]:

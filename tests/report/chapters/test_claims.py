@@ -39,9 +39,19 @@ def test_sums_are_clauses_of_the_words_that_occur():
 
 
 def test_checks_that_differ_are_named_with_their_subjects():
-    (one,) = chapter.mixed(found(A6={"proxy": CONTRADICTED, "scan": REPRODUCED}, A8={"mamba": CONTRADICTED}))
+    words = {"A6": {"proxy": CONTRADICTED, "scan": REPRODUCED}, "A8": {"mamba": CONTRADICTED}}
+    (one,) = chapter.differing(found(**words), MIXED)
     assert one.name == "A6"
     assert one.clauses == ["reproduced on MRSS on the real scan", "contradicted on MRSS as its operator proxy"]
+
+
+def test_an_unsupported_claim_is_named_where_one_of_its_checks_decides():
+    open_, mixed = {"proxy": CONTRADICTED, "scan": UNSUPPORTED}, {"proxy": CONTRADICTED, "scan": REPRODUCED}
+    (one,) = chapter.differing(found(A2=open_, A6=mixed, A8={"mamba": UNSUPPORTED}), UNSUPPORTED)
+    assert (one.name, one.clauses) == (
+        "A2",
+        ["unsupported on MRSS on the real scan", "contradicted on MRSS as its operator proxy"],
+    )
 
 
 def test_what_small_models_say_of_claims_that_cannot_be_tested_is_named_as_theirs():

@@ -1,5 +1,7 @@
 """What several checks of a claim come to, and how facts are counted."""
 
+from itertools import combinations_with_replacement
+
 import pytest
 
 from lib.report.claims import judging  # noqa: F401 (registers all judges)
@@ -30,11 +32,30 @@ def checks(claim, default=NOT_TESTABLE, **words):
         ([REPRODUCED, NOT_TESTABLE], REPRODUCED),
         ([CONTRADICTED, CONTRADICTED], CONTRADICTED),
         ([CONTRADICTED, REPRODUCED], MIXED),
-        ([UNSUPPORTED, CORRECTED, NOT_TESTABLE], MIXED),
+        ([UNSUPPORTED, CORRECTED, NOT_TESTABLE], UNSUPPORTED),
+        ([UNSUPPORTED, CONTRADICTED, CORRECTED], MIXED),
+        ([UNSUPPORTED, MIXED], MIXED),  # of claims that share a fact
     ],
 )
 def test_checks_agree_or_depend_on_the_form(words, outcome):
-    assert agreed(words) == outcome
+    assert agreed(words) == agreed(words[::-1]) == outcome
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations_with_replacement(VERDICTS, 2)))
+def test_two_checks_of_every_combination(one, other):
+    pair = {one, other}
+    if len(pair) == 1:
+        outcome = one
+    elif NOT_TESTABLE in pair:
+        (outcome,) = pair - {NOT_TESTABLE}
+    else:
+        outcome = UNSUPPORTED if UNSUPPORTED in pair else MIXED
+    assert agreed([one, other]) == agreed([other, one]) == outcome
+
+
+def test_a_check_that_is_open_leaves_the_claim_open():
+    (one,) = outcomes(checks("A2", proxy=CONTRADICTED, scan=UNSUPPORTED))
+    assert one.word == UNSUPPORTED
 
 
 def test_the_order_of_checks_decides_nothing():
