@@ -55,14 +55,6 @@ def extent(ratios: pd.Series) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def per_machine(frame: pd.DataFrame, column: str) -> str:
-    """A ratio on each machine: `1.62× on A and 1.48× on B`, or of the only one: `1.62×`."""
-    many = len(frame) > 1
-    return units.listed(
-        [units.times(row[column]) + (f" on {row['machine']}" if many else "") for _, row in frame.iterrows()]
-    )
-
-
 def out_of(count: int, total: int) -> str:
     """`none of 3`, `1 of 3`, `all 3`."""
     return f"none of {total}" if count == 0 else f"all {total}" if count == total else f"{count} of {total}"

@@ -54,12 +54,6 @@ def test_an_extent_names_both_ends_once():
     assert prose.extent(pd.Series([1.5, 1.501])) == "1.50×"
 
 
-def test_machines_are_named_beside_their_figures():
-    frame = pd.DataFrame({"machine": ["A", "B"], "ratio": [1.5, 2.0]})
-    assert prose.per_machine(frame, "ratio") == "1.50× on A and 2.00× on B"
-    assert prose.per_machine(frame[:1], "ratio") == "1.50×"
-
-
 def test_counts_read_as_words():
     assert [prose.out_of(count, 3) for count in (0, 1, 3)] == ["none of 3", "1 of 3", "all 3"]
 

@@ -164,5 +164,5 @@ def decide(holds: bool, fails: bool) -> str:
 
 
 def falls(values: pd.Series) -> bool:
-    """Does every value lie below the one before?"""
-    return bool((values.diff().dropna() < 0).all())
+    """Does every value lie below the one before? One alone, and one that is unknown, falls from nowhere."""
+    return len(values) > 1 and bool((values.diff().iloc[1:] < 0).all())

@@ -8,6 +8,7 @@ import pandas as pd
 from lib.experiments.mrss_proxy import BASELINE
 from lib.report import units
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decides, falls
+from lib.report.frames import Missing
 from lib.report.prose import extent
 
 TABLE = "table"
@@ -50,7 +51,7 @@ def throughput_rises(original_mrss: pd.DataFrame) -> Verdict:
     dual = original_mrss.dropna(subset="factor").sort_values("factor")
     rates = dual["throughput"]
     base = original_mrss.loc[original_mrss["variant"] == BASELINE, "throughput"].iloc[0]
-    rises, ahead = not falls(rates) and bool((rates.diff().dropna() > 0).all()), bool((rates > base).any())
+    rises, ahead = falls(-rates), bool((rates > base).any())
     path = " → ".join(units.times(rate / base) for rate in rates)
     return Verdict(
         f"Throughput relative to the baseline's: {path} at r = {', '.join(map(str, dual['factor']))}.",
@@ -70,7 +71,14 @@ def operations_fall(original_mrss: pd.DataFrame) -> Verdict:
 
 
 def falling(ratios: pd.Series) -> str:
-    """Whether values fall one by one: reproduced; from the second on: with a correction; or contradicted."""
+    """Whether values fall one by one: reproduced; from the second on: with a correction; or contradicted.
+
+    raises   Missing for fewer than two, or an unknown one
+    """
+    if len(ratios) < 2 or ratios.isna().any():
+        raise Missing(
+            f"{len(ratios)} ratios to fall, {ratios.isna().sum()} of them unknown: it takes two that are known"
+        )
     return REPRODUCED if falls(ratios) else CORRECTED if falls(ratios.iloc[1:]) else CONTRADICTED
 
 

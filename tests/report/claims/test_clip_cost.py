@@ -91,7 +91,8 @@ def recorded(*quartiles):
 @pytest.mark.parametrize(
     ("quartiles", "verdict"),
     [
-        ([(0.50, 0.52, 0.54), (0.54, 0.56, 0.60)], REPRODUCED),
+        ([(0.50, 0.52, 0.54), (0.53, 0.54, 0.56)], REPRODUCED),
+        ([(0.50, 0.52, 0.54), (0.54, 0.56, 0.60)], UNSUPPORTED),  # the median alone is as low
         ([(0.60, 0.62, 0.64), (0.57, 0.58, 0.60)], CONTRADICTED),
         ([(0.50, 0.52, 0.54), (0.60, 0.62, 0.64)], UNSUPPORTED),
         ([(0.56, 0.58, 0.60)], UNSUPPORTED),
@@ -100,7 +101,8 @@ def recorded(*quartiles):
 def test_latency_at_half_is_judged_by_the_reports_own_ratio(theirs, quartiles, verdict):
     found = clip_cost.latency_at_half(theirs, recorded(*quartiles))
     assert found.verdict == verdict
-    assert f"{quartiles[0][1]:.2f}×" in found.evidence
+    low, ratio, high = quartiles[0]
+    assert f"{ratio:.2f}× [{low:.2f}, {high:.2f}] on M0" in found.evidence
     assert "0.51× its operations" in found.evidence
 
 
@@ -136,12 +138,31 @@ def test_memory_at_half_is_held_against_the_reports_table(ratio, verdict):
         ((80, 79, 60), (0.99, 0.9, 0.5), REPRODUCED),
         ((80, 82, 60), (1.1, 0.9, 0.5), CORRECTED),
         ((80, 79, 60), (1.0, 0.9, 0.95), CONTRADICTED),
+        ((80, 79, 79), (0.99, 0.9, 0.5), CONTRADICTED),  # the report's own table does not fall
     ],
 )
 def test_latency_falls_with_every_share_or_not(printed, measured, verdict):
+    assert_falls(printed, measured, measured, measured, verdict)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        ((0.97, 0.90, 0.50), (0.99, 0.92, 0.52), REPRODUCED),
+        ((0.97, 0.90, 0.50), (1.01, 0.92, 0.52), CORRECTED),  # beside the unreduced encoder not known
+        ((0.97, 0.90, 0.50), (0.99, 0.92, 0.91), UNSUPPORTED),  # the last two meet
+        ((0.97, 0.90, 0.93), (0.99, 0.92, 0.95), CONTRADICTED),
+    ],
+)
+def test_latency_falls_by_whole_quartile_ranges(low, high, verdict):
+    assert_falls((80, 79, 60), low, (0.98, 0.91, 0.51), high, verdict)
+
+
+def assert_falls(printed, low, measured, high, verdict):
     variants = ["baseline", "vtp", "vtp"]
     table = pd.DataFrame({"variant": variants, "keep": [1.0, 1.0, 0.5], "seconds": [one / 1e3 for one in printed]})
-    recorded = pd.DataFrame({"machine": "M", "keep": [1.0, 0.7, 0.5], "latency_ratio": measured})
+    ranges = {"latency_ratio": measured, "latency_ratio_low": low, "latency_ratio_high": high}
+    recorded = pd.DataFrame({"machine": "M", "keep": [1.0, 0.7, 0.5]} | ranges)
     found = clip_cost.latency_falls_monotonically(table, recorded)
     assert found.verdict == verdict
     assert f"{printed[0]} → {printed[1]} → {printed[2]} ms" in found.evidence

@@ -159,3 +159,8 @@ def test_a_claim_that_is_not_there_is_refused():
 @pytest.mark.parametrize(("changes", "verdict"), [([-1, -1], True), ([-1, 0], False), ([1, -1], False)])
 def test_falling_means_every_value_below_the_one_before(changes, verdict):
     assert ledger.falls(pd.Series([3.0, 3.0 + changes[0], 3.0 + sum(changes)])) is verdict
+
+
+@pytest.mark.parametrize("values", [[], [3.0], [3.0, float("nan")], [3.0, float("nan"), 1.0]])
+def test_what_is_alone_or_unknown_does_not_fall(values):
+    assert not ledger.falls(pd.Series(values, dtype=float))

@@ -1,10 +1,11 @@
 """Verdicts on the original report's own table follow its numbers: each is made to come out every way."""
 
+import pandas as pd
 import pytest
 
 from lib.report.claims import mrss_table as judges
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED
-from lib.report.frames import original
+from lib.report.frames import Missing, original
 
 
 @pytest.fixture
@@ -30,6 +31,17 @@ def test_memory_may_fall_always_or_from_two_on_or_not(table):
     assert judges.memory_falls(table).verdict == CORRECTED
     assert judges.memory_falls(table.assign(memory_ratio=[1, 4, 3, 2])).verdict == REPRODUCED
     assert judges.memory_falls(table.assign(memory_ratio=[1, 2, 3, 4])).verdict == CONTRADICTED
+
+
+@pytest.mark.parametrize("ratios", [[], [2.0], [2.0, float("nan"), 1.0]])
+def test_memory_of_too_few_factors_decides_nothing(ratios):
+    with pytest.raises(Missing, match=f"{len(ratios)} ratios to fall"):
+        judges.falling(pd.Series(ratios, dtype=float))
+
+
+@pytest.mark.parametrize(("ratios", "verdict"), [([2.0, 1.0], REPRODUCED), ([1.0, 2.0], CONTRADICTED)])
+def test_of_two_factors_there_is_no_fall_from_the_second_on(ratios, verdict):
+    assert judges.falling(pd.Series(ratios)) == verdict
 
 
 def test_operations_fall_against_the_baseline_or_not(table):
