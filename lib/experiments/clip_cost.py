@@ -89,7 +89,7 @@ def run(settings: Settings) -> Record:
         cases.add(METHODS, name, result, keep=settings.keep, **at)
     _over_resolution(cases, settings, vision, generator)
     if settings.compare:
-        _small(cases, settings)
+        time_small(cases, settings)
     return base.record(NAME, cases, settings)
 
 
@@ -125,7 +125,7 @@ def _over_resolution(cases: base.Cases, settings: Settings, vision: nn.Module, g
             cases.add(RESOLUTION, name, result, keep=QUARTER, **at)
 
 
-def _small(cases: base.Cases, settings: Settings) -> None:
+def time_small(cases: base.Cases, settings: Settings) -> None:
     scenes = named("scenes", settings.scenes, settings.seed).images  # what they show decides no method's time
     for task in SMALL_CLIPS:
         checkpoint = CHECKPOINT.format(task)
@@ -156,8 +156,8 @@ def _with_tasks(one: Record) -> Record:
     """A record that has small models of all tasks; of older ones the time of that of scenes counts for all."""
     cases = []
     for case in one.cases:
-        told = case.parameters.get("part") != SMALL or "task" in case.parameters
-        for task in [None] if told else SMALL_CLIPS:
+        named_there = case.parameters.get("part") != SMALL or "task" in case.parameters
+        for task in [None] if named_there else SMALL_CLIPS:
             more = {} if task is None else {"task": task, "checkpoint": CHECKPOINT.format("scenes")}
             cases.append(case.model_copy(update={"parameters": case.parameters | more}))
     return one.model_copy(update={"cases": cases})

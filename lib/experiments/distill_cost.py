@@ -99,7 +99,7 @@ def run(settings: Settings) -> Record:
     generator = settings.generator()
     _reduce(cases, settings, generator)
     _time_kernels(cases, settings, generator)
-    _time_model(cases, settings)
+    time_model(cases, settings)
     return base.record(NAME, cases, settings)
 
 
@@ -196,7 +196,7 @@ def _held(module: nn.Module) -> int:
     return sum(tensor.numel() for tensor in module.state_dict().values())
 
 
-def _time_model(cases: base.Cases, settings: Settings) -> None:
+def time_model(cases: base.Cases, settings: Settings) -> None:
     """The trained model as it is deployed: whole, as a recurrence of all states and of few, and by a low rank.
 
     Time and memory are those of a form, whatever its weights: of a model that is fine-tuned or small from the start.

@@ -43,8 +43,8 @@ def nearest_neighbour(task: Task) -> float:
     """
     if task.train is None:
         raise ValueError(f"{task.name}: every batch is new, so that there is no collection to look in")
-    (known, classes), (asked, wanted) = task.train, task.test
-    found = classes[torch.cdist(asked.flatten(1), known.flatten(1)).argmin(1)]
+    (known, classes), (tested, wanted) = task.train, task.test
+    found = classes[torch.cdist(tested.flatten(1), known.flatten(1)).argmin(1)]
     return (found == wanted).float().mean().item()
 
 

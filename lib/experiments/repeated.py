@@ -97,8 +97,8 @@ def costs(wait: bool) -> list[Cost]:
         Cost(ssm_scaling, lambda given: ssm_scaling.run(given, longest), ssm_scaling.ATTENTION, ("part", "length")),
         Cost(ssm_scaling, lambda given: ssm_scaling.run(given, gate), ssm_scaling.OPEN, ("part", "length")),
         Cost(mrss_scan, lambda given: mrss_scan.run(given, size), mrss_scan.BASELINE, ("part", "dim", "length")),
-        Cost(distill_cost, _part(distill_cost, distill_cost._time_model), distill_cost.FULL, ("part", "length")),
-        Cost(clip_cost, _part(clip_cost, clip_cost._small), UNREDUCED, ("part", "task"), ("target",)),
+        Cost(distill_cost, _part(distill_cost, distill_cost.time_model), distill_cost.FULL, ("part", "length")),
+        Cost(clip_cost, _part(clip_cost, clip_cost.time_small), UNREDUCED, ("part", "task"), ("target",)),
     ]
 
 
