@@ -46,12 +46,14 @@ class Settings(base.Settings):
     longest   tokens of the longest sequence
     width     channels D of the wider models
     layers    blocks of a model
+    every     whether all lengths are timed, or none below the one at which all factors are
     """
 
     r: int = 8
     longest: int
     width: int
     layers: int
+    every: bool = True
 
 
 Variants = dict[str, mrss.MrssConfig]
@@ -118,7 +120,7 @@ def _grid(settings: Settings) -> Iterator[tuple[int, int, Variants]]:
     for dim in _widths(settings):
         sizes = MambaConfig(dim=dim, layers=settings.layers)
         chosen = _variants(sizes, settings.r)
-        for share in SHARES:
+        for share in (share for share in SHARES if settings.every or share <= MIDDLE):
             variants = chosen
             if (dim, share) == (settings.width, MIDDLE):
                 for factor in FACTORS:

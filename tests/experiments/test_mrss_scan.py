@@ -41,6 +41,14 @@ def test_every_part_holds_every_form_at_every_size(made):
     assert rows[["seconds", "memory_bytes"]].gt(0).all(axis=None)
 
 
+def test_a_short_run_begins_with_the_length_at_which_all_factors_are_timed():
+    wanted = [mrss_book.settings(mrss_scan, every=every) for every in (True, False)]
+    every, few = ([(dim, length, list(models)) for dim, length, models in mrss_scan._grid(one)] for one in wanted)
+    longest = max(length for _, length, _ in every)
+    assert few == [one for one in every if one[1] >= longest // mrss_scan.MIDDLE]
+    assert len(few) == 6
+
+
 def test_names_of_readers_are_those_of_the_models(made):
     rows = mrss_scan.frame([made]).dropna(subset="factor")
     assert (rows["variant"] == [label(*one) for one in zip(rows["form"], rows["factor"], strict=True)]).all()
