@@ -22,8 +22,6 @@ PAIRED, CORRECTED, CLUSTERED, IMAGES, BOOTSTRAP, WIDER, SOLVED = (
     "Clopper and Pearson",
 )
 HOW = (PAIRED, CORRECTED, CLUSTERED, IMAGES, BOOTSTRAP, WIDER, SOLVED)
-
-
 SEED = 0  # of resamples, wherever a table or a text needs them: settings are compared by the same draws
 
 
@@ -50,9 +48,9 @@ class Interval:
 def paired_t(values: Values, confidence: float = 0.95) -> Interval:
     """Student's interval of the mean of independent values: a difference per seed, its data drawn anew.
 
-    raises  Missing for fewer than two values
+    raises  Missing for fewer than two values, and for what is no row of finite numbers
     """
-    return _student(np.asarray(values, float), 1 / max(len(values), 1), confidence, PAIRED)
+    return _student(values, confidence, PAIRED)
 
 
 def corrected_t(values: Values, tested: float, trained: float, confidence: float = 0.95) -> Interval:
@@ -61,29 +59,27 @@ def corrected_t(values: Values, tested: float, trained: float, confidence: float
     Their variance counts (1 / n + tested / trained) times, not 1 / n times: more splits do not make up for few data.
 
     values    one per split
-    tested    sequences in the test half of a split
-    trained   sequences in the other one
-    raises    Missing for fewer than two values; ValueError, quoting them, for sizes that are not positive
+    tested, trained   sequences in the test half of a split, and in the other one
+    raises    as `paired_t`; ValueError, quoting them, for sizes that are not positive
     source    Nadeau and Bengio (2003), section 3
     """
     if not (tested > 0 and trained > 0):
         raise ValueError(f"tested = {tested}, trained = {trained}: both must be above 0")
-    return _student(np.asarray(values, float), 1 / max(len(values), 1) + tested / trained, confidence, CORRECTED)
+    return _student(values, confidence, CORRECTED, more=tested / trained)
 
 
 def clustered_t(values: Values, clusters: Sequence[Hashable] | Values, confidence: float = 0.95) -> Interval:
     """Interval of the mean of values of which several come from one checkpoint: Student's, of the checkpoints' means.
 
     clusters  the checkpoint of each value
-    raises    Missing for fewer than two clusters; ValueError where values and clusters differ in number
+    raises    as `paired_t` of the means; ValueError where values and clusters differ in number
     """
     if len(values) != len(clusters):
         raise ValueError(f"{len(values)} values in {len(clusters)} clusters: each value needs its own")
     groups: dict[Hashable, list[float]] = {}
     for value, cluster in zip(values, clusters, strict=True):
         groups.setdefault(cluster, []).append(value)
-    means = np.array([np.mean(group) for group in groups.values()])
-    return _student(means, 1 / max(len(means), 1), confidence, CLUSTERED)
+    return _student([np.mean(group) for group in groups.values()], confidence, CLUSTERED)
 
 
 def bootstrap(
@@ -108,8 +104,8 @@ def bootstrap(
     hits = np.asarray(hits)
     rows, columns = _drawn(*hits.shape[:2], generator_seed, resamples)
     found = [statistic(hits[row][:, column]) for row, column in zip(rows, columns, strict=True)]
-    low, high = percentiles(np.array(found), confidence)
-    return Interval(float(statistic(hits)), float(low), float(high), IMAGES if len(hits) == 1 else BOOTSTRAP)
+    ends = map(float, percentiles(np.array(found), confidence))
+    return Interval(float(statistic(hits)), *ends, IMAGES if len(hits) == 1 else BOOTSTRAP)
 
 
 def resampled(hits: np.ndarray, *, generator_seed: int, resamples: int = 2000) -> np.ndarray:
@@ -134,7 +130,7 @@ def percentiles(found: np.ndarray, confidence: float = 0.95) -> np.ndarray:
 
     Resamples in which it is not a number do not count, such as a ratio to an accuracy of zero.
     """
-    return np.nanquantile(found, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return np.nanquantile(found, [_tail(confidence), 1 - _tail(confidence)], axis=0)
 
 
 def wider(images: Interval, checkpoints: Interval) -> Interval:
@@ -171,7 +167,7 @@ def solved(count: int, of: int, confidence: float = 0.95) -> Interval:
         raise Missing(f"{of} trainings: a share needs at least 1")
     if not 0 <= count <= of:
         raise ValueError(f"count = {count}: it must be between 0 and {of}")
-    tail = (1 - confidence) / 2
+    tail = _tail(confidence)
     low = stats.beta.ppf(tail, count, of - count + 1) if count else 0.0
     high = stats.beta.ppf(1 - tail, count + 1, of - count) if count < of else 1.0
     return Interval(count / of, float(low), float(high), SOLVED)
@@ -206,16 +202,13 @@ def p_above(interval: Interval, bound: float, confidence: float = 0.95) -> float
     side = interval.mean - interval.low if distance > 0 else interval.high - interval.mean
     if side == 0:
         return 0.0 if distance >= 0 else 1.0
-    quantile = stats.t.ppf((1 + confidence) / 2, interval.degrees)
-    return float(stats.t.sf(distance / side * quantile, interval.degrees))
+    return float(stats.t.sf(distance / side * stats.t.ppf(1 - _tail(confidence), interval.degrees), interval.degrees))
 
 
 def p_apart(interval: Interval, confidence: float = 0.95) -> float:
     """Two-sided p-value of a mean that is not zero; below what the confidence leaves, zero lies outside."""
-    mirrored = _mirrored(interval)
-    if interval.mean == 0:
-        return 1.0
-    return min(1.0, 2 * p_above(interval if interval.mean > 0 else mirrored, 0.0, confidence))
+    one = interval if interval.mean > 0 else _mirrored(interval)
+    return 1.0 if interval.mean == 0 else min(1.0, 2 * p_above(one, 0.0, confidence))
 
 
 def _mirrored(interval: Interval) -> Interval:
@@ -223,13 +216,21 @@ def _mirrored(interval: Interval) -> Interval:
     return replace(interval, mean=-interval.mean, low=-interval.high, high=-interval.low, parts=parts)
 
 
-def _student(values: np.ndarray, share: float, confidence: float, how: str) -> Interval:
-    """Interval of a mean whose variance is this share of the values'."""
+def _tail(confidence: float) -> float:
+    if not 0 < confidence <= 1:
+        raise ValueError(f"confidence = {confidence}: it must be above 0 and at most 1")
+    return (1 - confidence) / 2
+
+
+def _student(values: Values, confidence: float, how: str, more: float = 0.0) -> Interval:
+    """Interval of a mean whose variance is 1 / n of the values', and more."""
+    values = np.asarray(values, float)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise Missing(f"{values.tolist()}: an interval needs a row of finite numbers")
     if len(values) < 2:
-        what = "checkpoints" if how == CLUSTERED else "values"
-        raise Missing(f"{len(values)} {what}: an interval needs at least 2")
-    mean, error = values.mean(), np.sqrt(share * values.var(ddof=1))
-    margin = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * error
+        raise Missing(f"{len(values)} {'checkpoints' if how == CLUSTERED else 'values'}: an interval needs at least 2")
+    mean, error = values.mean(), np.sqrt((1 / len(values) + more) * values.var(ddof=1))
+    margin = stats.t.ppf(1 - _tail(confidence), len(values) - 1) * error
     return Interval(float(mean), float(mean - margin), float(mean + margin), how, len(values) - 1)
 
 
@@ -245,6 +246,5 @@ def _drawn(checkpoints: int, images: int, seed: int, resamples: int) -> tuple[np
 def _counted(checkpoints: int, images: int, seed: int, resamples: int) -> tuple[np.ndarray, np.ndarray]:
     """Places of checkpoints, and how often each image was drawn, a row per resample."""
     rows, columns = _drawn(checkpoints, images, seed, resamples)
-    flat = columns + images * np.arange(resamples)[:, None]
-    counts = np.bincount(flat.ravel(), minlength=resamples * images).reshape(resamples, images)
-    return rows, counts.astype(np.float32)
+    counts = np.bincount((columns + images * np.arange(resamples)[:, None]).ravel(), minlength=resamples * images)
+    return rows, counts.reshape(resamples, images).astype(np.float32)

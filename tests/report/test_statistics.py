@@ -60,11 +60,6 @@ def test_values_that_share_a_checkpoint_need_clusters():
     assert 0.93 < covered(statistics.clustered_t(row, [0, 0, 1, 1, 2]) for row in values) < 0.97
 
 
-def test_each_value_needs_its_cluster():
-    with pytest.raises(ValueError, match="2 values in 3 clusters"):
-        statistics.clustered_t([1, 2], [0, 1, 1])
-
-
 def answers(checkpoints, images, apart, draw):
     """Answers, one image as hard for all checkpoints, whose skills are so far `apart`; the truth is 0."""
     skill, ease = apart * draw.normal(size=(checkpoints, 1)), 0.5 * draw.normal(size=(1, images))
@@ -140,23 +135,12 @@ def test_a_family_without_effects_is_rarely_found_to_have_one():
     assert 0.035 < np.mean([min(statistics.holm(row)) < 0.05 for row in families]) < 0.06
 
 
-@pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
-def test_what_is_no_probability_is_refused(p):
-    with pytest.raises(ValueError, match=f"p = {p}: it must be between 0 and 1"):
-        statistics.holm([0.5, p])
-
-
 @pytest.mark.parametrize(("count", "of"), [(0, 5), (2, 5), (5, 5), (1, 1)])
 def test_a_share_has_scipys_exact_interval(count, of):
     found = statistics.solved(count, of)
     expected = stats.binomtest(count, of).proportion_ci(0.95, "exact")
     assert bounds(found) == pytest.approx((expected.low, expected.high))
     assert found.mean == count / of
-
-
-def test_a_count_that_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="count = 6: it must be between 0 and 5"):
-        statistics.solved(6, 5)
 
 
 @pytest.mark.parametrize(("count", "other"), [(0, 5), (1, 5), (2, 5), (4, 5), (5, 5), (5, 0)])
@@ -226,11 +210,30 @@ def test_a_resample_without_a_value_does_not_count():
         (lambda: statistics.bootstrap(np.ones((0, 9)), np.mean, generator_seed=0), "0 checkpoints, 9 images"),
         (lambda: statistics.resampled(np.ones((2, 1, 3)), generator_seed=0), "2 checkpoints, 1 images"),
         (lambda: statistics.solved(0, 0), "0 trainings"),
+        (lambda: statistics.paired_t([0.5, np.nan]), r"\[0.5, nan\]: an interval needs a row of finite numbers"),
+        (lambda: statistics.paired_t(np.ones((2, 2))), r"\[\[1.0, 1.0\], "),
     ],
 )
 def test_too_few_values_are_missing(few, message):
     with pytest.raises(Missing, match=message):
         few()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: statistics.clustered_t([1, 2], [0, 1, 1]), "2 values in 3 clusters"),
+        (lambda: statistics.holm([0.5, -0.1]), "p = -0.1: it must be between 0 and 1"),
+        (lambda: statistics.holm([0.5, 1.1]), "p = 1.1: it must be between 0 and 1"),
+        (lambda: statistics.holm([0.5, np.nan]), "p = nan: it must be between 0 and 1"),
+        (lambda: statistics.solved(6, 5), "count = 6: it must be between 0 and 5"),
+        (lambda: statistics.solved(2, 5, 95), "confidence = 95: it must be above 0 and at most 1"),
+        (lambda: statistics.paired_t([1, 2], np.nan), "confidence = nan"),
+    ],
+)
+def test_what_cannot_be_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        wrong()
 
 
 def test_every_interval_says_how_it_was_made():
