@@ -12,10 +12,13 @@ from jaxtyping import Complex, Float
 from torch import Generator, Tensor
 
 from lib.experiments.distill_models import Plan, keep, load, original
+from lib.models.checks import check_choice
 from lib.models.distill.by_modes import hankel_singular_values
 from lib.models.distill.replace import distill
+from lib.models.ssm.mamba import MambaClassifier
 from lib.models.ssm.s4d import S4D, hippo_legs, initial_eigenvalues
 from lib.paths import CHECKPOINTS
+from lib.tasks.data.sequences import Task
 
 INITIAL, TRAINED = "S4D-Lin, initialised", "S4D-Lin, trained"
 REAL, REAL_TRAINED = "S4D-Real, initialised", "S4D-Real, trained"
@@ -40,8 +43,16 @@ def layers(dim: int, states: int, generator: Generator) -> dict[str, S4D]:
 
 
 def trained(bank: str) -> S4D:
-    """The last layer of a trained model."""
-    return load(MODELS[bank]())[0].backbone.layers[-1]["mixer"].s4d
+    """The last layer of a trained model.
+
+    raises   ValueError, quoting it, for a bank that is not in MODELS
+    """
+    return _model(bank)[0].backbone.layers[-1]["mixer"].s4d
+
+
+def _model(bank: str) -> tuple[MambaClassifier, Task]:
+    check_choice("bank", bank, MODELS)
+    return load(MODELS[bank]())
 
 
 def dense(dim: int, states: int, length: int, generator: Generator) -> Iterator[tuple[str, Float[Tensor, "L E"]]]:
@@ -50,15 +61,19 @@ def dense(dim: int, states: int, length: int, generator: Generator) -> Iterator[
     source   Smith, Warrington and Linderman (2023), https://arxiv.org/abs/2208.04933, section 4 and its appendix B
     """
     dim = min(dim, WIDEST)
-    for init, count in (("LegS", max(2, states // 2)), ("LegS", states), ("Real", max(2, states // 2))):
+    half = max(2, states // 4 * 2)  # even, as the states of LegS are
+    for init, count in (("LegS", half), ("LegS", states), ("Real", half)):
         yield DENSE.format(init, count), mixing_kernel(init.lower(), dim, count, length, generator).flatten(1)
 
 
 def mixing_kernel(init: str, dim: int, states: int, length: int, generator: Generator) -> Float[Tensor, "L D D"]:
     """Kernel of one system of N states with D inputs and D outputs: K[k] = Re(C decay^k gain B).
 
-    init   "legs", or "real", whose states have decays of their own and no oscillation
+    init     "legs", or "real", whose states have decays of their own and no oscillation
+    states   N, even for "legs", whose eigenvalues come in pairs
+    raises   ValueError, quoting the value, for another init, and for an odd number of states where they are pairs
     """
+    check_choice("init", init, ("legs", "real"))
     eigenvalues, inward = _states(init, states)
     B = inward @ torch.randn(states, dim, generator=generator, dtype=torch.float64).to(inward) / math.sqrt(dim)
     C = torch.randn(dim, states, generator=generator, dtype=torch.float64).to(inward) @ inward.mH / math.sqrt(states)
@@ -72,8 +87,9 @@ def mixing_kernel(init: str, dim: int, states: int, length: int, generator: Gene
 
 def _states(init: str, states: int) -> tuple[Complex[Tensor, " M"], Complex[Tensor, "M N"]]:
     """Eigenvalues, one of each pair, and the map from real states into their basis."""
+    real = initial_eigenvalues(init, states)  # an odd number of states that are pairs is refused there
     if init == "real":
-        return initial_eigenvalues(init, states), torch.eye(states, dtype=torch.complex128)
+        return real, torch.eye(states, dtype=torch.complex128)
     A, column = hippo_legs(states)
     antisymmetric = A + torch.outer(column, column) / 2 + torch.eye(states) / 2
     frequencies, vectors = torch.linalg.eigh(-1j * antisymmetric)  # ascending, in pairs of opposite sign
@@ -123,7 +139,7 @@ def dropped(kernel: Float[Tensor, "L D"]) -> Float[Tensor, " R"]:
 
 def accuracies(bank: str, rank: int) -> tuple[float, float, int]:
     """Accuracies of a trained model and of a copy at a low rank, without fine-tuning, and of how many answers."""
-    model, task = load(MODELS[bank]())
+    model, task = _model(bank)
     low, _ = distill(model, rank, "truncated_svd", task.length)
     return task.accuracy(model), task.accuracy(low), len(task.test[0])
 

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from lib.experiments.mrss_runs import LABELS, SIZES, TASKS, plan_of
+from lib.models.checks import check_counts
 from lib.models.mrss import variants as mrss
 from lib.tasks.data.sequences import TASKS as DATA
 from lib.tasks.data.sequences import Task
@@ -18,8 +19,10 @@ def frame(seeds: Iterable[int]) -> pd.DataFrame:
 
     `tested` is the number of sequences in the test. `nearest` is the accuracy of `nearest_neighbour`, averaged over the
     seeds' splits; NaN where no sequence is seen twice, so that there is no neighbour to look for.
+    raises   ValueError without a seed
     """
     seeds, rows = list(seeds), []
+    check_counts("seeds", seeds, 0)
     for name in TASKS:
         made = [DATA[name](torch.Generator().manual_seed(seed)) for seed in seeds]
         near = [nearest_neighbour(task) for task in made if not task.endless]

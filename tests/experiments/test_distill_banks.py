@@ -22,6 +22,22 @@ def test_a_dense_kernel_has_no_more_rank_than_its_system_has_states(init):
     assert values[4:].max() < 1e-13 * values[0]
 
 
+@pytest.mark.parametrize(("init", "states"), [("legs", 5), ("lin", 4), ("hippo", 4)])
+def test_a_system_without_pairs_or_of_another_kind_is_refused(init, states):
+    with pytest.raises(ValueError, match=f"{states}|{init}"):
+        distill_banks.mixing_kernel(init, 4, states, 8, generator())
+
+
+def test_dense_kernels_have_whole_pairs_at_any_even_number_of_states():
+    names = [name for name, _ in distill_banks.dense(4, 6, 8, generator())]
+    assert names == ["S5-LegS, 2 states", "S5-LegS, 6 states", "S5-Real, 2 states"]
+
+
+def test_a_bank_without_a_model_is_refused():
+    with pytest.raises(ValueError, match=r"bank = 'S4D'.*S4D-Lin, trained"):
+        distill_banks.accuracies("S4D", 2)
+
+
 def test_a_dense_kernel_of_equal_steps_is_the_recurrence_of_its_real_matrices(monkeypatch):
     """C A_bar^k B_bar with HiPPO's normal part as a dense matrix, by its exponential."""
     monkeypatch.setattr(distill_banks, "STEPS", (0.05, 0.05))

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib.models.checks import check_count, check_kind, check_shape
+from lib.models.checks import check_count, check_kind, check_many, check_shape
 from lib.models.distill.distilled import Distilled, distilled, taken, unit
 from lib.models.distill.hankel import (
     Hankel,
@@ -94,9 +94,13 @@ def error_over(layer: S4D, found: Distilled, length: int) -> Float[Tensor, " D"]
     """Error of what stands for a layer by channel over T taps, which may be more than it was fitted to.
 
     length   T; as `Distilled.error`, the 2-norm of what is lost of these taps, relative to that of the taps
-    raises   ValueError, quoting it, for a length below 1 or above four million
+    raises   TypeError for what is no S4D and no Distilled; ValueError, quoting it, for a length below 1 or above four
+             million, and for a layer of another number of channels
     """
+    check_kind("layer", layer, S4D)
+    check_kind("found", found, Distilled)
     kernel, _ = taken(layer, length)
+    check_many("layer", kernel, len(found.error), "channels")
     return distilled(found.method, found.order, found.achieved, found.module, kernel).error
 
 

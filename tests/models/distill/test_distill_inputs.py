@@ -7,13 +7,13 @@ from refusals import refused
 from systems import system
 from torch import nn
 
-from lib.models.distill.by_modes import balanced_truncation, hankel_singular_values, modal
+from lib.models.distill.by_modes import balanced_refit, balanced_truncation, error_over, hankel_singular_values, modal
 from lib.models.distill.by_taps import LowRankConvolution, SparseConvolution, structured_sparse, truncated_svd
 from lib.models.distill.modes import Modes
 from lib.models.distill.replace import deployed, distill
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig
 
-OF_BANKS = (balanced_truncation, truncated_svd, structured_sparse)
+OF_BANKS = (balanced_truncation, balanced_refit, truncated_svd, structured_sparse)
 MOST = "an integer from 1 to 4194304 is needed"
 BANK = torch.ones(3, 8, dtype=torch.float64)
 
@@ -55,6 +55,16 @@ def test_modes_are_chosen_of_a_layer_alone():
     for given in (BANK, nn.Linear(2, 2), MambaBlock(MambaConfig(2, 1))):
         with refused(f"layer is of type {type(given).__name__}: a S4D is needed", TypeError):
             modal(given, 2)
+
+
+def test_an_error_is_of_a_layer_and_of_what_stands_for_it():
+    found = balanced_truncation(system(dim=3), 2, length=16)
+    with refused("layer is of type Tensor: a S4D is needed", TypeError):
+        error_over(BANK, found, 16)
+    with refused("found is of type NoneType: a Distilled is needed", TypeError):
+        error_over(system(dim=3), None, 16)
+    with refused("layer of 2 channels: one of 3 is needed"):
+        error_over(system(dim=2), found, 16)
 
 
 @pytest.mark.parametrize("length", [0, -5, 2.5, True, None, 2**22 + 1, 2**62, 10**23])
