@@ -117,8 +117,9 @@ def run(settings: Settings) -> Record:
     """
     check(settings)
     count = min(settings.count, len(clips.held_out(settings.task, settings.source)))
+    device = "cpu" if settings.model == OURS else settings.device
     # One after another on a GPU: what they keep there does not fit beside each other.
-    found = sweep(planned(settings), checked, SWEEPS, workers=None if settings.device == "cpu" else 1)
+    found = sweep(planned(settings), checked, SWEEPS, workers=None if device == "cpu" else 1)
     results: dict[int, dict[tuple, Outcome]] = {}
     for one, rows in found.items():
         for row in rows:
@@ -127,7 +128,6 @@ def run(settings: Settings) -> Record:
     made = cases({seed: held.values() for seed, held in results.items()}, task=settings.task, images=count)
     # Not where the images or the model lie here.
     model = Path(settings.model).name if Path(settings.model).is_dir() else settings.model
-    device = "cpu" if settings.model == OURS else settings.device
     seeds = settings.seeds if settings.model == OURS else 1
     where = replace(settings, source=Path(settings.source).name, model=model, device=device, seeds=seeds)
     return base.record(NAME.format(task=settings.record_task), made, where)

@@ -73,7 +73,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Again:
-    """A training in its own process; `steps` are the recorded ones."""
+    """A training in its own process; `steps` and `device` are the recorded ones."""
 
     record: str
     task: str
@@ -81,6 +81,7 @@ class Again:
     steps: int
     seed: int
     threads: int = 1
+    device: str = "cpu"
 
 
 def costs(wait: bool) -> list[Cost]:
@@ -165,7 +166,7 @@ def train(again: Again) -> dict[str, float]:
 
 def _mrss(again: Again) -> float:
     config = mrss.family(mrss_runs.SIZES, FACTOR)[again.variant]
-    wanted = mrss_runs.Run(again.task, again.variant, config, mrss_runs.STEPS, again.steps, again.seed)
+    wanted = mrss_runs.Run(again.task, again.variant, config, mrss_runs.STEPS, again.steps, again.seed, again.device)
     return mrss_runs.train_one(wanted)["accuracy"]
 
 

@@ -40,7 +40,9 @@ class Settings(base.Settings):
 
 
 def run(settings: Settings) -> Record:
-    """Run again what is recorded here: costs first, then trainings, two at once, one thread each but where it says so.
+    """Run again what is recorded here: costs first, then trainings.
+
+    On a CPU those are two at once, one thread each but where it says so; on a GPU one after another.
 
     raises   ValueError where nothing of it is recorded of this machine
     """
@@ -66,16 +68,17 @@ def _add_costs(cases: base.Cases, cost: Cost, first: Record) -> None:
 
 
 def _add_trainings(cases: base.Cases, settings: Settings) -> None:
-    planned = {}
-    for one in trainings():
+    planned, on_cpu = {}, settings.device == "cpu"
+    for one in (one for one in trainings() if on_cpu or one.threads == 1):  # a GPU's sums know no threads
         first = _recorded(one.record, settings)
         found = [case for case in first.cases if _is(case, one)] if first else []
         for case in found[:1]:
             at = case.parameters
-            again = Again(one.record, str(at["task"]), one.variant, int(at["steps"]), one.seed, one.threads)
+            steps, how = int(at["steps"]), {"threads": one.threads, "device": settings.device}
+            again = Again(one.record, str(at["task"]), one.variant, steps, one.seed, **how)
             planned[again] = one, first, case.accuracies[one.seed]
     with tempfile.TemporaryDirectory() as fresh:  # nothing that was trained before is taken
-        results = sweep(planned, train, Path(fresh))
+        results = sweep(planned, train, Path(fresh), workers=None if on_cpu else 1)
     for again, result in results.items():
         one, first, before = planned[again]
         measured = {"accuracies": {one.seed: result["accuracy"]}}

@@ -47,7 +47,7 @@ def made(monkeypatch):
     monkeypatch.setattr(repeats, "costs", lambda wait: [cost()])
     monkeypatch.setattr(repeats, "trainings", lambda: again)
     monkeypatch.setattr(repeats, "_recorded", lambda name, settings: held.get(name))
-    monkeypatch.setattr(repeats, "sweep", lambda plans, work, folder: {one: {"accuracy": 0.9644} for one in plans})
+    monkeypatch.setattr(repeats, "sweep", lambda plans, *_, **__: {one: {"accuracy": 0.9644} for one in plans})
     return repeats.run(repeats.Settings())
 
 
@@ -58,6 +58,21 @@ def test_a_ratio_is_formed_round_by_round_and_set_beside_the_recorded_one(made):
     assert rows.loc["half", "difference"] == pytest.approx(0.2)
     assert rows.loc["half", "setting"] == "part part, length 1, relative to baseline"
     assert rows.loc["half", "runs"].tolist() == SECOND["half"]
+
+
+def test_what_a_gpu_trained_is_trained_again_there_and_one_after_another(monkeypatch):
+    seen = {}
+
+    def sweep(plans, work, folder, workers):
+        seen.update(plans=list(plans), workers=workers)
+        return {one: {"accuracy": 0.5} for one in plans}
+
+    again = [Training("trained", "low", lambda again: 0.0, {"part": "part"}, threads=threads) for threads in (1, 2)]
+    monkeypatch.setattr(repeats, "trainings", lambda: again)
+    monkeypatch.setattr(repeats, "_recorded", lambda *_: toy("trained", {}, {"low": 0.9577}))
+    monkeypatch.setattr(repeats, "sweep", sweep)
+    repeats._add_trainings(base.Cases(repeats.PARTS), repeats.Settings(device="cuda"))
+    assert seen == {"plans": [Again("trained", "digits", "low", 7, 0, device="cuda")], "workers": 1}
 
 
 def test_an_accuracy_differs_by_a_share_and_names_its_training(made):
