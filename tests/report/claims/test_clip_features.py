@@ -50,6 +50,20 @@ def test_the_cosine_is_held_against_the_claimed_one_and_that_of_all_patches(whol
     assert found.evidence.count("near the claimed 0.47") == sum(abs(one - 0.47) < 0.05 for one in half)
 
 
-def test_checkpoints_that_disagree_on_the_cosine_decide_nothing():
-    rows = [{"task": "a", "keep": keep, "cosine": one} for keep in (1.0, 0.5) for one in (0.3, 0.5)]
-    assert clip.cosine_of_features(pd.DataFrame(rows)).verdict == UNSUPPORTED
+def by_checkpoint(whole, half):
+    both = ((1.0, whole), (0.5, half))
+    return pd.DataFrame([{"task": "a", "keep": keep, "cosine": one} for keep, each in both for one in each])
+
+
+@pytest.mark.parametrize("cosines", [(0.3, 0.5), (0.44, 0.5)])  # the mean of the latter alone is near the claimed one
+def test_checkpoints_that_disagree_on_the_cosine_decide_nothing(cosines):
+    found = clip.cosine_of_features(by_checkpoint(cosines, cosines))
+    assert found.verdict == UNSUPPORTED
+    assert "near the claimed" not in found.evidence
+
+
+def test_checkpoints_that_disagree_on_the_difference_make_no_figure_of_pruning():
+    found = clip.cosine_of_features(by_checkpoint((0.5, 0.7), (0.469, 0.471)))
+    assert found.verdict == CORRECTED  # near with half, not shown to be another with all
+    assert "says nothing of pruning" not in found.evidence
+    assert clip.cosine_of_features(by_checkpoint((0.6, 0.601), (0.469, 0.471))).verdict == REPRODUCED
