@@ -61,23 +61,19 @@ def shared(found: Sequence[Headline]) -> str:
 
 def picture(page: Path, found: Sequence[Headline]) -> str:
     """The picture as a page embeds it."""
-    return SHOWN[page.name].format(told(found).replace("'", "’").replace('"', "”"))
-
-
-def told(found: Sequence[Headline]) -> str:
-    """What the picture shows, which is its text alternative and is written into its file."""
-    return drawn.described(found)
+    return SHOWN[page.name].format(drawn.described(found).replace("'", "’").replace('"', "”"))
 
 
 def draw(found: Sequence[Headline], path: Path) -> None:
     """Write the picture in every kind, with what it shows in its description."""
+    said = drawn.described(found)
     figures.style()
     figure = Figure(figsize=drawn.SIZE, layout="constrained")
     drawn.proposed_and_reached(figure.subplots(), found)
     for kind in KINDS:
         other = {"Date": None} if kind == ".svg" else {"Software": None}  # what would differ every time
         with rc_context({"svg.hashsalt": "headlines"}):
-            figure.savefig(path.with_suffix(kind), dpi=200, metadata={"Description": told(found)} | other)
+            figure.savefig(path.with_suffix(kind), dpi=200, metadata={"Description": said} | other)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from lib.report import first_pages
 from lib.report.evidence import Evidence
+from lib.report.figures import headlines as drawn
 
 
 @pytest.mark.parametrize("page", first_pages.PAGES, ids=lambda page: page.name)
@@ -19,10 +20,10 @@ def test_the_picture_shows_what_the_records_say(found, tmp_path):
     first_pages.draw(found, tmp_path / "again")
     for picture in (first_pages.PICTURE, tmp_path / "again"):
         with Image.open(picture.with_suffix(".png")) as image:
-            assert image.text["Description"] == first_pages.told(found), "python -m lib.report.first_pages mends it"
+            assert image.text["Description"] == drawn.described(found), "python -m lib.report.first_pages mends it"
         drawing = ElementTree.parse(picture.with_suffix(".svg"))
         said = drawing.find(".//{http://purl.org/dc/elements/1.1/}description")
-        assert said.text == first_pages.told(found), "python -m lib.report.first_pages mends it"
+        assert said.text == drawn.described(found), "python -m lib.report.first_pages mends it"
 
 
 @pytest.mark.parametrize("page", first_pages.PAGES, ids=lambda page: page.name)

@@ -29,7 +29,7 @@ class Numbers:
     step_of_few         how many times as fast as that the recurrence of few
     shortest, longest   taps of what streams; `ring_grows` the latency of the convolution's step from one to the other
     steady              the slowest of the recurrence's medians relative to its fastest
-    few_trained, fewer  states per channel kept of trained models, of `states_trained`; `healing` steps of fine-tuning
+    few_trained         states per channel kept of trained models, of `states_trained`; `healing` steps of fine-tuning
     seeds               trainings of each kind
     lost                differences to the original before fine-tuning, with few states
     outcomes, harms     by task, and by task, method and order
@@ -39,7 +39,7 @@ class Numbers:
     case                of these, the one of fewest states that keeps the accuracy, at least on average
     whole_time          of the model as a recurrence of all states
     stored_task         whose models store `stored_low` numbers at rank `few_trained`, `stored_few` and `stored_all`
-    kept_few, kept_fewer   tasks on which balanced truncation keeps the accuracy: within the interval, and to a point
+    kept_few            tasks on which balanced truncation to as many states keeps the accuracy, within the interval
     minutes             of training
     """
 
@@ -64,7 +64,6 @@ class Numbers:
     steady: float
     states_trained: int
     few_trained: int
-    fewer: int
     healing: int
     seeds: int
     lost: pd.Series
@@ -81,7 +80,6 @@ class Numbers:
     stored_few: int
     stored_all: int
     kept_few: list[str]
-    kept_fewer: list[str]
     minutes: float
 
 

@@ -88,7 +88,7 @@ class Harm:
 @naming_files
 def models(e: Evidence) -> dict[str, object]:
     """What trained models keep before and after fine-tuning, and what the forms of one of them cost."""
-    few, fewer = e.few_trained
+    few = e.few_trained[0]
     originals = frames.where(e.student_quality, variant=ORIGINAL)
     lost = frames.where(e.distilled[e.distilled["variant"].isin((MODAL, FITTED))], order=few)
     balanced = frames.where(e.fine_tuned, variant=FITTED)
@@ -101,7 +101,6 @@ def models(e: Evidence) -> dict[str, object]:
     return dict(
         states_trained=states,
         few_trained=few,
-        fewer=fewer,
         healing=int(e.students["healing"].iloc[0]),
         seeds=int(e.student_quality["seeds"].min()),
         lost=lost["difference"],
@@ -120,7 +119,6 @@ def models(e: Evidence) -> dict[str, object]:
         stored_few=int(stored[MODAL, few]),
         stored_all=int(stored.loc[ORIGINAL].max()),
         kept_few=list(frames.where(within, order=few)["task"]),
-        kept_fewer=list(frames.where(kept, order=fewer)["task"]),
         minutes=e.student_minutes,
     )
 
@@ -156,10 +154,6 @@ def _outcome(e: Evidence, task: str, accuracy: float) -> Outcome:
         low=[of(SVD, order) for order in orders],
         gains=[gain(FITTED, row) for _, row in gains.iterrows()],
     )
-
-
-def _orders(outcomes: list[Outcome]) -> set[int]:
-    return {gain.order for one in outcomes for gain in one.gains}
 
 
 def gain(what: str, row: pd.Series) -> Gain:

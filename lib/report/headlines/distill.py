@@ -119,11 +119,11 @@ def _proposed(beside: dict[str, Measured], low: str) -> Point | None:
 
 def _ratio(costs: pd.DataFrame, variant: str, columns: tuple[str, ...]) -> Measured:
     """Of the timed model, whose weights say what it is."""
-    row, told = frames.only(costs, variant=variant), sizes.told(distill_cost.CHECKPOINT)
+    row, said = frames.only(costs, variant=variant), sizes.header(distill_cost.CHECKPOINT)
     before = LOW.partition("{")[0]
     low = variant.startswith(before)
     order = int(variant.removeprefix(before)) if low else distill_cost.states_of(variant)
-    model = _model(told["task"], int(row["length"]), int(told["states"]), RANK if low else STATES, order)
+    model = _model(said["task"], int(row["length"]), int(said["states"]), RANK if low else STATES, order)
     return measured(row, columns, units.times, COSTS, model)
 
 

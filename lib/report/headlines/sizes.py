@@ -24,7 +24,7 @@ def blocks(variant: str, factor: int) -> int:
     return mrss_tasks.parameters(factor)[variant]
 
 
-def told(weights: Path) -> dict[str, str]:
+def header(weights: Path) -> dict[str, str]:
     """What the header of a file of weights says of its model: task, states and more."""
     with safe_open(weights, "pt") as file:
         return file.metadata()

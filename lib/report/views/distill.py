@@ -119,11 +119,6 @@ class Views(Base):
         return taps_shown(self.distill_sizes, self.kernels)
 
     @cached_property
-    def model_states(self) -> int:
-        """States per channel of the whole model that texts look at, an eighth of the original's."""
-        return states_shown(self.distilled_models)
-
-    @cached_property
     def low_rank(self) -> pd.DataFrame:
         """Convolutions of low rank, with ratios to that with full kernels and a cached spectrum."""
         return known(self.kernels[self.kernels["variant"].str.startswith(LOW)], "latency_ratio")
