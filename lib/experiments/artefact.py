@@ -19,7 +19,7 @@ from lib.models.clip import load as clip
 from lib.models.clip.reduction import reduce_tokens
 from lib.tasks.data.images import rendered
 
-CHECKPOINT = "clip-scenes-0"
+CHECKPOINT = "clip-scenes-0"  # the small CLIP that toys read
 DRAWN, EACH = 320, 3  # scenes drawn, and of each class the first so many, for chance to be exact
 HALF = 0.5  # of the patches
 VIT = "openai/clip-vit-base-patch16"

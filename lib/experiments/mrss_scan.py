@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from lib.experiments import base, command
-from lib.experiments.sizes import check_memory
+from lib.experiments.sizes import among, check_memory
 from lib.models.mrss import variants as mrss
 from lib.models.ssm import mixers
 from lib.models.ssm.mamba import MambaConfig
@@ -99,7 +99,7 @@ def run(settings: Settings, only: Mapping[str, Collection] = MappingProxyType({}
     cases = base.Cases(PARTS)
     generator = settings.generator()
     for dim, length, variants in list(_grid(settings)):
-        if any({"dim": dim, "length": length}[name] not in values for name, values in only.items()):
+        if not among(only, dim=dim, length=length):
             continue
         models = {
             name: mrss.spend(mrss.model(config, 1, CLASSES, generator=generator)) for name, config in variants.items()

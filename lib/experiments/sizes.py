@@ -3,7 +3,7 @@
 Refused before anything is allocated: an operating system ends a process that asks for too much without a word.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import NoneType, UnionType
@@ -122,6 +122,16 @@ def check_given(kind: type, given: Mapping[str, Any]) -> None:
     ]
     if lacking:
         raise TypeError(f"{', '.join(lacking)}: not given; {kind.__module__} needs {', '.join(lacking)}")
+
+
+def among(only: Mapping[str, Collection], **here: object) -> bool:
+    """Whether a case is among those wanted: its values are, by name.
+
+    raises   ValueError, quoting it, for a name that the case has not
+    """
+    for name in only:
+        check_choice("only", name, here)
+    return all(here[name] in values for name, values in only.items())
 
 
 def check_memory(settings: Any, elements: int, *names: str, drawn: int = 0, width: int | None = None) -> None:

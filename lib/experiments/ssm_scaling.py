@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from lib.experiments import base, command
-from lib.experiments.sizes import ATTENDED, check_memory
+from lib.experiments.sizes import ATTENDED, among, check_memory
 from lib.models.checks import check_count
 from lib.models.ssm import mixers
 from lib.profilers.profile import profile
@@ -73,8 +73,7 @@ def run(settings: Settings, only: Mapping[str, Collection] = MappingProxyType({}
     cases = base.Cases(PARTS)
     generator = settings.generator()
     for part, length, dim, states, variants in _grid(settings, generator):
-        here = dict(part=part, length=length, dim=dim, states=states)
-        if any(here[name] not in values for name, values in only.items()):
+        if not among(only, part=part, length=length, dim=dim, states=states):
             continue
         x = torch.randn(settings.batch, length, dim, generator=generator).to(settings.device, settings.torch_dtype)
         calls = {name: partial(mixer.to(x), x) for name, mixer in variants.items()}

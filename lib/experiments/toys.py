@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
 from lib.experiments import artefact, clip_outcomes
+from lib.experiments.artefact import CHECKPOINT, VIT
+from lib.experiments.clip_cost import SIDES
 from lib.experiments.lora_training import PLACES
 from lib.models.clip import cost as vit_cost
 from lib.models.clip import load as clip
@@ -26,10 +28,7 @@ from lib.models.ssm.mamba import MambaConfig
 from lib.tasks import zero_shot
 from lib.tasks.data.images import rendered
 
-VIT = "openai/clip-vit-base-patch16"
-SIDES = (128, 224, 336, 448)  # pixels
 FACTORS = (1, 2, 4)  # the original report's
-TRAINED = "clip-scenes-0"  # the small CLIP that toys read
 IMAGES = 64  # of scenes
 SEED = 42  # of every toy
 
@@ -137,11 +136,11 @@ def weights_of_a_projection(d: int = 512, rank: int = 8) -> dict[str, int]:
 
 def _prompts_of_scenes(generator: torch.Generator) -> dict[str, bool]:
     data = rendered(IMAGES, generator)
-    return prompts_alike(clip.load(TRAINED), [data.templates[0].format(name) for name in data.names])
+    return prompts_alike(clip.load(CHECKPOINT), [data.templates[0].format(name) for name in data.names])
 
 
 def _forms_on_scenes(generator: torch.Generator) -> tuple[dict[str, float], float]:
-    return clip_outcomes.original_forms(clip.load(TRAINED), rendered(IMAGES, generator))
+    return clip_outcomes.original_forms(clip.load(CHECKPOINT), rendered(IMAGES, generator))
 
 
 TOYS: Mapping[str, Callable[[torch.Generator], Any]] = MappingProxyType(
@@ -157,7 +156,7 @@ TOYS: Mapping[str, Callable[[torch.Generator], Any]] = MappingProxyType(
         "prompts_alike": _prompts_of_scenes,
         "original_forms": _forms_on_scenes,
         "weights_of_a_projection": lambda _: weights_of_a_projection(),
-        "starts": partial(starts, TRAINED),
+        "starts": partial(starts, CHECKPOINT),
         **artefact.TOYS,
     }
 )

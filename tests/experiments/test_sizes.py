@@ -228,3 +228,12 @@ def test_a_channel_fewer_than_states_is_refused_and_as_many_are_timed(free):
     with pytest.raises(ValueError, match=r"^state = 8: an integer from 1 to 4 is needed"):
         ssm_scaling.check(ssm_scaling.Settings(**SCALING | {"state": 8}))
     ssm_scaling.check(ssm_scaling.Settings(**SCALING))
+
+
+def test_a_case_is_wanted_by_each_of_its_values():
+    only = {"dim": (16, 32), "length": [4]}
+    assert sizes.among({}, dim=1)
+    assert sizes.among(only, dim=32, length=4)
+    assert not sizes.among(only, dim=32, length=8)
+    with pytest.raises(ValueError, match="only = 'width': one of dim, length is needed"):
+        sizes.among({"width": (1,)}, dim=1, length=2)
