@@ -79,11 +79,14 @@ def compared(
     returns  machine, task, kinds, seeds; accuracy, difference, each with _low and _high, as shares; `how`, words of
              `statistics.HOW`; `degrees` of freedom; on a task that is solved or not, `solved` of so many (`of`) seeds,
              with _low and _high as shares, and `solved_by_baseline`
-    raises   Missing, naming the task, where the baseline lacks a seed that a variant has
+    raises   Missing, naming the task, where the baseline lacks a seed that a variant has; ValueError where it has one
+             twice
     """
     rows = []
     for (machine, task), group in frame.groupby(["machine", "task"], sort=False):
         base = group[group["variant"] == baseline].set_index("seed", drop=False)
+        if base.index.has_duplicates:
+            raise ValueError(f"{task}: {baseline} has a seed twice among {list(base.index)}")
         for kind, cases in group.groupby(list(kinds), sort=False):
             if missing := sorted(set(cases["seed"]) - set(base.index)):
                 raise Missing(f"{task}: {cases['variant'].iloc[0]} has seed {missing[0]}, {baseline} has not")
@@ -103,7 +106,10 @@ def judged(frame: pd.DataFrame, point: float = POINT, family: Iterable[str] = _F
     frame   of `compared`
     point   what may be lost, as a share
     family  columns that the tests of one decision have in common, where the frame has them
+    raises  Missing for a frame without rows
     """
+    if frame.empty:
+        raise Missing("there is no comparison to judge")
     keys = [column for column in family if column in frame]
     groups = frame.groupby(keys, sort=False, dropna=False).indices.values() if keys else [range(len(frame))]
     words = [""] * len(frame)

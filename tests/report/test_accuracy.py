@@ -38,6 +38,17 @@ def test_a_kind_may_be_of_any_columns():
     assert "budget" not in found
 
 
+def test_a_seed_that_the_baseline_has_twice_is_refused():
+    rows = frame(baseline=("steps", {0: 0.5, 1: 0.9}))
+    with pytest.raises(ValueError, match=r"t: baseline has a seed twice among \[0, 0\]"):
+        accuracy.compared(rows.assign(seed=0))
+
+
+def test_without_rows_nothing_is_judged():
+    with pytest.raises(Missing, match="no comparison to judge"):
+        accuracy.judged(pd.DataFrame())
+
+
 def test_a_seed_that_the_baseline_lacks_is_named():
     with pytest.raises(Missing, match="t: low has seed 2, baseline has not"):
         accuracy.compared(frame(baseline=("steps", {0: 0.5, 1: 0.9}), low=("steps", {1: 0.9, 2: 0.5})))

@@ -14,6 +14,7 @@ from lib.experiments.clip_variants import NORM, ORIGINAL, SUMMARY
 from lib.report import units
 from lib.report.accuracy import POINT
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict, decide, decides
+from lib.report.frames import Values
 from lib.report.prose import extent_of_points, points
 from lib.report.statistics import clustered_t
 from lib.report.views.base import known
@@ -147,10 +148,10 @@ def cosine_of_features(coded_features: pd.DataFrame) -> Verdict:
     near, far, apart, alike, found = [], [], [], [], []
     for task, rows in coded_features.groupby("task", sort=False):
         half, whole = (rows.loc[rows["keep"] == keep, "cosine"].to_numpy() for keep in (HALF, 1.0))
-        low, high = _bounds(half)
+        low, high = bounds(half)
         near.append(low >= COSINE - NEAR and high <= COSINE + NEAR)
         far.append(high < COSINE - NEAR or low > COSINE + NEAR)
-        low, high = _bounds(half - whole)
+        low, high = bounds(half - whole)
         apart.append(high < -NEAR or low > NEAR)
         alike.append(low >= -NEAR and high <= NEAR)
         said = f", near the claimed {COSINE:g}" if near[-1] else f", far from {COSINE:g}" if far[-1] else ""
@@ -190,8 +191,8 @@ def _forms(cosines: Mapping[str, float]) -> str:
     )
 
 
-def _bounds(values) -> tuple[float, float]:
-    """Interval over checkpoints; of a single one its value."""
+def bounds(values: Values) -> tuple[float, float]:
+    """Interval over checkpoints, a value each; of a single one its value."""
     if len(values) == 1:
         return values[0], values[0]
     found = clustered_t(values, range(len(values)))

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lib.report import units
+from lib.report.claims.clip import bounds
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict, decide, decides
 from lib.report.frames import Missing
 from lib.report.history import Search
@@ -56,14 +57,15 @@ def consistency_is_there(searches: Mapping[str, Search], consistency: Mapping[st
 def consistency_of_small_clips(norm_agreements: pd.DataFrame) -> Verdict:
     """B16: with half of the patches, by norm, are 96.9 % of the answers kept on every task, to a point, or on none?
 
+    By whole intervals over checkpoints.
     norm_agreements   columns task, agreement, a row per checkpoint
     """
-    means = norm_agreements.groupby("task", sort=False)["agreement"].mean()
-    found = [f"{units.share(mean)} on {task}" for task, mean in means.items()]
-    kept = means >= CONSISTENCY - POINT
+    by_task = norm_agreements.groupby("task", sort=False)["agreement"]
+    found = [f"{units.share(mean)} on {task}" for task, mean in by_task.mean().items()]
+    ends = [bounds(values.to_numpy()) for _, values in by_task]
     return Verdict(
         f"With half of the patches, chosen by L2 norm, answers are the unreduced model's in {units.listed(found)}.",
-        decide(kept.all(), not kept.any()),
+        decide(all(low >= CONSISTENCY - POINT for low, _ in ends), all(high < CONSISTENCY - POINT for _, high in ends)),
     )
 
 
@@ -95,16 +97,25 @@ def cosines_are_printed(searches: Mapping[str, Search]) -> Verdict:
 def cosines_of_small_clips(coded_features: pd.DataFrame) -> Verdict:
     """B21: are the original code's cosines near 0.89 and 0.47 on every task, or is one far from it on each?
 
+    By whole intervals over checkpoints.
     coded_features   columns task, keep, cosine, a row per checkpoint
     """
-    means = coded_features.groupby(["task", "keep"], sort=False)["cosine"].mean().unstack()
-    if lacking := [keep for keep in COSINES if keep not in means]:
+    groups = coded_features.groupby(["task", "keep"], sort=False)["cosine"]
+    means = groups.mean().unstack()
+    if lacking := [keep for keep in COSINES if keep not in means or means[keep].isna().any()]:
         raise Missing(f"no cosine with keep {lacking[0]} is recorded")
-    near = pd.DataFrame({keep: (means[keep] - cosine).abs() <= NEAR for keep, cosine in COSINES.items()})
+    near, far = [], []
+    for task in means.index:
+        off = [
+            [end - cosine for end in bounds(groups.get_group((task, keep)).to_numpy())]
+            for keep, cosine in COSINES.items()
+        ]
+        near.append(all(low >= -NEAR and high <= NEAR for low, high in off))
+        far.append(any(high < -NEAR or low > NEAR for low, high in off))
     found = [f"{task} {' and '.join(f'{means.at[task, keep]:.2f}' for keep in COSINES)}" for task in means.index]
     return Verdict(
         f"The original code, with keep {' and '.join(f'{keep:g}' for keep in COSINES)}: {'; '.join(found)}.",
-        decide(near.all(axis=None), not near.all(axis="columns").any()),
+        decide(all(near), all(far)),
     )
 
 

@@ -80,10 +80,12 @@ def slope(sizes: Values, costs: Values, confidence: float = 0.95) -> tuple[float
     """Exponent of a cost in a size: the slope of log cost over log size, and its interval.
 
     returns  slope, low, high; the interval is Student's, from the residuals of a straight line
-    raises   Missing for fewer than three sizes
+    raises   Missing for fewer than three sizes, and for what is not above 0
     """
     if len(sizes) < 3:
         raise Missing(f"{len(sizes)} sizes: a slope with an interval needs at least 3")
+    if not (np.greater(sizes, 0).all() and np.greater(costs, 0).all()):
+        raise Missing(f"sizes {list(sizes)}, costs {list(costs)}: an exponent needs both above 0")
     fit = stats.linregress(np.log(sizes), np.log(costs))
     margin = stats.t.ppf((1 + confidence) / 2, len(sizes) - 2) * fit.stderr
     return fit.slope, fit.slope - margin, fit.slope + margin

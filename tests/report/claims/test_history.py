@@ -57,6 +57,13 @@ def test_consistency_must_hold_on_every_task(means, verdict):
     assert judges.consistency_of_small_clips(rows).verdict == verdict
 
 
+def test_checkpoints_that_disagree_decide_nothing():
+    rows = pd.DataFrame({"task": list("aa"), "agreement": [0.99, 0.94]})  # their mean is kept
+    assert judges.consistency_of_small_clips(rows).verdict == UNSUPPORTED
+    rows = features(("a", 0.93, 0.51), ("a", 0.86, 0.43))  # their means are near
+    assert judges.cosines_of_small_clips(rows).verdict == UNSUPPORTED
+
+
 @pytest.mark.parametrize(
     ("keys", "patches", "verdict"),
     [((HERE,), (), REPRODUCED), ((), (HERE,), CONTRADICTED), ((), (), UNSUPPORTED)],
@@ -101,6 +108,9 @@ def test_a_cosine_that_is_not_recorded_is_missed():
     rows = features(("a", 0.9, 0.5))
     with pytest.raises(Missing, match=r"keep 0\.7"):
         judges.cosines_of_small_clips(rows[rows["keep"] == 0.5])
+    both = pd.concat([rows, features(("b", 0.9, 0.5)).iloc[1:]])
+    with pytest.raises(Missing, match=r"keep 0\.7"):
+        judges.cosines_of_small_clips(both)
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,11 @@ def test_an_unknown_value_equals_nothing(rows):
 def test_none_or_several_cases_are_told(rows, values, count, kind):
     with pytest.raises(kind, match=f"{values}: {count}, 1 is needed".replace("{", r"\{")):
         frames.only(rows, **values)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "costs"), [([1, 2, 3], [0, 1, 2]), ([0, 1, 2], [1, 2, 3]), ([1, 2, 3], [1, 2, float("nan")])]
+)
+def test_a_slope_of_what_is_not_above_zero_is_missing(sizes, costs):
+    with pytest.raises(frames.Missing, match="an exponent needs both above 0"):
+        frames.slope(sizes, costs)
