@@ -151,14 +151,18 @@ def cosine_of_features(coded_features: pd.DataFrame) -> Verdict:
         low, high = bounds(half)
         near.append(low >= COSINE - NEAR and high <= COSINE + NEAR)
         far.append(high < COSINE - NEAR or low > COSINE + NEAR)
+        ends = f" [{_cosine(low)}, {_cosine(high)}]" if len(half) > 1 else ""
         low, high = bounds(half - whole)
         apart.append(high < -NEAR or low > NEAR)
         alike.append(low >= -NEAR and high <= NEAR)
         said = f", near the claimed {COSINE:g}" if near[-1] else f", far from {COSINE:g}" if far[-1] else ""
-        found.append(f"{task} {_cosine(half.mean())} with half, {_cosine(whole.mean())} with all of the patches{said}")
+        found.append(
+            f"{task} {_cosine(half.mean())}{ends} with half, {_cosine(whole.mean())} with all of the patches{said}"
+        )
     said = "" if not all(alike) else " The figure says nothing of pruning: it is about the same without."
     return Verdict(
-        f"Cosine of the original code's features with the unreduced model's: {'; '.join(found)}.{said}",
+        f"Cosine of the original code's features with the unreduced model's, [95 % interval] where there are several "
+        f"checkpoints: {'; '.join(found)}.{said}",
         REPRODUCED
         if all(near) and all(apart)
         else CORRECTED

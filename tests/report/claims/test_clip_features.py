@@ -60,6 +60,7 @@ def test_checkpoints_that_disagree_on_the_cosine_decide_nothing(cosines):
     found = clip.cosine_of_features(by_checkpoint(cosines, cosines))
     assert found.verdict == UNSUPPORTED
     assert "near the claimed" not in found.evidence
+    assert f"a {sum(cosines) / 2:.3f} [" in found.evidence
 
 
 def test_checkpoints_that_disagree_on_the_difference_make_no_figure_of_pruning():
