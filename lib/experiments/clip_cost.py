@@ -126,6 +126,7 @@ def _over_resolution(cases: base.Cases, settings: Settings, vision: nn.Module, g
 
 
 def time_small(cases: base.Cases, settings: Settings) -> None:
+    """One pass of each task's own small CLIP, whole and reduced, on a batch of `scenes` images."""
     scenes = named("scenes", settings.scenes, settings.seed).images  # what they show decides no method's time
     for task in SMALL_CLIPS:
         checkpoint = CHECKPOINT.format(task)
