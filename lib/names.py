@@ -139,6 +139,22 @@ SEQUENCES = {  # sequence tasks
     "copying": Sequences("selective copying", f"{_DATA}.copying", "repeat the items hidden in noise, in order"),
     "induction": Sequences("induction heads", f"{_DATA}.induction", "repeat what once followed a token", solved=0.9),
 }
+BENCHMARKS = {  # sequence tasks with sequences held back, by which settings are chosen; trained by the fair protocol
+    "cifar": Sequences("CIFAR-10, 2 x 2 patches", f"{_DATA}.cifar", "256 colour patches of an image, row by row"),
+    "cifar_grey": Sequences("CIFAR-10, pixels", f"{_DATA}.cifar_grey", "1,024 grey pixels of an image, row by row"),
+    "characters": Sequences("characters", f"{_DATA}.characters", "the next character of the King James Bible"),
+    "tagging": Sequences("tagging", f"{_DATA}.tagging", "which slow and which fast process is on, at every token"),
+    "forecasting": Sequences("forecasting", f"{_DATA}.forecasting", "the current of an appliance, some samples ahead"),
+    "filling": Sequences("filling in", f"{_DATA}.filling", "samples missing from the current of an appliance"),
+    "mqar": Sequences("MQAR", f"{_DATA}.mqar", "the values of several keys, each when its key returns", solved=0.9),
+    "copying_long": Sequences(
+        "selective copying, long", f"{_DATA}.copying_long", "16 items hidden in noise", solved=0.9
+    ),
+    "induction_long": Sequences("induction, long", f"{_DATA}.induction_long", "what once followed a token", solved=0.9),
+    "plaid": Sequences("PLAID, its own split", f"{_DATA}.plaid", "which appliance draws a current"),
+    "vowels": Sequences("JapaneseVowels", f"{_DATA}.vowels", "which of nine speakers says two vowels"),
+    "basic_motions": Sequences("BasicMotions, its own split", f"{_DATA}.basic_motions", "what a wrist does"),
+}
 SMALL_CLIPS = {"scenes": "scenes", "cifar10": "CIFAR-10"}  # what the small CLIPs learned -> as readers see it
 DISTILLED = ("digits", "plugs", "clocks")  # sequence tasks whose models are distilled
 
