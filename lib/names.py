@@ -35,6 +35,16 @@ class Sequences(Method):
     solved: float | None = None
 
 
+@dataclass(frozen=True)
+class Compared(Method):
+    """A row of the table of multi-resolution forms that only the comparison of all of them trains, see `family`.
+
+    source   citation key of the paper that describes it, for a peer
+    """
+
+    source: str = ""
+
+
 CHAPTERS = {  # notebook -> the subject's word on every floor
     "ssm_background": "ssm",
     "mrss": "mrss",
@@ -89,6 +99,34 @@ FORMS = {  # multi-resolution forms; their label in records is "<name>, r = <fac
     "dynamic": Method(
         "dynamic", f"{_MRSS}.dynamic", "low, and a router that sends some chunks through full-rate blocks"
     ),
+    "wrapped": Compared(
+        "wrapped", f"{_MRSS}.wrapped", "a control: what is around the blocks of low, with the blocks at the full rate"
+    ),
+    "hiss": Compared(
+        "HiSS",
+        f"{_MRSS}.hiss",
+        "blocks within every chunk of r tokens; its last output is a token of blocks at T / r",
+        source="bhirangi2024hiss",
+    ),
+    "scale_mixer": Compared(
+        "MS-SSM",
+        f"{_MRSS}.scale_mixer",
+        "a scan for each scale up to r tokens, mixed by the input; all at the full rate",
+        source="karami2025msssm",
+    ),
+    "hnet": Compared(
+        "H-Net",
+        f"{_MRSS}.hnet",
+        "blocks on the tokens that differ most from those before them, one in r; the others follow smoothly",
+        source="hwang2025hnet",
+    ),
+}
+
+_STEMS = "lib.models.mrss.stems"
+STEMS = {  # controls where one answer a sequence is asked: what shortens it before the first block, by the factor
+    "patches": Method("patches", f"{_STEMS}.patches", "the features of r tokens as those of one"),
+    "strided": Method("strided stem", f"{_STEMS}.strided", "the first of r tokens"),
+    "pooled": Method("pooled stem", f"{_STEMS}.pooled", "the mean of r tokens"),
 }
 
 DISTILLATIONS = {  # ways to make a fixed kernel small, by the name that `distill` takes
@@ -107,6 +145,18 @@ DISTILLATIONS = {  # ways to make a fixed kernel small, by the name that `distil
     "structured_sparse": Method(
         "structured sparsity", f"{_DISTILL}.by_taps", "the same few lags in all channels, those of largest energy"
     ),
+}
+
+_STATES = f"{_DISTILL}.states"
+STATE_CHOICES = {  # which states of a Mamba are kept, by the name that `reduce_states` takes
+    "refit": Method(
+        "refitted", f"{_STATES}.refit", "drop one after another; C of the others is refitted by least squares"
+    ),
+    "energy": Method("energy", f"{_STATES}.energy", "the states of most energy at the output"),
+    "hankel": Method("Hankel values", f"{_STATES}.hankel", "the largest Hankel values of a block at its mean step"),
+    "slowest": Method("slowest", f"{_STATES}.by_decay", "the states that forget slowest"),
+    "fastest": Method("fastest", f"{_STATES}.by_decay", "the states that forget fastest"),
+    "random": Method("random", f"{_STATES}.random", "states drawn by lot"),
 }
 
 BACKENDS = {  # of the selective scan, the fastest first
@@ -157,6 +207,11 @@ BENCHMARKS = {  # sequence tasks with sequences held back, by which settings are
 }
 SMALL_CLIPS = {"scenes": "scenes", "cifar10": "CIFAR-10"}  # what the small CLIPs learned -> as readers see it
 DISTILLED = ("digits", "plugs", "clocks")  # sequence tasks whose models are distilled
+
+
+def family() -> tuple[str, ...]:
+    """Names of the multi-resolution forms that all experiments and figures compare: all but rows of type `Compared`."""
+    return tuple(name for name, row in FORMS.items() if not isinstance(row, Compared))
 
 
 def code(kind: str, name: str, row: Method) -> ModuleType:

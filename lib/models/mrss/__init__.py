@@ -8,6 +8,12 @@ A form is a row of `lib.names.FORMS` and a file here, which defines
     check(config), where a form has a rule of its own
         raises ValueError for a config that it cannot serve
     SEVERAL = True, where a form takes several factors at once
+    FULL_RATE = True, where a form has no low rate, so that at a factor of 1 it is itself and not the baseline
+
+A module that has a term of the loss of its own has `balance()`, see `dynamic.balance`; one whose cost depends on its
+input has `spend()`, see `dynamic.spend`.
+
+A stem is a row of `lib.names.STEMS`, a control where one answer a sequence is asked, and a file in `stems/`.
 
 `variants` builds models of all forms.
 """

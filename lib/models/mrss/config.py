@@ -1,6 +1,7 @@
 """Which multi-resolution form of a Mamba, and of which sizes. Symbols: `lib/__init__.py`."""
 
 from dataclasses import dataclass
+from types import ModuleType
 
 from lib import names
 from lib.models.checks import check_choice, check_count, check_counts, check_number
@@ -8,6 +9,7 @@ from lib.models.ssm.mamba_block import MambaConfig
 from lib.models.tables import Modules
 
 FORMS = Modules("FORMS", "mixers")
+STEMS = Modules("STEMS", "shortened", "features")
 BASELINE = "single"
 LOWEST = 2**16  # rate, as a factor: a down- and an upsampler have weights for every token of a chunk
 
@@ -17,8 +19,9 @@ class MrssConfig:
     """A variant, and the sizes of its Mamba blocks.
 
     mamba     sizes; `layers` is the number of blocks in all, whatever their rates
-    variant   "single", the baseline, or one of `lib.names.FORMS`
-    factor    r from 1 to 65,536; where a form takes several, as "dual" does, also (2, 4, 8)
+    variant   "single", the baseline, or one of `lib.names.FORMS` or of `lib.names.STEMS`
+    factor    r from 1 to 65,536; where a form takes several, as "dual" does, also (2, 4, 8). With 1, every variant is
+              the baseline, but those without a low rate, such as "wrapped", which take no other
     full      blocks at full rate, below `layers`, of forms with blocks of both rates; None for half of them
     budget    largest share of chunks that a form with a router computes at full rate
     raises    ValueError, quoting the value and what is allowed
@@ -32,7 +35,7 @@ class MrssConfig:
 
     def __post_init__(self):
         check_choice("variant", self.variant, variants())
-        form = None if self.variant == BASELINE else FORMS[self.variant]
+        form = self._form
         if isinstance(self.factor, tuple):
             check_counts("factor", self.factor, 1, LOWEST)
             if not getattr(form, "SEVERAL", False):
@@ -51,18 +54,27 @@ class MrssConfig:
 
     @property
     def one_rate(self) -> bool:
-        """Whether all blocks run at the full rate: then every variant is the baseline."""
-        return self.variant == BASELINE or set(self.factors) == {1}
+        """Whether the mixers are the baseline's, because of the variant or of a factor of 1."""
+        return self._form is None or (set(self.factors) == {1} and not getattr(self._form, "FULL_RATE", False))
+
+    @property
+    def stem(self) -> bool:
+        """Whether a stem shortens the sequence before the baseline's blocks."""
+        return self.variant in names.STEMS and self.factor != 1
 
     @property
     def at_full(self) -> int:
         """Number of blocks at the full rate, of forms with blocks of both rates."""
         return self.mamba.layers // 2 if self.full is None else self.full
 
+    @property
+    def _form(self) -> ModuleType | None:
+        return FORMS[self.variant] if self.variant in names.FORMS else None
+
 
 def variants() -> tuple[str, ...]:
-    """Names of all variants: the baseline, and a form each."""
-    return (BASELINE, *names.FORMS)
+    """Names of all variants: the baseline, the forms, the stems."""
+    return (BASELINE, *names.FORMS, *names.STEMS)
 
 
 def check_both_rates(config: MrssConfig) -> None:

@@ -70,6 +70,11 @@ class Dynamic(LowRate):
             return self.router.bias.new_zeros(())
         return (self.chance.mean() - self.budget).square()
 
+    def spend(self) -> None:
+        """Want every chunk from now on."""
+        nn.init.zeros_(self.router.weight)
+        nn.init.ones_(self.router.bias)
+
     def slow_tokens(self, parts: Float[Tensor, "B n r D"]) -> Float[Tensor, "B n D"]:
         """Inputs of the low-rate blocks for n complete chunks; the full-rate blocks add to those of chosen chunks."""
         slow = self.down(parts)
@@ -126,16 +131,15 @@ def mixers(config: MrssConfig, *, generator: torch.Generator | None = None) -> I
 
 def balance(model: nn.Module) -> Float[Tensor, ""]:
     """Term of a model's loss that holds its routers to their budgets; zero where it has none."""
-    routers = [module for module in model.modules() if isinstance(module, Dynamic)]
-    return sum((router.balance() for router in routers), torch.zeros(()))
+    terms = [module.balance() for module in model.modules() if hasattr(module, "balance")]
+    return sum(terms, torch.zeros(()))
 
 
 def spend(model: nn.Module) -> nn.Module:
-    """Make a model's routers want every chunk from now on, in place: what it costs when the budget is used up."""
+    """Make a model's routers use up their budgets from now on, in place, whatever the input: for what that costs."""
     for module in model.modules():
-        if isinstance(module, Dynamic):
-            nn.init.zeros_(module.router.weight)
-            nn.init.ones_(module.router.bias)
+        if hasattr(module, "spend"):
+            module.spend()
     return model
 
 

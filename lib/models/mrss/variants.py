@@ -17,8 +17,10 @@ from lib.models.mrss.config import MrssConfig as MrssConfig
 from lib.models.mrss.config import variants as variants
 from lib.models.mrss.dynamic import balance as balance
 from lib.models.mrss.dynamic import spend as spend
+from lib.models.mrss.short import ShortClassifier
 from lib.models.ssm.mamba import MambaBlock, MambaClassifier, MambaConfig
 
+HIERARCHY = (2, 4, 8)  # factors of the original report's hierarchy
 NEAR = 0.03  # of the baseline's number of parameters, up or down, counts as the same
 
 
@@ -28,7 +30,7 @@ def family(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
     raises   ValueError, naming the variant, where no width comes near the baseline's number of parameters
     """
     named = {"baseline": MrssConfig(sizes)}
-    for variant in names.FORMS:
+    for variant in names.family():
         named[f"{variant}, r = {factor}"] = matched(MrssConfig(sizes, variant, factor))
     return named
 
@@ -37,8 +39,30 @@ def proposed(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
     """The original report's two forms at the baseline's width, with more parameters: one low-rate branch, and three."""
     return {
         f"dual as wide, r = {factor}": MrssConfig(sizes, "dual", factor),
-        "hierarchy as wide": MrssConfig(sizes, "dual", (2, 4, 8)),
+        "hierarchy as wide": MrssConfig(sizes, "dual", HIERARCHY),
     }
+
+
+def compared(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
+    """Configurations of all forms at one factor, keyed by label: `family`, `proposed`, controls, and peers from papers.
+
+    Those without the factor, "hierarchy", "hierarchy as wide" and "wrapped", are the same at each. All but those as
+    wide have the baseline's number of parameters, as in `family`.
+    """
+    named = family(sizes, factor) | proposed(sizes, factor)
+    named["hierarchy"] = matched(MrssConfig(sizes, "dual", HIERARCHY))
+    for variant in names.FORMS:
+        if variant in names.family():
+            continue
+        full = getattr(FORMS[variant], "FULL_RATE", False)
+        config = MrssConfig(sizes, variant, 1 if full else factor)
+        named[variant if full else f"{variant}, r = {factor}"] = matched(config)
+    return named
+
+
+def stems(sizes: MambaConfig, factor: int) -> dict[str, MrssConfig]:
+    """Configurations of all stems at one factor, keyed by label: the baseline's blocks at T / r."""
+    return {f"{stem}, r = {factor}": MrssConfig(sizes, stem, factor) for stem in names.STEMS}
 
 
 def model(
@@ -48,8 +72,13 @@ def model(
     *,
     pooling: str = "mean",
     generator: torch.Generator | None = None,
-) -> MambaClassifier:
-    """Make a classifier of tokens or features with the mixers of a variant; arguments as `MambaClassifier`'s."""
+) -> MambaClassifier | ShortClassifier:
+    """Make a classifier of tokens or features with the mixers of a variant; arguments as `MambaClassifier`'s.
+
+    raises   ValueError for pooling "none" after a stem
+    """
+    if config.stem:
+        return ShortClassifier(config, inputs, classes, pooling=pooling, generator=generator)
     blocks = mixers(config, generator=generator)
     return MambaClassifier(config.mamba, inputs, classes, pooling=pooling, mixers=blocks, generator=generator)
 
@@ -74,7 +103,7 @@ def matched(config: MrssConfig) -> MrssConfig:
     Where one channel more or less is too coarse, also with up to three states N more or less.
     raises   ValueError, naming the nearest, where nothing comes that close
     """
-    wanted = parameters(replace(config, variant="single"))
+    wanted = parameters(replace(config, variant="single", factor=1))
     low, high = 1, 2 * config.mamba.dim
     while low < high:  # the first width with the baseline's number of parameters or more: it grows with the width
         middle = (low + high) // 2
