@@ -120,6 +120,21 @@ FORMS = {  # multi-resolution forms; their label in records is "<name>, r = <fac
         "blocks on the tokens that differ most from those before them, one in r; the others follow smoothly",
         source="hwang2025hnet",
     ),
+    "sparse_gate": Compared(
+        "sparse gate",
+        f"{_MRSS}.sparse_gate",
+        "dual, with a gate that skips the full-rate block for the chunks that it closes",
+    ),
+    "dynamic_rate": Compared(
+        "rate by segment",
+        f"{_MRSS}.dynamic_rate",
+        "all blocks at a rate that is chosen for every segment among T / r, its doubles, and T",
+    ),
+    "sequence_rate": Compared(
+        "rate by sequence",
+        f"{_MRSS}.sequence_rate",
+        "the same, with one decision for a whole sequence, after its first segment",
+    ),
 }
 
 _STEMS = "lib.models.mrss.stems"

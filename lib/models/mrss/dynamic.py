@@ -60,9 +60,10 @@ class Dynamic(LowRate):
         self.full = Residual(config.dim, blocks, config.norm_eps)
         self.pool = Downsample(config.dim, factor, generator=generator)
         self.chance = None  # of being wanted, per chunk of the last forward pass; for `balance`
+        self.span, self.used = factor, None  # see `lib.models.mrss.routing`
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"chance": None}  # copies of a model leave behind what belongs to a graph
+        return self.__dict__ | {"chance": None, "used": None}  # copies of a model leave behind what belongs to a graph
 
     def balance(self) -> Float[Tensor, ""]:
         """Term of a loss: the squared difference of the last forward pass's mean routing probability and the budget."""
@@ -81,6 +82,7 @@ class Dynamic(LowRate):
         scores = self.router(slow)[..., 0]
         self.chance = scores.sigmoid()
         chosen = within_budget(scores > 0, self.budget)
+        self.used = chosen.to(scores.dtype)
         # A graph that is compiled or exported holds for all inputs: for as many as the budget allows.
         most = int(chosen.sum(1).max()) if readable(chosen) else quota(self.budget, chosen.shape[1])
         if most == 0:
