@@ -81,8 +81,26 @@ Nats = _real_within(ge=0)
 Error = _real_within(ge=0)
 
 MEASURES = ("seconds", "peak_bytes", "flops", "accuracies", "relative_errors")  # one of them, or an error
-BESIDE = ("losses", "agreements", "cosines", "right", "host_seconds", "clock")  # only beside one of those
-BY_SEED = ("accuracies", "losses", "relative_errors", "agreements", "cosines", "right")
+BESIDE = (  # only beside one of those
+    "losses",
+    "valid_losses",
+    "test_losses",
+    "agreements",
+    "cosines",
+    "right",
+    "host_seconds",
+    "clock",
+)
+BY_SEED = (
+    "accuracies",
+    "losses",
+    "valid_losses",
+    "test_losses",
+    "relative_errors",
+    "agreements",
+    "cosines",
+    "right",
+)
 
 
 def check_scalars(values: dict[str, Scalar]) -> dict[str, Scalar]:
@@ -105,6 +123,8 @@ class Case(BaseModel):
     clock       of `seconds`, one of `lib.profilers.clocks`; None of trainings, and of files that are older than it
     accuracies  seed -> share in 0..1
     losses      [nats] seed -> means over every twentieth of the steps planned; fewer where training ended early
+    valid_losses   [nats] seed -> on data held back, after every twentieth of the steps planned
+    test_losses    [nats] seed -> of the trained model on the test set
     relative_errors   seed -> norm of what an approximation loses, over that of what it stands for
     agreements  seed -> share of answers, right or wrong, that are those of what it stands for
     cosines     seed -> mean cosine of features with those of what it stands for
@@ -120,6 +140,8 @@ class Case(BaseModel):
     flops: Whole | None = None
     accuracies: dict[Seed, Share] = {}
     losses: dict[Seed, Annotated[list[Nats], Field(min_length=1, max_length=TWENTIETHS)]] = {}
+    valid_losses: dict[Seed, Annotated[list[Nats], Field(min_length=1, max_length=TWENTIETHS)]] = {}
+    test_losses: dict[Seed, Nats] = {}
     relative_errors: dict[Seed, Error] = {}
     agreements: dict[Seed, Share] = {}
     cosines: dict[Seed, Cosine] = {}
@@ -164,12 +186,12 @@ class Case(BaseModel):
 
 
 def check_together(cases: Iterable[Case]) -> None:
-    """Accept cases of one record: each once, of the same seeds, judged by the same test set.
+    """Accept cases of one record: each once, those of a part of the same seeds, all judged by the same test set.
 
     raises   ValueError, naming case and field, for any other
     """
     known: dict[tuple, int] = {}
-    of_seeds: tuple[int, set[int]] | None = None
+    of_seeds: dict[Scalar, tuple[int, set[int]]] = {}  # by part
     judged: tuple[int, int] | None = None
     for number, case in enumerate(cases):
         key = case.variant, tuple(sorted(case.parameters.items()))
@@ -177,9 +199,9 @@ def check_together(cases: Iterable[Case]) -> None:
             raise ValueError(f"cases.{number}.parameters: {case.variant!r} is there twice, cases.{first} is the same")
         for name in BY_SEED:
             if held := getattr(case, name):
-                of_seeds = of_seeds or (number, set(held))
-                if set(held) != of_seeds[1]:
-                    other = f"cases.{of_seeds[0]} of {_few(of_seeds[1])}"
+                first, seeds = of_seeds.setdefault(case.parameters.get("part"), (number, set(held)))
+                if set(held) != seeds:
+                    other = f"cases.{first} of {_few(seeds)}"
                     raise ValueError(f"cases.{number}.{name}: of seeds {_few(held)}, and {other}")
         for bits in case.right.values():
             judged = judged or (number, len(bits))

@@ -20,6 +20,7 @@ def train(
     steps: int,
     *,
     rate: float = 6e-3,
+    decay: float = 0.01,
     shares: Mapping[str, float] = MappingProxyType({}),
     matrices: Mapping[str, float] = MappingProxyType({}),
     judge: Callable[[], float] | None = None,
@@ -38,6 +39,7 @@ def train(
 
     batch_losses  yields each step's loss, a scalar with a graph, one at a time: a generator of batches
     rate          highest learning rate
+    decay         of the weights in AdamW's steps, relative to the rate
     shares        of the rate, for parameters whose own name, without their module's, is a key; one for all others
     matrices      of the rate, for Muon's steps: one for those whose full name has a key in it; the rest take AdamW's
     judge         how good the model is, called after `every` steps: training stops early once it is `enough`
@@ -58,11 +60,12 @@ def train(
     check_count("accumulate", accumulate)
     check_count("every", every)
     check_number("rate", rate, above=0)
+    check_number("decay", decay, 0)
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     if not learning:
         raise ValueError(f"{type(model).__name__}: no weight requires a gradient, so that nothing can learn")
     scaler = torch.amp.GradScaler(learning[0].device.type, enabled=half)
-    optimisers = _optimisers(model, rate, shares, matrices)
+    optimisers = _optimisers(model, rate, decay, shares, matrices)
     losses = [] if kept is None else checkpoint.resume(kept, steps, model, optimisers, generator)
     if losses and judge is not None and judge() >= enough:
         return losses
@@ -102,7 +105,7 @@ def train(
 
 
 def _optimisers(
-    model: nn.Module, rate: float, shares: Mapping[str, float], matrices: Mapping[str, float]
+    model: nn.Module, rate: float, decay: float, shares: Mapping[str, float], matrices: Mapping[str, float]
 ) -> list[torch.optim.Optimizer]:
     by_kind: list[dict[float, list[Tensor]]] = [{}, {}]
     for name, weight in model.named_parameters():
@@ -112,7 +115,7 @@ def _optimisers(
         share = shares.get(name.rpartition(".")[2], 1.0) if key is None else matrices[key]
         by_kind[key is not None].setdefault(share, []).append(weight)
     rest, muon = ([{"params": weights, "share": share} for share, weights in kind.items()] for kind in by_kind)
-    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=rate)] if rest else []
+    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=rate, weight_decay=decay)] if rest else []
     return found + ([torch.optim.Muon(muon, lr=rate, weight_decay=0)] if muon else [])
 
 
