@@ -49,8 +49,10 @@ class ScaleMixer(nn.Module):
         bound = (3 / config.kernel) ** 0.5  # keeps the variance of noise from level to level
         taps = torch.empty(self.levels, 2, config.kernel, channels)  # first low-pass, then high-pass
         self.taps = nn.Parameter(taps.uniform_(-bound, bound, generator=generator))
-        self.x_proj = self._banks(channels, rank + 2 * states, channels, generator)
-        self.dt_proj = self._banks(rank, channels, rank, generator)
+        self.x_proj, self.dt_proj = (
+            nn.ModuleList(fresh(nn.Linear, *sizes, bias=False, generator=generator) for _ in range(self.scales))
+            for sizes in ((channels, rank + 2 * states), (rank, channels))
+        )
         self.A_log = nn.Parameter(torch.arange(1.0, states + 1).log().repeat(self.scales * channels, 1))
         self.D = nn.Parameter(torch.ones(self.scales * channels))
         low, high = math.log(config.time_step_min), math.log(config.time_step_max)
@@ -70,10 +72,9 @@ class ScaleMixer(nn.Module):
             window = F.pad(signal, (0, 0, self._past(level), 0))
             signal, detail = (self._filtered(window, level, kind, x.shape[1]) for kind in (0, 1))
             scales.append(detail)
-        u, delta, B, C = self._select(torch.stack([*scales, signal], dim=2))
-        sequences = [tensor.movedim(1, -1) for tensor in (u, delta, B, C)]
+        u, delta, B, C = self._select([*scales, signal])
+        u, delta, B, C = (tensor.movedim(1, -1) for tensor in (u, delta, B, C))
         fixed = {"D": self.D, "delta_bias": self.dt_bias, "delta_softplus": True, "backend": self.config.backend}
-        u, delta, B, C = sequences
         y = selective_scan_fn(u, delta, self._A(), B, C, **fixed)
         return self._mixed(x, y.transpose(1, 2), gate)
 
@@ -91,7 +92,7 @@ class ScaleMixer(nn.Module):
             kept.append(window[:, 1:])
             signal, detail = (self._filtered(window, level, kind, 1)[:, 0] for kind in (0, 1))
             scales.append(detail)
-        u, delta, B, C = self._select(torch.stack([*scales, signal], dim=1))
+        u, delta, B, C = self._select([*scales, signal])
         y, scan = selective_scan_step(state.scan, u, delta, self._A(), B, C, self.D, None, self.dt_bias, True)
         return self._mixed(x, y, gate), ScaleMixerState(tuple(kept), scan)
 
@@ -104,11 +105,6 @@ class ScaleMixer(nn.Module):
         precise = torch.promote_types(like.dtype, torch.float32)
         return ScaleMixerState(tuple(levels), like.new_zeros(batch, len(self.D), self.config.states, dtype=precise))
 
-    def _banks(self, inputs: int, outputs: int, fan_in: int, generator: torch.Generator | None) -> nn.Parameter:
-        """A matrix for every scale."""
-        bound = fan_in**-0.5
-        return nn.Parameter(torch.empty(self.scales, inputs, outputs).uniform_(-bound, bound, generator=generator))
-
     def _past(self, level: int) -> int:
         """Inputs before the present one that a level's filters see."""
         return (self.config.kernel - 1) * 2**level
@@ -117,17 +113,18 @@ class ScaleMixer(nn.Module):
         taps = self.taps[level, kind]
         return sum(taps[k] * window[:, k * 2**level :][:, :length] for k in range(self.config.kernel))
 
-    def _select(self, scales: Float[Tensor, "*B S E"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Inputs and step sizes (..., S E) of all scans, and their B and C (..., S, N)."""
-        scales = F.silu(scales)
-        parts = torch.einsum("...se,sef->...sf", scales, self.x_proj)
-        low, B, C = parts.split([self.config.step_rank, self.config.states, self.config.states], dim=-1)
-        delta = torch.einsum("...sr,sre->...se", low, self.dt_proj)
-        return scales.flatten(-2), delta.flatten(-2), B, C
+    def _select(self, scales: list[Float[Tensor, "*B E"]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Inputs and step sizes (..., S E) of all scans, before bias and softplus, and their B and C (..., S, N)."""
+        scales = [F.silu(scale) for scale in scales]
+        sizes = [self.config.step_rank, self.config.states, self.config.states]
+        parts = [project(u).split(sizes, dim=-1) for project, u in zip(self.x_proj, scales, strict=True)]
+        lows, B, C = zip(*parts, strict=True)
+        delta = [project(low) for project, low in zip(self.dt_proj, lows, strict=True)]
+        return torch.cat(scales, -1), torch.cat(delta, -1), torch.stack(B, -2), torch.stack(C, -2)
 
     def _mixed(self, x: Float[Tensor, "*B D"], y: Float[Tensor, "*B SE"], gate: Float[Tensor, "*B E"]) -> Tensor:
-        shares = self.mix(x).softmax(-1)
-        y = torch.einsum("...se,...s->...e", y.unflatten(-1, (self.scales, -1)), shares.to(y.dtype))
+        shares = self.mix(x).softmax(-1).to(y.dtype).unbind(-1)
+        y = sum(share.unsqueeze(-1) * part for share, part in zip(shares, y.chunk(self.scales, -1), strict=True))
         return self.out_proj(y * F.silu(gate))
 
     def _A(self) -> Float[Tensor, "SE N"]:
