@@ -14,8 +14,8 @@ SIDES = (1, 2, 4, 8, 16, 32)  # of a patch, which divide an image's
 def cifar(generator: torch.Generator, source: str = CIFAR10, patch: int = 2) -> Task:
     """CIFAR-10: what an image of 32 x 32 pixels shows, of ten classes, patch by patch and row by row.
 
-    A token is patch x patch pixels in three colours, of mean zero and variance one over the training images: with 2, 256
-    tokens of 12 features; with 4, 64 tokens of 48. 45,000 images are learned from, 5,000 held back.
+    A token is patch x patch pixels in three colours, of mean zero and variance one over the training images: 256 tokens
+    of 12 features with 2, 64 of 48 with 4. 45,000 images are learned from, 5,000 held back.
 
     generator   not used: nothing is drawn but batches
     source      a name of the hub, or a folder of parquet files in the hub's layout
