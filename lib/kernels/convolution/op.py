@@ -1,4 +1,4 @@
-"""The convolution with SiLU on a GPU, as operators of torch and as autograd sees it in eager mode.
+"""The convolution with SiLU by kernels, as operators of torch and as autograd sees it in eager mode.
 
     ssm::causal_convolution            output; differentiable
     ssm::causal_convolution_backward   gradients of those inputs that are there
@@ -8,15 +8,18 @@ compilers and exports. Ordinary eager calls go to the kernels directly: a way th
 microseconds each. A mode that counts what is done to tensors finds torch's own operators, whose formulas it knows.
 """
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lib.kernels.convolution import cuda
+from lib.kernels.convolution import cpp, cuda
 from lib.kernels.convolution import torch as anywhere
-from lib.kernels.eager import settled
+from lib.kernels.eager import eager, settled
 
-DEVICE = "cuda"  # elsewhere torch's own operators do it, which compilers and exports know
+KERNELS = {"cuda": cuda, "cpu": cpp}  # by the kind of device
+DEVICE = "cuda"  # elsewhere compilers and exports see torch's own operators, which they know
 INPUTS = "Tensor x, Tensor? past, Tensor weight, Tensor? bias"
 SCHEMAS = {
     "causal_convolution": f"({INPUTS}) -> Tensor",
@@ -31,13 +34,14 @@ class Convolution(torch.autograd.Function):
     def forward(ctx, *inputs):
         """SiLU of the convolution."""
         ctx.save_for_backward(*inputs)
-        return cuda.forward(*inputs)
+        return KERNELS[inputs[0].device.type].forward(*inputs)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
         """Gradients of the inputs."""
-        return cuda.backward(settled(grad), *ctx.saved_tensors)
+        grad = settled(grad)
+        return _of_gradients(grad, like=grad).backward(grad, *ctx.saved_tensors)
 
 
 class FirstHalf(torch.autograd.Function):
@@ -53,37 +57,51 @@ class FirstHalf(torch.autograd.Function):
         x, other = both.chunk(2, dim=-1)
         ctx.save_for_backward(both, past, weight, bias)
         ctx.set_materialize_grads(False)
-        return cuda.forward(x, past, weight, bias), other
+        return KERNELS[x.device.type].forward(x, past, weight, bias), other
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad, grad_other):
         """Gradients of the inputs."""
         both, past, weight, bias = ctx.saved_tensors
+        x, other = both.chunk(2, dim=-1)
+        grad = None if grad is None else settled(grad)
+        if (kernels := _of_gradients(grad, grad_other, like=x)) is anywhere:  # what fills no part of another tensor
+            found = anywhere.backward(torch.zeros_like(x) if grad is None else grad, x, past, weight, bias)
+            grad_other = torch.zeros_like(other) if grad_other is None else grad_other
+            return torch.cat([found[0], grad_other], dim=-1), *found[1:]
         found = both.new_empty(both.shape)
-        x, _ = both.chunk(2, dim=-1)
         first, second = found.chunk(2, dim=-1)
         second.zero_() if grad_other is None else second.copy_(grad_other)
         if grad is None:
             first.zero_()
             return found, None, None, None
-        return found, *cuda.backward(settled(grad), x, past, weight, bias, into=first)[1:]
+        return found, *kernels.backward(grad, x, past, weight, bias, into=first)[1:]
 
 
 def served(x: Tensor, past: Tensor | None, weight: Tensor, bias: Tensor | None) -> bool:
-    """Whether the kernels serve such inputs; where they lie on several devices, torch says so."""
-    if cuda.unavailable(x.device, x.dtype, weight.shape[0], weight.shape[2]) is not None:
+    """Whether kernels serve such inputs; where they lie on several devices, torch says so."""
+    kernels = KERNELS.get(x.device.type)
+    if kernels is None or kernels.unavailable(x.device, x.dtype, weight.shape[0], weight.shape[2]) is not None:
         return False
     return all(one is None or one.device == x.device for one in (past, weight, bias))
 
 
-def _forward(x, past, weight, bias) -> Tensor:
-    return (cuda if served(x, past, weight, bias) else anywhere).forward(x, past, weight, bias)
+def _of_gradients(*grads: Tensor | None, like: Tensor) -> ModuleType:
+    """What computes gradients: the kernels; torch where incoming ones are batched, or seen by a mode or a compiler."""
+    return KERNELS[like.device.type] if eager(*grads) else anywhere
 
 
-def _backward(grad, x, past, weight, bias) -> list[Tensor]:
-    found = (cuda if served(x, past, weight, bias) else anywhere).backward(grad, x, past, weight, bias)
-    return [one for one in found if one is not None]
+def _choose(*inputs: Tensor | None) -> ModuleType:
+    return KERNELS[inputs[0].device.type] if served(*inputs) else anywhere
+
+
+def _forward(*inputs: Tensor | None) -> Tensor:
+    return _choose(*inputs).forward(*inputs)
+
+
+def _backward(grad: Tensor, *inputs: Tensor | None) -> list[Tensor]:
+    return [one for one in _choose(*inputs).backward(grad, *inputs) if one is not None]
 
 
 def _fake_forward(x, past, weight, bias) -> Tensor:

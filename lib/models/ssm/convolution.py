@@ -1,6 +1,6 @@
 """The causal depthwise convolution in front of the scan, in the memory layout that the scan likes.
 
-On a GPU one kernel does all of `convolution_silu`, see `lib.kernels.convolution`; elsewhere torch does.
+One kernel does all of `convolution_silu`, see `lib.kernels.convolution`; torch where none serves.
 Symbols: `lib/__init__.py`; E channels of a block, K taps.
 """
 
@@ -44,11 +44,10 @@ def convolution_silu(
     if seq_idx is not None:
         check_seq_idx(seq_idx, *x.shape[:2], x.device)
         return F.silu(_convolved(windowed(x, past, weight), weight, bias, numbered(seq_idx, weight.shape[2])))
-    if x.device.type == op.DEVICE:
-        if not readable(x, past, weight, bias):
-            return torch.ops.ssm.causal_convolution.default(x, past, weight, bias)
-        if eager(x, past, weight, bias) and op.served(x, past, weight, bias):
-            return op.Convolution.apply(x, past, weight, bias)
+    if x.device.type == op.DEVICE and not readable(x, past, weight, bias):
+        return torch.ops.ssm.causal_convolution.default(x, past, weight, bias)
+    if eager(x, past, weight, bias) and op.served(x, past, weight, bias):
+        return op.Convolution.apply(x, past, weight, bias)
     return F.silu(_convolved(windowed(x, past, weight), weight, bias))
 
 
@@ -61,13 +60,13 @@ def halves_convolution_silu(
 ) -> tuple[Float[Tensor, "B T E"], Float[Tensor, "B T E"]]:
     """`convolution_silu` of the first half of F = 2 E channels, and the second half, a gate, as it is.
 
-    On a GPU the backward pass puts the gradients of both halves where a projection reads them.
+    A kernel's backward pass puts the gradients of both halves where a projection reads them.
     """
     check_shape("both", both, "B", "T", 2 * weight.shape[0])
     x, gate = both.chunk(2, dim=-1)
     if seq_idx is not None:
         return convolution_silu(x, weight, bias, past, seq_idx), gate
-    if x.device.type == op.DEVICE and eager(both, past, weight, bias) and op.served(x, past, weight, bias):
+    if eager(both, past, weight, bias) and op.served(x, past, weight, bias):
         _check(x, weight, bias, past)
         return op.FirstHalf.apply(both, None if past is None else past.to(both.dtype), weight, bias)
     return convolution_silu(x, weight, bias, past), gate

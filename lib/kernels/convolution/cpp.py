@@ -1,0 +1,114 @@
+"""The causal depthwise convolution with SiLU on a CPU: `convolution.cpp`, called through ctypes.
+
+What is moved, in units of B T E elements, where a task has 128 tokens and K = 4: forward 1 + 3/128 read and 1 written,
+with one exponential an element; backward the input and the output's gradient are read, 2 + 6/128, the input's gradient
+is written, 1, and 2 (K + 1) / 128 numbers of float32 go through memory for the parameters'; one exponential again.
+
+All is computed in float32. bfloat16 is read and written as it is, float16 through copies; float64 is torch's.
+"""
+
+import functools
+from ctypes import CDLL, POINTER, Structure, byref, c_int64, c_void_p
+
+import torch
+from torch import Tensor
+
+from lib.kernels.build import library, unusable
+from lib.kernels.scan.cpp import View
+
+TYPES = (torch.float32, torch.bfloat16, torch.float16)
+MOST_TAPS = 4  # each number of them is compiled by itself
+SPAN = 128  # tokens of a task
+FEW = 2**14  # elements that one thread computes before others have begun
+
+
+class Problem(Structure):
+    """One convolution as `convolution.cpp` reads it; what is not set is null or zero."""
+
+    _fields_ = [
+        *[(name, c_int64) for name in ("batch", "length", "channels", "taps", "threads")],
+        *[(name, View) for name in ("x", "past", "out", "grad_out", "grad_x", "grad_past")],
+        *[(name, c_void_p) for name in ("weight", "bias", "parts")],
+    ]
+
+
+def unavailable(device: torch.device, dtype: torch.dtype, channels: int, taps: int) -> str | None:
+    """Why the C++ version cannot serve inputs of that device, dtype and sizes, or None."""
+    if device.type != "cpu":
+        return f"runs on a CPU, not on {device.type}"
+    if dtype not in TYPES or taps > MOST_TAPS:
+        kinds = ", ".join(str(one).removeprefix("torch.") for one in TYPES)
+        return f"{taps} taps, {channels} channels, {dtype}: up to {MOST_TAPS} taps and any channels of {kinds}"
+    return unusable(_load, "the convolution runs in torch, which is several times slower")
+
+
+def forward(x: Tensor, past: Tensor | None, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """SiLU of the convolution, see `lib.kernels.convolution`."""
+    given, x = x.dtype, _readable(x)
+    out, problem = x.new_empty(x.shape), _problem(x, past, weight, bias)
+    problem.out = _view(out)
+    _load().forward(byref(problem))
+    return out.to(given)
+
+
+def backward(
+    grad: Tensor, x: Tensor, past: Tensor | None, weight: Tensor, bias: Tensor | None, into: Tensor | None = None
+) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
+    """Gradients of x, past, weight and bias; None for an input that is None.
+
+    into   (B, T, E) of any strides: where x's gradient goes; new memory where left out
+    """
+    given, x = x.dtype, _readable(x)
+    batch, length, channels = x.shape
+    problem, grad = _problem(x, past, weight, bias), _readable(grad.to(x.dtype))
+    in_place = into is not None and _is_readable(into)
+    grad_x = into if in_place else x.new_empty(x.shape)
+    grad_past = None if past is None else x.new_empty(past.shape)
+    parts = x.new_empty(batch, max(1, -(-length // SPAN)), weight.shape[2] + 1, channels, dtype=torch.float32)
+    problem.grad_out, problem.grad_x, problem.parts = _view(grad), _view(grad_x), parts.data_ptr()
+    if grad_past is not None:
+        problem.grad_past = _view(grad_past)
+    _load().backward(byref(problem))
+    totals = parts.sum((0, 1))
+    return (
+        grad_x if in_place else grad_x.to(given) if into is None else into.copy_(grad_x),
+        None if past is None else grad_past.to(past.dtype),
+        totals[:-1].T.contiguous().unsqueeze(1).to(weight.dtype),
+        None if bias is None else totals[-1].to(bias.dtype),
+    )
+
+
+def _problem(x: Tensor, past: Tensor | None, weight: Tensor, bias: Tensor | None) -> Problem:
+    past = None if past is None else _readable(past.to(x.dtype))
+    weight, bias = (None if one is None else one.float().contiguous() for one in (weight, bias))
+    threads = torch.get_num_threads() if x.numel() > FEW else 1
+    problem = Problem(*x.shape, weight.shape[2], threads, _view(x))
+    if past is not None:
+        problem.past = _view(past)
+    problem.weight, problem.bias = weight.data_ptr(), None if bias is None else bias.data_ptr()
+    problem.alive = past, weight, bias  # it points into them
+    return problem
+
+
+def _readable(x: Tensor) -> Tensor:
+    """What the kernel reads and writes: neighbouring channels, in bfloat16 or, all else, in float32."""
+    if _is_readable(x):
+        return x
+    return (x if x.dtype == torch.bfloat16 else x.float()).contiguous()
+
+
+def _is_readable(x: Tensor) -> bool:
+    return x.dtype in (torch.float32, torch.bfloat16) and (x.stride(2) == 1 or x.shape[2] == 1)
+
+
+def _view(x: Tensor) -> View:
+    batch, token, channel = x.stride()
+    return View(x.data_ptr(), (c_int64 * 4)(batch, channel, token, 0), x.dtype is torch.bfloat16)
+
+
+@functools.cache
+def _load() -> CDLL:
+    lib = library("convolution/convolution.cpp")
+    for function in (lib.forward, lib.backward):
+        function.argtypes, function.restype = [POINTER(Problem)], None
+    return lib
