@@ -181,12 +181,12 @@ class DynamicRate(nn.Module):
         """Tokens of a state: the last segment, and the last two chunks."""
         return max(self.span, 2 * self.factors[-1])
 
-    def _chances(self, before: Float[Tensor, "*B 2D"]) -> Float[Tensor, "*B k"]:
+    def _chances(self, before: Float[Tensor, "*B F"]) -> Float[Tensor, "*B k"]:
         """Chances of the factors, from the summary of the segment before."""
         scores = self.router(before)
         return scores.to(torch.promote_types(scores.dtype, torch.float32)).softmax(-1)
 
-    def _slow(self, whole: Float[Tensor, "B nS D"], choice: Int[Tensor, "B n"], length: int) -> Tensor | None:
+    def _slow(self, whole: Float[Tensor, "B W D"], choice: Int[Tensor, "B n"], length: int) -> Tensor | None:
         """What the blocks add to each of the first `length` tokens; None where there is no complete chunk."""
         rates = self.rates[choice].repeat_interleave(self.span, dim=1)[:, :length]
         number = choice.repeat_interleave(self.span, dim=1)[:, :length]

@@ -38,7 +38,7 @@ def halves(factor: int) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def summary(parts: Float[Tensor, "*B S D"]) -> Float[Tensor, "*B 2D"]:
+def summary(parts: Float[Tensor, "*B S D"]) -> Float[Tensor, "*B F"]:
     """What a router reads of a segment: means, and mean distances from them."""
     mean = parts.mean(-2, keepdim=True)
     return torch.cat([mean.squeeze(-2), (parts - mean).abs().mean(-2)], dim=-1)

@@ -128,7 +128,7 @@ class SparseGate(nn.Module):
         """What an open chunk's tokens have beyond the low-rate branch: (1 - g) (high - low)."""
         return torch.sigmoid(-self.gate(x)) * (high - low)
 
-    def _fine_of_chunks(self, parts: Float[Tensor, "B k r+1 D"]) -> Float[Tensor, "B k r D"]:
+    def _fine_of_chunks(self, parts: Float[Tensor, "B k R D"]) -> Float[Tensor, "B k r D"]:
         """The same of k chunks, whose last member is the low-rate branch's output."""
         x, low = parts[:, :, :-1], parts[:, :, -1:]
         return self._fine(x, self.high(x.flatten(1, 2)).unflatten(1, x.shape[1:3]), low)
