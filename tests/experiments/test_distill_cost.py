@@ -82,7 +82,14 @@ def test_numbers_are_made_of_it(found):
     assert all(0 < bank.low_rank < 1 for bank in numbers["banks"][:2])
     assert [bank.needed <= states for bank, states in zip(numbers["dense"], (16, 32, 16), strict=True)] == [True] * 3
     assert all(one.taps == 256 and one.own > 0 for one in numbers["beyond"])
-    assert (numbers["step_of_all"] > 0, numbers["step_of_few"] > 0) == (True, True)
+    assert (numbers["step"] > 0, numbers["ring"] > 0) == (True, True)
+
+
+def test_tokens_are_relative_to_the_recurrence_of_all_states(found, small):
+    assert set(found.kernel_tokens.query("latency_ratio == 1")["variant"]) == {"recurrence, 32 states"}
+    lines = tabled.live_speed_table(small[0], SIZES["longest"], "Table 3. Speed").data.splitlines()
+    (whole,) = [line for line in lines if "recurrence, 32 states" in line]
+    assert whole.split("|")[-2].strip() == "1.00 (1.00 – 1.00)"
 
 
 def test_figures_and_tables_are_made_of_it(found, small):
@@ -118,7 +125,7 @@ def test_machines_are_compared_by_it(found):
     assert rows["what"].iloc[0] == "rank 4, 256 tokens"
     assert len(rows) == 5
     figure = drawn.machines(rows)
-    assert figure.axes[0].get_xlabel() == "latency / full kernel's"
+    assert figure.axes[0].get_xlabel() == "latency / full kernel's; a token's / all states'"
     plt.close(figure)
 
 

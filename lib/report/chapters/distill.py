@@ -10,13 +10,16 @@ from lib.report.chapters.distill_kernels import Bank, Beyond, Layer, LowModel, k
 from lib.report.chapters.distill_models import Form, Harm, Outcome, models
 from lib.report.evidence import Evidence
 from lib.report.views.base import COMPARED, comparison
-from lib.report.views.distill import states_shown, taps_shown, timed
+from lib.report.views.distill import states_shown, stepped, taps_shown, timed
 from lib.report.views.files import naming_files
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """All that the text of the chapter says; latency ratios are to full kernels by a cached spectrum, of one machine.
+    """All that the text of the chapter says, of one machine.
+
+    Latency ratios of sequences and models are to full kernels by a cached spectrum, those of a token to the recurrence
+    of all states.
 
     banks, dense        in the record's order: depthwise banks, and kernels of the original report's layout
     trained, real       depthwise banks whose layers were trained, with oscillating and with real modes
@@ -25,8 +28,8 @@ class Numbers:
     few, states, taps   states per channel, few and all, of an initialised layer, and the length that was timed
     low_rank, wide      latency ratios of low rank, and of a recurrence of all states, at all lengths
     short, at_taps      of a recurrence of few states, at all lengths and at `taps`
-    step_of_all         how many times as fast as the convolution the recurrence of all states steps there
-    step_of_few         how many times as fast as that the recurrence of few
+    step, steps         latency ratios of a token by the recurrence of few states, at `taps` and at all lengths
+    ring                that of a token by the convolution, at `taps`
     shortest, longest   taps of what streams; `ring_grows` the latency of the convolution's step from one to the other
     steady              the slowest of the recurrence's medians relative to its fastest
     few_trained         states per channel kept of trained models, of `states_trained`; `healing` steps of fine-tuning
@@ -56,8 +59,9 @@ class Numbers:
     wide: pd.Series
     short: pd.Series
     at_taps: float
-    step_of_all: float
-    step_of_few: float
+    step: float
+    steps: pd.Series
+    ring: float
     shortest: int
     longest: int
     ring_grows: float
@@ -94,12 +98,16 @@ def numbers(evidence: Evidence) -> Numbers:
 
 @naming_files
 def across_machines(evidence: Evidence) -> pd.DataFrame:
-    """Latency ratios to full kernels on every machine, at the sizes of the reference machine's record."""
+    """Latency ratios on every machine, at the sizes of the reference machine's record.
+
+    They are to full kernels; a token's is to the recurrence of all states.
+    """
     found = evidence.everywhere(cost.NAME)
     if not found:
         return pd.DataFrame(columns=["machine", *COMPARED])
     sizes, cases = found[0].parameters, cost.frame(found)
-    sequences, tokens, models = (timed(cases, part) for part in (cost.SEQUENCE, cost.TOKENS, cost.MODEL))
+    sequences, models = (timed(cases, part) for part in (cost.SEQUENCE, cost.MODEL))
+    tokens = stepped(cases, sizes["states"])
     taps, few, whole = taps_shown(sizes, sequences), few_states(sizes["states"])[0], states_shown(models)
     rank = cost.ranks(sizes["dim"])[-1]
     short, low = cost.SMALL.format(few), cost.LOW.format(rank)
@@ -108,7 +116,7 @@ def across_machines(evidence: Evidence) -> pd.DataFrame:
             comparison(sequences, f"rank {rank}, {taps:,} tokens", low, length=taps),
             comparison(sequences, f"all {sizes['states']} states", cost.SMALL.format(sizes["states"]), length=taps),
             comparison(sequences, f"{few} states", short, length=taps),
-            comparison(tokens, f"{few} states, a token", short, length=taps),
+            comparison(tokens, f"{few} states, a token, to all {sizes['states']}", short, length=taps),
             comparison(models, f"{whole} states, whole model", cost.SMALL.format(whole)),
         ]
     )

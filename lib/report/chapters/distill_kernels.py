@@ -58,10 +58,7 @@ def kernels(e: Evidence) -> dict[str, object]:
     """What banks lose, and what sequences and tokens cost."""
     few, states, taps = e.few[0], e.distill_sizes["states"], e.kernel_taps
     short, wide = (cost.SMALL.format(count) for count in (few, states))
-    steps = {
-        name: frames.only(e.kernel_tokens, variant=name, length=taps)["seconds"] for name in (cost.FULL, short, wide)
-    }
-    ring, single = (frames.where(e.kernel_tokens, variant=name)["seconds"] for name in (cost.FULL, short))
+    ring, single = (frames.where(e.kernel_tokens, variant=name) for name in (cost.FULL, short))
     layers = [_layer(e, row, few) for row in e.ranks[~e.ranks["dense"]].itertuples()]
     sequences = frames.where(e.kernels, variant=short)["latency_ratio"]
     return dict(
@@ -80,12 +77,13 @@ def kernels(e: Evidence) -> dict[str, object]:
         wide=frames.where(e.kernels, variant=wide)["latency_ratio"],
         short=sequences,
         at_taps=frames.only(e.kernels, variant=short, length=taps)["latency_ratio"],
-        step_of_all=steps[cost.FULL] / steps[wide],
-        step_of_few=steps[wide] / steps[short],
+        step=frames.only(single, length=taps)["latency_ratio"],
+        steps=single["latency_ratio"],
+        ring=frames.only(ring, length=taps)["latency_ratio"],
         shortest=int(e.kernel_tokens["length"].min()),
         longest=int(e.kernel_tokens["length"].max()),
-        ring_grows=ring.max() / ring.min(),
-        steady=single.max() / single.min(),
+        ring_grows=ring["seconds"].max() / ring["seconds"].min(),
+        steady=single["seconds"].max() / single["seconds"].min(),
     )
 
 

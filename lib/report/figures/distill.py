@@ -77,7 +77,7 @@ def accuracies(evidence: Evidence) -> Figure:
 def machines(frame: pd.DataFrame) -> Figure:
     """Ratios on every recorded machine; of `lib.report.chapters.distill.across_machines`."""
     figure, ax = plt.subplots(figsize=(6.8, 3.8), layout="constrained")
-    across_machines(ax, frame).set_xlabel("latency / full kernel's")
+    across_machines(ax, frame).set_xlabel("latency / full kernel's; a token's / all states'")
     return figure
 
 

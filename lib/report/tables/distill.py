@@ -12,7 +12,7 @@ from lib.records import Record
 from lib.report import accuracy, frames, prose, units
 from lib.report.evidence import Evidence
 from lib.report.tables import table
-from lib.report.views.distill import after_fine_tuning, quality, timed
+from lib.report.views.distill import after_fine_tuning, quality, stepped, timed
 from lib.report.views.files import naming_files
 
 COMPARED = tuple(DISTILLATIONS[name].label for name in ("truncated_svd", "balanced_refit"))
@@ -60,10 +60,11 @@ def accuracy_table(frame: pd.DataFrame, caption: str) -> Markdown:
 
 
 def speed_table(sequence: pd.DataFrame, tokens: pd.DataFrame, length: int, caption: str) -> Markdown:
-    """Numbers that a variant holds, its latency for a sequence and for one token, ratios to the full kernel's.
+    """Numbers that a variant holds, its latency for a sequence and for one token, and ratios to two baselines.
 
-    sequence, tokens   cases of one machine with ratios to "full kernel", and columns length, held, tokens
-    length             the only one that is shown
+    sequence   cases of one machine with ratios to "full kernel", and columns length, held
+    tokens     the same with ratios to the recurrence of all states, see `lib.report.views.distill.stepped`; tokens
+    length     the only one that is shown
     """
     sequence, tokens = (frames.where(rows, length=length) for rows in (sequence, tokens))
     single = tokens.set_index("variant").reindex(sequence["variant"])
@@ -75,7 +76,7 @@ def speed_table(sequence: pd.DataFrame, tokens: pd.DataFrame, length: int, capti
             "sequence [ms]": [_shown(seconds * 1e3) for seconds in sequence["seconds"]],
             "this / full": [_ratio(row) for row in sequence.itertuples()],
             "token [µs]": [_shown(one, 1) for one in micros],
-            "full / this": [_inverse(row) for row in single.itertuples()],
+            "this / all states": [_ratio(row) for row in single.itertuples()],
         },
         caption,
     )
@@ -89,7 +90,8 @@ def trained_table(records: Iterable[Record], caption: str) -> Markdown:
 def live_speed_table(record: Record, length: int, caption: str) -> Markdown:
     """Costs of one run at one length, see `speed_table`."""
     cases = distill_cost.frame([record])
-    return speed_table(*(timed(cases, part) for part in (distill_cost.SEQUENCE, distill_cost.TOKENS)), length, caption)
+    tokens = stepped(cases, record.parameters["states"])
+    return speed_table(timed(cases, distill_cost.SEQUENCE), tokens, length, caption)
 
 
 def steps_table(accuracies: Mapping[str, float], task: str, caption: str) -> Markdown:
@@ -111,9 +113,3 @@ def _ratio(row) -> str:
     if pd.isna(row.latency_ratio):
         return "–"
     return f"{row.latency_ratio:.2f} ({row.latency_ratio_low:.2f} – {row.latency_ratio_high:.2f})"
-
-
-def _inverse(row) -> str:
-    if pd.isna(row.latency_ratio):
-        return "–"
-    return f"{1 / row.latency_ratio:.1f} ({1 / row.latency_ratio_high:.1f} – {1 / row.latency_ratio_low:.1f})"

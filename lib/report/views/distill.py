@@ -95,8 +95,8 @@ class Views(Base):
 
     @cached_property
     def kernel_tokens(self) -> pd.DataFrame:
-        """Single tokens by every form that streams, with ratios to the full kernels' step."""
-        return self._timed(distill_cost.TOKENS)
+        """Single tokens by every form that streams, with ratios to the step of the recurrence of all states."""
+        return stepped(known(self._kernels_recorded), self.distill_sizes["states"])
 
     @cached_property
     def distilled_models(self) -> pd.DataFrame:
@@ -186,12 +186,28 @@ class Views(Base):
         return timed(known(self._kernels_recorded), part)
 
 
-def timed(cases: pd.DataFrame, part: str) -> pd.DataFrame:
-    """Cases of one part, with ratios to the full kernels.
+def timed(cases: pd.DataFrame, part: str, baseline: str = distill_cost.FULL) -> pd.DataFrame:
+    """Cases of one part, with ratios to the full kernels, or to another baseline.
 
     raises   Missing where there are none
     """
-    return frames.ratios(known(frames.where(cases, part=part)), distill_cost.FULL, WITHIN)
+    return frames.ratios(known(frames.where(cases, part=part)), baseline, WITHIN)
+
+
+def stepped(cases: pd.DataFrame, states: int) -> pd.DataFrame:
+    """Single tokens, with ratios to the recurrence of all states.
+
+    Every layer of a state space model has that recurrence, whatever its kernel: it is by which it would stream. The
+    convolution's step looks back at all taps, so that a ratio to it grows with the length of the kernel.
+
+    cases    of any number of machines; one that did not time a recurrence of so many states is left out
+    raises   Missing where none did
+    """
+    whole = distill_cost.SMALL.format(states)
+    tokens = frames.where(cases, part=distill_cost.TOKENS)
+    known(tokens, each={"variant": (whole,)})
+    machines = tokens.loc[tokens["variant"] == whole, "machine"]
+    return timed(tokens[tokens["machine"].isin(machines)], distill_cost.TOKENS, whole)
 
 
 def quality(students: pd.DataFrame) -> pd.DataFrame:

@@ -126,8 +126,17 @@ def test_latencies_are_relative_to_full_kernels(numbers):
     assert (numbers.ring_grows, numbers.steady) == (8.0, 1.0)
 
 
-def test_a_step_of_few_states_is_relative_to_that_of_all(numbers):
-    assert (numbers.step_of_all, numbers.step_of_few) == (2.0 / 2.5, 5.0)
+def test_a_step_is_relative_to_the_recurrence_of_all_states(numbers):
+    assert (numbers.step, numbers.ring) == (0.5 / 2.5, 2.0 / 2.5)
+    assert list(numbers.steps) == [0.2] * len(LENGTHS)  # the same for any kernel, where the convolution's grows
+
+
+def test_without_the_recurrence_of_all_states_a_token_has_no_baseline(tmp_path):
+    made = costs()
+    whole = {"variant": "recurrence, 32 states", "part": cost.TOKENS}
+    lacking = [one for one in made.cases if {"variant": one.variant, "part": one.parameters["part"]} != whole]
+    with pytest.raises(Missing, match="no case with variant recurrence, 32 states"):
+        _ = evidence(tmp_path, made.model_copy(update={"cases": lacking})).kernel_tokens
 
 
 def test_a_form_has_the_time_of_its_size_and_the_accuracy_of_its_size(numbers):
@@ -187,7 +196,9 @@ def test_texts_say_the_numbers(numbers):
     assert "**Some depthwise banks have a low rank.**" in discussion
     assert "**Training the large model pays for the fewest states alone.**" in discussion
     assert "**A low rank is not faster.**" in discussion
-    assert "**Most of a token's speed comes from few states.**" in discussion
+    assert "**A token takes less time with few states.**" in discussion
+    assert "4 states take 0.20× its time at 256 taps, and 0.20× at all lengths" in discussion
+    assert "at 256 it takes 0.80× the time of the recurrence of all states" in discussion
     assert "nan" not in abstract + discussion
 
 
@@ -205,7 +216,7 @@ def test_a_bold_head_follows_its_numbers(numbers):
         ({"banks": low}, "**Every depthwise bank has a low rank.**", "**Some depthwise"),
         ({"low_rank": numbers.low_rank / 4}, "**A low rank is faster at some sizes.**", "**A low rank is not faster"),
         ({"short": numbers.short * 8}, "**A recurrence of few states is faster at some", "few states is faster.**"),
-        ({"step_of_all": 16.0}, "**Most of a token's speed needs no distillation.**", "comes from few states.**"),
+        ({"steps": numbers.steps * 8}, "**A token takes less time with few states at some", "few states.** Streamed"),
         ({"kept_few": list(training.DATA.values())}, "fine-tuning wins the accuracy back.**", "wins back much of"),
         ({"ahead": [], "level": [2, 4]}, "**A model that is small from the start is as good.**", "large model pays"),
         ({"ahead": ahead, "level": []}, "**Training the large model pays.**", "fewest states alone"),
@@ -223,11 +234,27 @@ def test_a_missing_record_is_named(tmp_path):
 
 def test_machines_are_compared_at_the_sizes_of_the_reference(tmp_path):
     one = distill.across_machines(evidence(tmp_path / "one", costs()))
-    assert list(one["ratio"]) == [2.0, 1.25, 0.25, 0.25, 0.25]
+    assert list(one["ratio"]) == [2.0, 1.25, 0.25, 0.2, 0.25]
+    assert "4 states, a token, to all 32" in set(one["what"])
     runs = machines(tmp_path / "ten", count=10)
     every = distill.across_machines(Evidence(runs=runs, machine=REFERENCE))
     assert every.groupby("machine", sort=False).size().tolist() == [5] * 10
     assert every["machine"].iloc[0] == one["machine"].iloc[0]  # the reference stands first
+
+
+def test_a_machine_that_timed_other_states_has_no_token_among_them(tmp_path):
+    made, other = costs(), costs()
+    other.cases[:] = [
+        one.model_copy(update={"variant": one.variant.replace("32 states", "16 states")})
+        if one.parameters["part"] == cost.TOKENS
+        else one
+        for one in other.cases
+    ]
+    evidence(tmp_path, made)
+    found = evidence(tmp_path, other, machine="tesla-t4").fresh()
+    rows = distill.across_machines(Evidence(runs=found._runs, machine=REFERENCE))
+    tokens = rows[rows["what"].str.contains("a token")]
+    assert (len(tokens), rows["machine"].nunique()) == (1, 2)
 
 
 def test_without_records_of_it_nothing_is_compared(tmp_path):

@@ -37,13 +37,14 @@ def test_a_speed_table_leaves_open_what_does_not_stream():
     sequence = timed(latency_ratio=[1.0, 2.0], latency_ratio_low=1.0, latency_ratio_high=4.0, seconds=0.5, held=9999)
     sequence = sequence.assign(variant=["full kernel", "low rank, r = 4"], length=[1024, 1024])
     elsewhere = sequence.assign(variant=["full kernel", "recurrence"], length=2048)
-    tokens = timed(latency_ratio=[1.0, 0.25], latency_ratio_low=0.2, latency_ratio_high=0.5, seconds=64e-6, tokens=64)
+    tokens = timed(latency_ratio=[8.0, 1.0], latency_ratio_low=7.0, latency_ratio_high=9.0, seconds=64e-6, tokens=64)
     tokens = tokens.assign(variant=["full kernel", "recurrence"], length=[1024, 1024])
     text = distill.speed_table(pd.concat([sequence, elsewhere]), tokens, 1024, "Table 1. Speed").data
     lines = text.splitlines()
+    assert cells(lines[2])[3:] == ["this / full", "token [µs]", "this / all states"]
     assert len(lines) == 6  # caption, blank, header, rule, and a row per variant of that length
     full, low = map(cells, lines[-2:])
-    assert full == ["full kernel", "9,999", "500.00", "1.00 (1.00 – 4.00)", "1.0", "1.0 (2.0 – 5.0)"]
+    assert full == ["full kernel", "9,999", "500.00", "1.00 (1.00 – 4.00)", "1.0", "8.00 (7.00 – 9.00)"]
     assert low == ["low rank, r = 4", "9,999", "500.00", "2.00 (1.00 – 4.00)", "–", "–"]
 
 
