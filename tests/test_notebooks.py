@@ -162,7 +162,7 @@ def test_the_chapter_on_multi_resolution_takes_what_its_readers_change(path, exe
 @chapter("mrss")
 def test_a_trial_of_trainings_is_shown(path, executed):
     (table,) = [line for line in json.dumps(executed(path).cells).split("**Table ") if line.startswith("8.")]
-    assert {f"{form}, r = 3" for form in names.FORMS} <= set(re.findall(r"\w+, r = 3", table))
+    assert {f"{form}, r = 3" for form in names.family()} <= set(re.findall(r"\w+, r = 3", table))
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def found(made, tmp_path):
 
 def test_every_part_holds_every_form_at_every_size(made):
     rows = mrss_scan.frame([made])
-    forms = {"baseline", *names.FORMS, AS_WIDE, HIERARCHY}
+    forms = {"baseline", *names.family(), AS_WIDE, HIERARCHY}
     for part in (FORWARD, TRAINING):
         sizes = rows[rows["part"] == part].groupby(["dim", "length"])
         assert len(sizes) == 10
@@ -52,7 +52,7 @@ def test_a_short_run_begins_with_the_length_at_which_all_factors_are_timed():
 def test_names_of_readers_are_those_of_the_models(made):
     rows = mrss_scan.frame([made]).dropna(subset="factor")
     assert (rows["variant"] == [label(*one) for one in zip(rows["form"], rows["factor"], strict=True)]).all()
-    assert {mrss_scan.DUAL, mrss_scan.LOW, mrss_scan.HYBRID, mrss_scan.DYNAMIC} == set(names.FORMS)
+    assert {mrss_scan.DUAL, mrss_scan.LOW, mrss_scan.HYBRID, mrss_scan.DYNAMIC} == set(names.family())
 
 
 def test_all_that_is_made_of_it_is_made(found):

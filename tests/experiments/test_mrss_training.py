@@ -39,7 +39,7 @@ def test_every_part_holds_every_form(made):
     rows = mrss_training.frame([made])
     for part in (FORWARD, TRAINING, TRAINED):
         forms = set(rows.loc[rows["part"] == part, "variant"].str.partition(",")[0])
-        assert forms == {"baseline", *names.FORMS}
+        assert forms == {"baseline", *names.family()}
     assert set(rows["kind"]) == {"recall"}
     assert rows["error"].isna().all()
 

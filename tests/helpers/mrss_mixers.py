@@ -5,10 +5,13 @@ from hypothesis import strategies as st
 
 from lib.models.mrss.dual_branch import DualBranch
 from lib.models.mrss.dynamic import Dynamic
+from lib.models.mrss.hiss import Hierarchy
+from lib.models.mrss.hnet import DynamicChunking
 from lib.models.mrss.low_rate import LowRate
+from lib.models.mrss.scale_mixer import ScaleMixer
 from lib.models.ssm.mamba import MambaConfig
 
-KINDS = ("dual", "hierarchy", "low", "dynamic")
+KINDS = ("dual", "hierarchy", "low", "dynamic", "hiss", "scale_mixer", "hnet")
 sizes = {
     "kind": st.sampled_from(KINDS),
     "length": st.integers(1, 33),
@@ -27,6 +30,9 @@ def mixer(kind, factor, dim, seed, **options):
         "hierarchy": lambda: DualBranch(config, (factor, 2 * factor, 4 * factor), generator=generator),
         "low": lambda: LowRate(config, factor, 2, generator=generator),
         "dynamic": lambda: Dynamic(config, factor, 1, 1, **{"budget": 0.6} | options, generator=generator),
+        "hiss": lambda: Hierarchy(config, factor, 1, 1, generator=generator),
+        "scale_mixer": lambda: ScaleMixer(config, max(2, factor), generator=generator),
+        "hnet": lambda: DynamicChunking(config, max(2, factor), 1, generator=generator),
     }[kind]()
     with torch.no_grad():
         for weight in made.parameters():

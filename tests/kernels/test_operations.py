@@ -48,7 +48,8 @@ def test_the_issues_scan_has_7_536_640_operations(generator):
 def forms() -> dict[str, mrss.MrssConfig]:
     """Those of `lib.experiments.mrss_scan`, all as wide as the baseline: widths that match take a search."""
     sizes = MambaConfig(dim=16, layers=4, states=4)
-    return {name: mrss.MrssConfig(sizes, name, 8) for name in names.FORMS} | mrss.proposed(sizes, 8)
+    factors = {name: 1 if name == "wrapped" else 8 for name in names.FORMS}
+    return {name: mrss.MrssConfig(sizes, name, factor) for name, factor in factors.items()} | mrss.proposed(sizes, 8)
 
 
 def test_every_multi_resolution_form_has_the_same_ratio_on_every_backend(generator):

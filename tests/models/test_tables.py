@@ -14,7 +14,7 @@ from lib.models import distill as distillations
 from lib.models import mrss as forms
 from lib.models.distill.replace import METHODS, distill
 from lib.models.mrss import variants
-from lib.models.mrss.config import FORMS, MrssConfig
+from lib.models.mrss.config import FORMS, STEMS, MrssConfig
 from lib.models.ssm.mamba import MambaConfig
 from lib.models.ssm.s4d import S4D
 from lib.models.ssm.scan import KERNELS, backends, explain_backend, selective_scan_fn
@@ -72,7 +72,7 @@ def test_a_form_is_one_file_and_one_row(tmp_path, generator):
         assert MrssConfig(replace(SMALL, layers=4), "dummy", 1).one_rate
         with refused("layers = 4: too many for a dummy"):
             MrssConfig(replace(SMALL, layers=4), "dummy", 2)
-        with refused(f"variant = 'dunny': one of single, {', '.join(names.FORMS)} is needed"):
+        with refused(f"variant = 'dunny': one of {', '.join(variants.variants())} is needed"):
             MrssConfig(SMALL, "dunny", 2)
     with refused("variant = 'dummy': one of single, "):
         MrssConfig(SMALL, "dummy", 2)
@@ -144,6 +144,6 @@ def test_a_table_is_a_mapping_in_the_order_of_its_rows(kind):
     assert table.get("dummy") is None
 
 
-@pytest.mark.parametrize("table", [FORMS, METHODS, KERNELS])
+@pytest.mark.parametrize("table", [FORMS, STEMS, METHODS, KERNELS])
 def test_every_row_of_today_has_its_code(table):
     assert all(table.values())

@@ -5,6 +5,7 @@ import torch
 from mrss_mixers import sequence
 from refusals import refused
 
+from lib import names
 from lib.models.mrss import proxy
 from lib.models.mrss.config import MrssConfig
 from lib.models.mrss.dual_branch import DualBranch
@@ -13,12 +14,12 @@ from lib.models.mrss.variants import mixers, model
 from lib.models.ssm.mamba_block import MambaConfig
 
 SMALL = MambaConfig(dim=6, layers=2, states=2)
-FORMS = ("single", "low", "dual", "hybrid", "dynamic")
+FORMS = [("single", 1), ("wrapped", 1), *((form, 4) for form in names.FORMS if form != "wrapped")]
 
 
-@pytest.fixture(scope="module", params=FORMS)
+@pytest.fixture(scope="module", params=FORMS, ids=lambda form: form[0])
 def mixer(request):
-    *_, last = mixers(MrssConfig(SMALL, request.param, 4), generator=torch.Generator().manual_seed(0))
+    *_, last = mixers(MrssConfig(SMALL, *request.param), generator=torch.Generator().manual_seed(0))
     return last
 
 

@@ -19,7 +19,9 @@ from lib.models.mrss.variants import MrssConfig, matched, parameters
 from lib.models.ssm.mamba import MambaClassifier, MambaConfig
 
 SMALL = MambaConfig(dim=8, layers=2, states=4)
-RATES = [(variant, 4) for variant in names.FORMS] + [("dual", (2, 4, 8))]
+FULL_RATE = "wrapped"
+RATES = [(form, 1 if form == FULL_RATE else 4) for form in names.FORMS] + [("dual", (2, 4, 8))]
+OTHERS = [variant for variant in mrss.variants() if variant != FULL_RATE]
 
 
 def seeded(config, **options):
@@ -27,7 +29,7 @@ def seeded(config, **options):
     return mrss.model(config, **given, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("variant", mrss.variants())
+@pytest.mark.parametrize("variant", OTHERS)
 def test_a_factor_of_one_is_the_baseline(variant, generator):
     ours = seeded(MrssConfig(SMALL, variant, 1))
     baseline = MambaClassifier(SMALL, 3, 5, generator=torch.Generator().manual_seed(0))
@@ -82,7 +84,7 @@ def test_without_a_slow_token_the_low_rate_is_its_convolution():
 @pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
-    variant=st.sampled_from(mrss.variants()),
+    variant=st.sampled_from(OTHERS),
     dim=st.integers(48, 300),
     layers=st.integers(2, 4),
     factor=st.integers(2, 16),
@@ -114,9 +116,11 @@ def test_a_size_that_cannot_be_matched_is_told():
 
 
 WRONG = [
-    ({"variant": "triple"}, "variant = 'triple': one of single, dual, low, hybrid, dynamic is needed"),
+    ({"variant": "triple"}, f"variant = 'triple': one of {', '.join(mrss.variants())} is needed"),
     ({"factor": 0}, "factor = 0: an integer from 1 to 65536 is needed"),
     ({"factor": 2.0}, "factor = 2.0: an integer from 1 to 65536 is needed"),
+    ({"factor": 2, "variant": "wrapped"}, "factor = 2: 'wrapped' runs at the full rate; 1 is needed"),
+    ({"factor": (2, 4), "variant": "patches"}, "factor = (2, 4): 'patches' takes one integer"),
     ({"factor": (2, 4), "variant": "low"}, "factor = (2, 4): 'low' takes one integer"),
     ({"factor": (), "variant": "dual"}, "factor = (): one or more integers from 1 to 65536 are needed"),
     ({"factor": 4, "variant": "hybrid", "full": 2}, "full = 2, layers = 2: 'hybrid' needs one block of each rate"),

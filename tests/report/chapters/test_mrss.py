@@ -71,7 +71,7 @@ def training(task):
         )
         cases.add(mrss_training.TRAINED, name, measured=measured, budget=budget, steps=80 if again else 40, **at)
 
-    for form in ("baseline", *names.FORMS):
+    for form in ("baseline", *names.family()):
         name = form if form == "baseline" else label(form, 8)
         for part, more in ((FORWARD, 0.0), (TRAINING, 0.2 * (form != "baseline"))):
             peak = 100 if form == "low" else 200
