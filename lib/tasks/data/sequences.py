@@ -17,7 +17,7 @@ from lib.models.checks import check_count, check_labels, check_shape, check_tens
 from lib.models.tables import Functions
 
 IGNORE = -100  # a token without an answer
-HELD_BACK = 2**33  # from a task's seed to the one of what is held back
+HELD_BACK = 2**30  # from a task's seed to the one of what is held back: a CPU's generator reads a seed modulo 2**32
 LONGEST = 2**16  # tokens of a sequence: 1,024 of them are the test
 TASKS = Functions("SEQUENCES")  # name -> (generator, sizes) -> Task
 BENCHMARKS = Functions("BENCHMARKS")  # the same, with `valid`
