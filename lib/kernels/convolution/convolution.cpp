@@ -72,22 +72,33 @@ struct Task {
     }
 };
 
-// Rows of COUNT tokens, a register at a time. The last channels, where they fill none, go through memory that does.
-template <class T, int COUNT> struct Rows {
-    T *rows[COUNT], spare[COUNT][LANES];
+// The last channels of a row, `left` of them, where they do not fill a register; the other lanes are zero.
+template <class T> inline vec get_some(const T *from, int64_t left) {
+    T whole[LANES] = {};
+    std::memcpy(whole, from, left * sizeof(T));
+    return get(whole);
+}
 
-    vec at(int i, int64_t channel, int64_t left) {
-        if (left >= LANES) return get(rows[i] + channel);
-        std::memset(spare[i], 0, sizeof spare[i]);
-        std::memcpy(spare[i], rows[i] + channel, left * sizeof(T));
-        return get(spare[i]);
-    }
-    void set(int i, int64_t channel, int64_t left, vec x) {
-        if (left >= LANES) return put(x, rows[i] + channel);
-        put(x, spare[i]);
-        std::memcpy(rows[i] + channel, spare[i], left * sizeof(T));
-    }
-};
+template <class T> inline void put_some(vec x, T *to, int64_t left) {
+    T whole[LANES];
+    put(x, whole);
+    std::memcpy(to, whole, left * sizeof(T));
+}
+
+#if defined(__AVX512F__)
+inline vec get_some(const float *from, int64_t left) {
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1 << left) - 1), from);
+}
+inline void put_some(vec x, float *to, int64_t left) {
+    _mm512_mask_storeu_ps(to, (__mmask16)((1 << left) - 1), (__m512)x);
+}
+#endif
+
+template <class T> inline vec get(const T *from, int64_t left) {
+    return left < LANES ? get_some(from, left) : get(from);
+}
+
+template <class T> inline void put(vec x, T *to, int64_t left) { left < LANES ? put_some(x, to, left) : put(x, to); }
 
 // What a task keeps of each of its channels, rows of WIDTH; beyond the last channel all is zero.
 template <int TAPS> struct Kept {
@@ -105,15 +116,15 @@ template <int TAPS> struct Kept {
 
 // The sums of the tokens t .. t + STEPS - 1, of which SiLU is taken. Beyond a sequence's last token they are of no use.
 template <class T, int TAPS> struct Window {
-    Rows<T, TAPS - 1 + STEPS> inputs;
+    T *inputs[TAPS - 1 + STEPS];
     int count;  // tokens that are there
     vec x[TAPS - 1 + STEPS], w[TAPS], sums[STEPS];
 
     Window(const Problem &p, const Task &task, int64_t t) : count((int)std::min<int64_t>(STEPS, p.length - t)) {
-        for (int i = 0; i < TAPS - 1 + STEPS; i++) inputs.rows[i] = task.row_or_zeros<T>(p, p.x, t - TAPS + 1 + i);
+        for (int i = 0; i < TAPS - 1 + STEPS; i++) inputs[i] = task.row_or_zeros<T>(p, p.x, t - TAPS + 1 + i);
     }
     void add(const Kept<TAPS> &my, int64_t channel, int64_t left) {
-        for (int i = 0; i < TAPS - 1 + STEPS; i++) x[i] = inputs.at(i, channel, left);
+        for (int i = 0; i < TAPS - 1 + STEPS; i++) x[i] = get(inputs[i] + channel, left);
         for (int k = 0; k < TAPS; k++) w[k] = get(my.weight[k] + channel);
         for (int i = 0; i < STEPS; i++) {
             sums[i] = get(my.weight[TAPS] + channel);
@@ -126,14 +137,14 @@ template <class T, int TAPS> void forward_task(const Problem &p, const Task &tas
     Kept<TAPS> my(p, task);
     for (int64_t t = task.first; t < task.last; t += STEPS) {
         Window<T, TAPS> window(p, task, t);
-        Rows<T, STEPS> out;
-        for (int i = 0; i < window.count; i++) out.rows[i] = task.row<T>(p.out, t + i);
+        T *out[STEPS];
+        for (int i = 0; i < window.count; i++) out[i] = task.row<T>(p.out, t + i);
         for (int64_t channel = 0; channel < task.width; channel += LANES) {
             int64_t left = task.width - channel;
             window.add(my, channel, left);
             for (int i = 0; i < STEPS; i++) {
                 vec value = window.sums[i] * sigmoid(window.sums[i]);
-                if (i < window.count) out.set(i, channel, left, value);
+                if (i < window.count) put(value, out[i] + channel, left);
             }
         }
     }
@@ -142,16 +153,16 @@ template <class T, int TAPS> void forward_task(const Problem &p, const Task &tas
 // Gradients of the tokens from t on; of those behind a task's last one, only what the ones before need.
 template <class T, int TAPS> void gradients(const Problem &p, const Task &task, Kept<TAPS> &my, int64_t t) {
     Window<T, TAPS> window(p, task, t);
-    Rows<T, STEPS> grad_out, grad_x;
-    for (int i = 0; i < STEPS; i++) grad_out.rows[i] = task.row_or_zeros<T>(p, p.grad_out, t + i);
-    for (int i = 0; i < window.count; i++) grad_x.rows[i] = task.row<T>(p.grad_x, t + i);
+    T *grad_out[STEPS], *grad_x[STEPS];
+    for (int i = 0; i < STEPS; i++) grad_out[i] = task.row_or_zeros<T>(p, p.grad_out, t + i);
+    for (int i = 0; i < window.count; i++) grad_x[i] = task.row<T>(p.grad_x, t + i);
     for (int64_t channel = 0; channel < task.width; channel += LANES) {
         int64_t left = task.width - channel;
         vec grads[STEPS + TAPS - 1];
         window.add(my, channel, left);
         for (int i = 0; i < STEPS; i++) {
             vec sum = window.sums[i], gate = sigmoid(sum);
-            grads[i] = grad_out.at(i, channel, left) * (gate * (1.f + sum * (1.f - gate)));
+            grads[i] = get(grad_out[i] + channel, left) * (gate * (1.f + sum * (1.f - gate)));
             if (i >= window.count) grads[i] = vec{};  // the slope may be no number
         }
         for (int k = 0; k < TAPS - 1; k++) grads[STEPS + k] = get(my.ahead[k] + channel);
@@ -160,7 +171,7 @@ template <class T, int TAPS> void gradients(const Problem &p, const Task &task, 
         for (int i = 0; i < STEPS; i++) {
             vec total = window.w[TAPS - 1] * grads[i];
             for (int k = 1; k < TAPS; k++) total = fma(window.w[TAPS - 1 - k], grads[i + k], total);
-            if (i < window.count) grad_x.set(i, channel, left, total);
+            if (i < window.count) put(total, grad_x[i] + channel, left);
         }
         vec bias = get(my.sums[TAPS] + channel);
         for (int i = 0; i < STEPS; i++) bias += grads[i];
@@ -176,12 +187,12 @@ template <class T, int TAPS> void gradients(const Problem &p, const Task &task, 
 // Gradients of the inputs before the first token, which reach those after it alone.
 template <class T, int TAPS> void past_gradients(const Problem &p, const Task &task, Kept<TAPS> &my) {
     for (int before = 1; before < TAPS; before++) {
-        Rows<T, 1> row = {{task.row<T>(p.grad_past, TAPS - 1 - before)}, {}};
+        T *row = task.row<T>(p.grad_past, TAPS - 1 - before);
         for (int64_t channel = 0; channel < task.width; channel += LANES) {
             vec total = {};
             for (int k = before; k < TAPS; k++)
                 total = fma(get(my.weight[TAPS - 1 - k] + channel), get(my.ahead[k - before] + channel), total);
-            row.set(0, channel, task.width - channel, total);
+            put(total, row + channel, task.width - channel);
         }
     }
 }
@@ -215,7 +226,7 @@ template <int TAPS> void dispatch(const Problem &p, bool backward) {
 
 extern "C" {
 int64_t most_taps() { return MOST_TAPS; }
-int64_t runs(const Problem *p) { return Task::runs(*p); }
+int64_t span() { return SPAN; }
 void forward(const Problem *p) { dispatch<1>(*p, false); }
 void backward(const Problem *p) { dispatch<1>(*p, true); }
 }

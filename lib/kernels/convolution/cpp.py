@@ -17,9 +17,7 @@ from lib.kernels.build import library, unusable
 from lib.kernels.scan.cpp import View
 
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
-MOST_TAPS = 4  # each number of them is compiled by itself
-SPAN = 128  # tokens of a task
-FEW = 2**14  # elements that one thread computes before others have begun
+FEW = 2**15  # elements that one thread computes before others have begun
 
 
 class Problem(Structure):
@@ -36,10 +34,12 @@ def unavailable(device: torch.device, dtype: torch.dtype, channels: int, taps: i
     """Why the C++ version cannot serve inputs of that device, dtype and sizes, or None."""
     if device.type != "cpu":
         return f"runs on a CPU, not on {device.type}"
-    if dtype not in TYPES or taps > MOST_TAPS:
-        kinds = ", ".join(str(one).removeprefix("torch.") for one in TYPES)
-        return f"{taps} taps, {channels} channels, {dtype}: up to {MOST_TAPS} taps and any channels of {kinds}"
-    return unusable(_load, "the convolution runs in torch, which is several times slower")
+    if dtype not in TYPES:
+        return f"computes in float32: {dtype} is torch's"
+    why = unusable(_load, "the convolution runs in torch, which is several times slower")
+    if why is None and taps > _load().most:
+        return f"{taps} taps: up to {_load().most}"
+    return why
 
 
 def forward(x: Tensor, past: Tensor | None, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -64,7 +64,7 @@ def backward(
     in_place = into is not None and _is_readable(into)
     grad_x = into if in_place else x.new_empty(x.shape)
     grad_past = None if past is None else x.new_empty(past.shape)
-    parts = x.new_empty(batch, max(1, -(-length // SPAN)), weight.shape[2] + 1, channels, dtype=torch.float32)
+    parts = x.new_empty(batch, max(1, -(-length // _load().tokens)), weight.shape[2] + 1, channels, dtype=torch.float32)
     problem.grad_out, problem.grad_x, problem.parts = _view(grad), _view(grad_x), parts.data_ptr()
     if grad_past is not None:
         problem.grad_past = _view(grad_past)
@@ -111,4 +111,6 @@ def _load() -> CDLL:
     lib = library("convolution/convolution.cpp")
     for function in (lib.forward, lib.backward):
         function.argtypes, function.restype = [POINTER(Problem)], None
+    lib.most_taps.restype = lib.span.restype = c_int64
+    lib.most, lib.tokens = lib.most_taps(), lib.span()
     return lib

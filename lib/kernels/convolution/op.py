@@ -65,7 +65,7 @@ class FirstHalf(torch.autograd.Function):
         """Gradients of the inputs."""
         both, past, weight, bias = ctx.saved_tensors
         x, other = both.chunk(2, dim=-1)
-        grad = None if grad is None else settled(grad)
+        grad, grad_other = (None if one is None else settled(one) for one in (grad, grad_other))
         if (kernels := _of_gradients(grad, grad_other, like=x)) is anywhere:  # what fills no part of another tensor
             found = anywhere.backward(torch.zeros_like(x) if grad is None else grad, x, past, weight, bias)
             grad_other = torch.zeros_like(other) if grad_other is None else grad_other
