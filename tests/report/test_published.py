@@ -1,0 +1,37 @@
+"""Published accuracies: each of a benchmark that there is, and of a paper that the book cites."""
+
+import re
+
+import pytest
+from pydantic import ValidationError
+from refusals import refused
+
+from lib.paths import ROOT
+from lib.report.published import published
+
+
+def test_every_number_has_a_citation_that_the_book_has():
+    keys = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "book/references.bib").read_text(), re.MULTILINE))
+    cited = {one.citation for entries in published().values() for one in entries}
+    assert cited
+    assert cited <= keys
+
+
+def test_the_collections_with_a_published_split_have_numbers_beside_them():
+    assert {"plaid", "vowels", "basic_motions"} <= set(published())
+    assert max(one.accuracy for one in published()["plaid"]) == 0.8399
+
+
+def test_a_number_of_an_unknown_benchmark_is_refused(tmp_path):
+    path = tmp_path / "benchmarks.yml"
+    path.write_text("plugs:\n  - {method: guessing, accuracy: 0.1, citation: nobody2020}\n")
+    with refused("benchmark = 'plugs': one of cifar, cifar_grey, "):
+        published(path)
+
+
+@pytest.mark.parametrize("entry", ["{method: a, accuracy: 88.65, citation: b}", "{method: a, accuracy: 0.5}"])
+def test_an_entry_of_another_form_is_refused(entry, tmp_path):
+    path = tmp_path / "benchmarks.yml"
+    path.write_text(f"plaid:\n  - {entry}\n")
+    with pytest.raises(ValidationError):
+        published(path)
