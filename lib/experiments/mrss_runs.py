@@ -171,11 +171,11 @@ def train_one(run: Run) -> dict[str, Any]:
             yield task.loss(model(x.to(run.device)), answers.to(run.device)) + ROUTING * mrss.balance(model)
 
     taken = train(model, losses(), run.steps, rate=plan.rate, judge=judge, enough=1, progress=False)
-    result = Result(task.accuracy(model), _means(taken, run.steps // MEANS), len(taken), perf_counter() - start)
+    result = Result(task.accuracy(model), means(taken, run.steps // MEANS), len(taken), perf_counter() - start)
     return asdict(result)
 
 
-def _means(losses: list[float], width: int) -> list[float]:
+def means(losses: list[float], width: int) -> list[float]:
     """Of every so many losses, to four digits; the rest at the end are left out, unless there is nothing else."""
     width = min(max(1, width), len(losses))
     return [round(sum(losses[i : i + width]) / width, 4) for i in range(0, len(losses) - len(losses) % width, width)]

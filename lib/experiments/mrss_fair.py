@@ -1,0 +1,222 @@
+"""One protocol for every variant: a rate and a decay chosen on held-back data, then trainings of two equal budgets.
+
+Each variant, the baseline included, has the same trials: every rate of RATES at the first of DECAYS, then the best rate
+at the others, a quarter of the steps each, from a seed that is not compared. The lowest loss on held-back data wins.
+The compared trainings take the baseline's steps, or the steps that fit into the baseline's time by measured training
+steps. The test set judges each of them once.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from math import inf
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from lib.experiments.mrss_plans import BASELINE, PLANS, Plan, Variant
+from lib.experiments.mrss_runs import MEANS, ROUTING, build, means
+from lib.models.mrss import variants as mrss
+from lib.profilers.passes import passes
+from lib.tasks.data.sequences import BENCHMARKS, Task
+from lib.tasks.training.loop import train
+from lib.tasks.training.sweep import sweep
+
+RATES = (2e-3, 4e-3, 8e-3, 1.6e-2)
+DECAYS = (0.01, 0.1)
+TRIAL = 4  # the part of a training's steps that a trial takes: one in so many
+TRIED = 2**31  # the seed of trials: none that is compared
+STEPS, TIME = "steps", "time"  # budgets: what a variant has as much of as the baseline
+WATCHED = 2**15  # tokens held back that the loss is followed on; the choice is by four times as many
+ALIKE = 0.03  # training steps whose times are as near as this take the same steps
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training. The seed decides data, weights and batches.
+
+    plan     its name in PLANS
+    label    of the variant
+    source   of CIFAR-10, where the task is of its images
+    judged   whether the test set judges what comes out; a trial is not
+    """
+
+    plan: str
+    label: str
+    variant: Variant
+    rate: float
+    decay: float
+    steps: int
+    seed: int
+    source: str = ""
+    device: str = "cpu"
+    judged: bool = False
+
+    @property
+    def task(self) -> str:
+        """Name of the task, for whoever waits."""
+        return PLANS[self.plan].task
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What is timed before trainings of equal time are planned: training steps of all variants, on one thread."""
+
+    plan: str
+    variants: tuple[tuple[str, Variant], ...]
+    source: str = ""
+    device: str = "cpu"
+    steps: int = 0
+
+    @property
+    def task(self) -> str:
+        """Name of the task, for whoever waits."""
+        return PLANS[self.plan].task
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a training.
+
+    valid     [nats] on held-back data; None where the loss was not finite at some step
+    curve     [nats] the same on a part of it, after every twentieth of the steps
+    losses    [nats] means over every twentieth of the steps
+    steps     taken
+    seconds   of the steps, on one thread, or on a GPU
+    accuracy, loss   on the test set; None of a trial
+    lengths   length of sequences -> accuracy on sequences of that length
+    """
+
+    valid: float | None
+    curve: list[float]
+    losses: list[float]
+    steps: int
+    seconds: float
+    accuracy: float | None = None
+    loss: float | None = None
+    lengths: Mapping[str, float] | None = None
+
+
+def task_of(plan: Plan, variant: Variant, source: str, generator: torch.Generator, **more: int) -> Task:
+    """The task of a plan at a variant's sizes."""
+    given = {"source": source} if source else {}
+    return BENCHMARKS[plan.task](generator, **{**given, **plan.options, **dict(variant.options), **more})
+
+
+def train_one(run: Training) -> dict[str, Any]:
+    """Train one variant, and return its `Outcome` as plain values."""
+    plan, generator = PLANS[run.plan], torch.Generator().manual_seed(run.seed)
+    task = task_of(plan, run.variant, run.source, generator)
+    model = build(run.variant.config, task, generator).to(run.device)
+    held_back, curve = first(task.valid, WATCHED), []
+    spent = [0.0]  # in judging
+
+    def follow() -> float:
+        start = perf_counter()
+        curve.append(round(task.judged(model, held_back)[0], 5))
+        spent[0] += perf_counter() - start
+        return -inf
+
+    def losses():
+        while True:
+            x, answers = task.draw(plan.batch, generator)
+            yield task.loss(model(x.to(run.device)), answers.to(run.device)) + ROUTING * mrss.balance(model)
+
+    start, width = perf_counter(), max(1, run.steps // MEANS)
+    options = {"rate": run.rate, "decay": run.decay, "every": width, "judge": follow, "progress": False}
+    try:
+        taken = train(model, losses(), run.steps, **options)
+    except FloatingPointError:
+        return asdict(Outcome(None, curve, [], 0, perf_counter() - start))
+    seconds = perf_counter() - start - spent[0]
+    valid, _ = task.judged(model, first(task.valid, 4 * WATCHED))
+    follow()
+    found = Outcome(valid, curve, means(taken, width), len(taken), seconds)
+    if not run.judged:
+        return asdict(found)
+    loss, accuracy = task.judged(model)
+    lengths = {}
+    for length in plan.lengths:
+        other = task_of(plan, run.variant, run.source, torch.Generator().manual_seed(run.seed), length=length)
+        lengths[str(length)] = other.accuracy(model, size=16)
+    return asdict(replace(found, accuracy=accuracy, loss=loss, lengths=lengths))
+
+
+def cost_all(run: Costs) -> dict[str, Any]:
+    """Time the training step of every variant on a batch of the plan's: label -> median seconds."""
+    steps = measured(run, runs=7, warmup=1, device=run.device, progress=False)["training"]
+    return {name: sorted(one.seconds)[len(one.seconds) // 2] for name, one in steps.items() if one.error is None}
+
+
+def measured(run: Costs, **options: Any) -> dict[str, dict[str, Any]]:
+    """Profiles of all variants' passes on a batch of the plan's, in turns, on one thread; see `passes`."""
+    plan, models = PLANS[run.plan], {}
+    for label, variant in run.variants:
+        generator = torch.Generator().manual_seed(TRIED)
+        task = task_of(plan, variant, run.source, generator)
+        model = mrss.spend(build(variant.config, task, generator)).to(run.device)
+        x, _ = task.draw(plan.batch, generator)
+        models[label] = Fed(model, x.to(run.device))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as each training has
+    try:
+        return passes(models, torch.zeros(()), **options)
+    finally:
+        torch.set_num_threads(threads)
+
+
+class Fed(torch.nn.Module):
+    """A model with its own input: variants behind patches of another size read another batch."""
+
+    def __init__(self, model: torch.nn.Module, x: torch.Tensor):
+        super().__init__()
+        self.model, self.x = model, x
+
+    def forward(self, _: torch.Tensor) -> torch.Tensor:
+        """The model's answers to its input."""
+        return self.model(self.x)
+
+
+def tuned(name: str, chosen: Mapping[str, Variant], folder: Path, source: str, steps: int, **options: Any) -> dict:
+    """Try the same rates and decays for every variant.
+
+    steps    of a trial
+    returns  label -> trial -> its outcome; those that diverged have no loss
+    """
+
+    def tried(pairs: Iterable[tuple[str, float, float]]) -> dict[str, dict[Training, Outcome]]:
+        of = [Training(name, label, chosen[label], *pair, steps, TRIED, source, device) for label, *pair in pairs]
+        found: dict[str, dict[Training, Outcome]] = {}
+        for run, result in sweep(of, train_one, folder, **options).items():
+            found.setdefault(run.label, {})[run] = Outcome(**result)
+        return found
+
+    device = options.pop("device", "cpu")
+    rates = tried((label, rate, DECAYS[0]) for label in chosen for rate in RATES)
+    best_rates = {label: best(trials).rate for label, trials in rates.items()}
+    decays = tried((label, rate, decay) for label, rate in best_rates.items() for decay in DECAYS[1:])
+    return {label: trials | decays.get(label, {}) for label, trials in rates.items()}
+
+
+def best(trials: Mapping[Training, Outcome]) -> Training:
+    """The trial of the lowest loss on held-back data.
+
+    raises   ValueError, naming the variant, where all of them diverged
+    """
+    finite = {run: found.valid for run, found in trials.items() if found.valid is not None}
+    if not finite:
+        raise ValueError(f"{next(iter(trials)).label}: at every rate the loss was not finite")
+    return min(finite, key=finite.__getitem__)
+
+
+def budgets(steps: int, seconds: Mapping[str, float], label: str) -> dict[str, int]:
+    """Steps of a variant by budget: the baseline's, and those that fit into the baseline's time, where it differs."""
+    ratio = seconds[BASELINE] / seconds[label]
+    return {STEPS: steps} | ({} if abs(ratio - 1) <= ALIKE else {TIME: max(1, round(steps * ratio))})
+
+
+def first(data: tuple[torch.Tensor, torch.Tensor], tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first sequences of some data that have so many tokens together, at least 32 of them."""
+    count = max(32, tokens // data[0].shape[1])
+    return data[0][:count], data[1][:count]

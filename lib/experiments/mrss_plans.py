@@ -1,0 +1,104 @@
+"""How each benchmark is trained in the fair comparison: sizes, steps, and which multi-resolution models."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lib import names
+from lib.models.mrss import variants as mrss
+from lib.models.mrss.variants import MrssConfig
+from lib.models.ssm.mamba import MambaConfig
+
+BASELINE = "baseline"
+USUAL = {"low": (4, 8), "hybrid": (4, 8)}
+EVERY = (2, 4, 8, 16)
+FORMS = {  # of the two tasks on which every form is trained, one of each kind
+    "low": EVERY,
+    "hybrid": EVERY,
+    "dynamic": (4,),
+    "dual": (4,),
+    "wrapped": (1,),
+    "hiss": (4,),
+    "scale_mixer": (4,),
+    "hnet": (4,),
+    "sparse_gate": (4,),
+    "dynamic_rate": (4,),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one benchmark is trained.
+
+    task      a row of `lib.names.BENCHMARKS`
+    steps     of the baseline; a trial of a learning rate takes a quarter of them
+    batch     sequences of a step
+    forms     of `lib.names.FORMS` or `lib.names.STEMS` -> factors; 1 for a control without a low rate
+    dim, layers, states   of the baseline
+    options   sizes of the task
+    lengths   of sequences that the trained models are judged by, too
+    patches   of an image task: sides of the patches behind which the baseline is trained, too
+    seeds     trainings of a variant
+    """
+
+    task: str
+    steps: int
+    batch: int
+    forms: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: dict(USUAL))
+    dim: int = 64
+    layers: int = 4
+    states: int = 16
+    options: Mapping[str, int] = field(default_factory=dict)
+    lengths: tuple[int, ...] = ()
+    patches: tuple[int, ...] = ()
+    seeds: int = 3
+
+    @property
+    def sizes(self) -> MambaConfig:
+        """Sizes of the baseline."""
+        return MambaConfig(dim=self.dim, layers=self.layers, states=self.states)
+
+
+LONGER = (256, 512, 1024, 4096)
+PLANS = {
+    "tagging": Plan("tagging", 600, 8, FORMS),
+    "tagging_4096": Plan("tagging", 240, 2, {"low": (8,), "hybrid": (8,)}, dim=256, options={"length": 4096}),
+    "characters": Plan("characters", 1600, 16),
+    "forecasting": Plan("forecasting", 600, 32),
+    "filling": Plan("filling", 600, 32),
+    "mqar": Plan("mqar", 2000, 64, lengths=LONGER),
+    "copying_long": Plan("copying_long", 1600, 32, lengths=LONGER[1:]),
+    "induction_long": Plan("induction_long", 1600, 32, lengths=LONGER[1:]),
+    "cifar": Plan("cifar", 1400, 32, FORMS | dict.fromkeys(names.STEMS, (4,)), patches=(4,)),
+    "plaid": Plan("plaid", 300, 16, USUAL | {"patches": (4,)}, seeds=5),
+    "vowels": Plan("vowels", 300, 32, USUAL | {"patches": (4,)}, seeds=5),
+    "basic_motions": Plan("basic_motions", 200, 16, USUAL | {"patches": (4,)}, seeds=5),
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is trained under one label: a model, and sizes of the task that differ from the plan's."""
+
+    config: MrssConfig
+    options: tuple[tuple[str, int], ...] = ()
+
+
+def variants(plan: Plan) -> dict[str, Variant]:
+    """Label in records and figures -> variant: the baseline, then every form at its factors, then patches.
+
+    Forms have the baseline's number of parameters within 3 %; the original report's two forms stand in all plans that
+    have "dual" also as wide as the baseline: with one low-rate branch, and with three.
+    """
+    sizes = plan.sizes
+    made = {BASELINE: Variant(MrssConfig(sizes))}
+    for form, factors in plan.forms.items():
+        for factor in factors:
+            config = MrssConfig(sizes, form, factor)
+            label = form if factor == 1 else f"{form}, r = {factor}"
+            made[label] = Variant(config if form in names.STEMS else mrss.matched(config))
+        if form == "dual":
+            made["hierarchy"] = Variant(mrss.matched(MrssConfig(sizes, "dual", mrss.HIERARCHY)))
+            made |= {label: Variant(config) for label, config in mrss.proposed(sizes, factors[0]).items()}
+    for side in plan.patches:
+        made[f"{side} x {side} patches"] = Variant(MrssConfig(sizes), (("patch", side),))
+    return made

@@ -1,0 +1,44 @@
+"""Plans of the fair comparison: what is trained, under which label."""
+
+import pytest
+
+from lib import names
+from lib.experiments.mrss_plans import BASELINE, PLANS, Plan, Variant, variants
+from lib.models.mrss import variants as mrss
+from lib.models.mrss.variants import MrssConfig
+
+SMALL = {"dim": 40, "layers": 2, "states": 4}
+
+
+def test_every_benchmark_has_a_plan_but_the_one_for_a_gpu():
+    assert set(names.BENCHMARKS) - {plan.task for plan in PLANS.values()} == {"cifar_grey"}
+
+
+def test_the_baseline_comes_first_and_forms_have_its_number_of_parameters():
+    made = variants(Plan("tagging", 8, 2, {"low": (4, 8), "hybrid": (8,), "wrapped": (1,)}, **SMALL))
+    assert list(made) == [BASELINE, "low, r = 4", "low, r = 8", "hybrid, r = 8", "wrapped"]
+    wanted = mrss.parameters(made[BASELINE].config)
+    assert all(abs(mrss.parameters(one.config) / wanted - 1) <= mrss.NEAR for one in made.values())
+
+
+def test_the_original_report_s_forms_stand_as_wide_and_with_as_many_parameters():
+    made = variants(Plan("tagging", 8, 2, {"dual": (4,)}, **SMALL))
+    assert set(made) == {BASELINE, "dual, r = 4", "hierarchy", "dual as wide, r = 4", "hierarchy as wide"}
+    assert made["hierarchy as wide"].config.factor == made["hierarchy"].config.factor == (2, 4, 8)
+    wanted = mrss.parameters(made[BASELINE].config)
+    assert mrss.parameters(made["dual as wide, r = 4"].config) > 1.5 * wanted
+
+
+def test_a_stem_and_larger_patches_leave_the_blocks_as_they_are():
+    plan = Plan("cifar", 8, 2, {"patches": (4,)}, patches=(4,), **SMALL)
+    made = variants(plan)
+    assert made["patches, r = 4"] == Variant(MrssConfig(plan.sizes, "patches", 4))
+    assert made["4 x 4 patches"] == Variant(MrssConfig(plan.sizes), (("patch", 4),))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_plans_name_forms_and_benchmarks_that_there_are(name):
+    plan = PLANS[name]
+    assert plan.task in names.BENCHMARKS
+    assert set(plan.forms) <= {*names.FORMS, *names.STEMS}
+    assert plan.steps >= 4
