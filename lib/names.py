@@ -156,6 +156,11 @@ DISTILLATIONS = {  # ways to make a fixed kernel small, by the name that `distil
         f"{_DISTILL}.by_modes",
         "the same decays, with weights fitted to L taps: nearer there, without a bound beyond",
     ),
+    "h2_optimal": Method(
+        "H2-optimal",
+        f"{_DISTILL}.h2_optimal",
+        "states per channel that interpolate the kernel at their mirrored poles: a minimum of the error over all lags",
+    ),
     "truncated_svd": Method("truncated SVD", f"{_DISTILL}.by_taps", "basis kernels: a low rank across channels"),
     "structured_sparse": Method(
         "structured sparsity", f"{_DISTILL}.by_taps", "the same few lags in all channels, those of largest energy"
@@ -219,6 +224,18 @@ BENCHMARKS = {  # sequence tasks with sequences held back, by which settings are
     "plaid": Sequences("PLAID, its own split", f"{_DATA}.plaid", "which appliance draws a current"),
     "vowels": Sequences("JapaneseVowels", f"{_DATA}.vowels", "which of nine speakers says two vowels"),
     "basic_motions": Sequences("BasicMotions, its own split", f"{_DATA}.basic_motions", "what a wrist does"),
+}
+_REFERENCES = "lib.tasks.references"
+REFERENCES = {  # of a sequence task: what a trained model has to beat
+    "majority": Method("most frequent class", f"{_REFERENCES}.majority", "the same answer to everything"),
+    "nearest_neighbour": Method(
+        "1-NN", f"{_REFERENCES}.nearest_neighbour", "the answer of the nearest training sequence, by Euclidean distance"
+    ),
+    "logistic": Method(
+        "logistic regression", f"{_REFERENCES}.logistic", "linear in all features, or in those of the last 32 tokens"
+    ),
+    "ngram": Method("n-grams", f"{_REFERENCES}.ngram", "counts of characters, smoothed by Kneser and Ney's method"),
+    "cnn": Method("CNN", f"{_REFERENCES}.cnn", "five residual blocks of dilated causal convolutions, trained alike"),
 }
 SMALL_CLIPS = {"scenes": "scenes", "cifar10": "CIFAR-10"}  # what the small CLIPs learned -> as readers see it
 DISTILLED = ("digits", "plugs", "clocks")  # sequence tasks whose models are distilled

@@ -21,20 +21,21 @@ from lib.models.distill.hankel import (
     decays,
     diagonal,
     hankel,
-    hankel_of_modes,
+    hankels,
     least_squares,
     pursuit,
     realised,
 )
-from lib.models.distill.modes import EPS, Modes, system
+from lib.models.distill.modes import EPS, LAYERS, Modes, system
 from lib.models.ssm.s4d import S4D
 
+Layer = S4D | Modes
 CANCELLING = 1e-3  # a fit leaves out directions below a share of the largest one, up to this share, until
 BOUND = 100.0  # its factors are at most so many times the kernel's largest tap,
 WORTH = 0.2  # unless that loses more than this share of the kernel
 
 
-def hankel_singular_values(source: S4D | Float[Tensor, "D L"], *, length: int = 1024) -> Float[Tensor, "D P"]:
+def hankel_singular_values(source: Layer | Float[Tensor, "D L"], *, length: int = 1024) -> Float[Tensor, "D P"]:
     """Singular values, largest first, of each channel's Hankel matrix K[i + j]: the sizes of its states.
 
     A layer's are those of the whole system, one per state; a bank's those of what L // 2 rows and columns show.
@@ -52,7 +53,7 @@ def hankel_singular_values(source: S4D | Float[Tensor, "D L"], *, length: int = 
     return values * scale
 
 
-def balanced_truncation(source: S4D | Float[Tensor, "D L"], order: int, *, length: int = 1024) -> Distilled:
+def balanced_truncation(source: Layer | Float[Tensor, "D L"], order: int, *, length: int = 1024) -> Distilled:
     """Reduce a kernel to the states that its past and its future share most, channel by channel.
 
     A layer keeps the leading block of its balanced realisation, weights included: at no frequency is the kernel off by
@@ -69,13 +70,13 @@ def balanced_truncation(source: S4D | Float[Tensor, "D L"], order: int, *, lengt
     """
     name = "balanced_truncation"
     kernel, skip, systems = _truncated(source, order, length)
-    if not isinstance(source, S4D):
+    if not isinstance(source, LAYERS):
         return _fitted(name, order, [decays(A) for A, *_ in systems], kernel, skip)
-    decay, weight = map(_padded, zip(*(diagonal(*system) for system in systems), strict=True))
-    return _modes(name, order, decay, weight, kernel, skip)
+    decay, weight = map(padded, zip(*(diagonal(*system) for system in systems), strict=True))
+    return of_modes(name, order, decay, weight, kernel, skip)
 
 
-def balanced_refit(source: S4D | Float[Tensor, "D L"], order: int, *, length: int = 1024) -> Distilled:
+def balanced_refit(source: Layer | Float[Tensor, "D L"], order: int, *, length: int = 1024) -> Distilled:
     """Reduce a kernel to the decays of `balanced_truncation`, with weights that are fitted to its L taps.
 
     Nearer than `balanced_truncation` on these taps, and without its bound: beyond them slow modes are not held by
@@ -90,14 +91,14 @@ def balanced_refit(source: S4D | Float[Tensor, "D L"], order: int, *, length: in
     return _fitted("balanced_refit", order, [decays(A) for A, *_ in systems], kernel, skip)
 
 
-def error_over(layer: S4D, found: Distilled, length: int) -> Float[Tensor, " D"]:
+def error_over(layer: Layer, found: Distilled, length: int) -> Float[Tensor, " D"]:
     """Error of what stands for a layer by channel over T taps, which may be more than it was fitted to.
 
     length   T; as `Distilled.error`, the 2-norm of what is lost of these taps, relative to that of the taps
     raises   TypeError for what is no S4D and no Distilled; ValueError, quoting it, for a length below 1 or above four
              million, and for a layer of another number of channels
     """
-    check_kind("layer", layer, S4D)
+    check_kind("layer", layer, LAYERS, "S4D")
     check_kind("found", found, Distilled)
     kernel, _ = taken(layer, length)
     check_many("layer", kernel, len(found.error), "channels")
@@ -119,7 +120,7 @@ def modal(layer: S4D, order: int, *, length: int = 1024) -> Distilled:
     check_kind("layer", layer, S4D)
     kernel, skip = taken(layer, length)
     pair = 1 if layer.a_imag is None else 2
-    check_count("order", order, pair, _states(layer))
+    check_count("order", order, pair, states(layer))
     chosen = []
     for decay, weight, taps in zip(*(x.cpu() for x in system(layer)), kernel / unit(kernel, 1), strict=True):
         decay = decay[weight != 0]
@@ -130,32 +131,32 @@ def modal(layer: S4D, order: int, *, length: int = 1024) -> Distilled:
     return _fitted("modal", order, chosen, kernel, skip)
 
 
-def _taken(source: S4D | Tensor, length: int) -> tuple[Tensor, Tensor, int]:
+def _taken(source: Layer | Tensor, length: int) -> tuple[Tensor, Tensor, int]:
     """Kernel, skip, and the most states that it can have."""
     kernel, skip = taken(source, length)
-    if isinstance(source, S4D):
-        return kernel, skip, _states(source)
+    if isinstance(source, LAYERS):
+        return kernel, skip, states(source)
     check_shape("kernel", kernel, "D", "L", L=2)
     return kernel, skip, kernel.shape[1] // 2
 
 
-def _truncated(source: S4D | Tensor, order: int, length: int) -> tuple[Tensor, Tensor, list[tuple[Tensor, ...]]]:
+def _truncated(source: Layer | Tensor, order: int, length: int) -> tuple[Tensor, Tensor, list[tuple[Tensor, ...]]]:
     """Kernel, skip, and by channel A, B, C of the largest states; those of a kernel whose largest tap is one."""
     kernel, skip, most = _taken(source, length)
     check_count("order", order, 1, most)
     return kernel, skip, [realised(*matrices, order) for matrices in _hankels(source, kernel, unit(kernel, 1))]
 
 
-def _hankels(source: S4D | Tensor, kernel: Tensor, scale: Tensor) -> list[Hankel]:
-    if isinstance(source, S4D):
+def _hankels(source: Layer | Tensor, kernel: Tensor, scale: Tensor) -> Sequence[Hankel]:
+    if isinstance(source, LAYERS):
         decay, weight = (x.cpu() for x in system(source))
-        return [hankel_of_modes(*mode) for mode in zip(decay, weight / scale, strict=True)]
+        return hankels(decay, weight / scale)
     return [hankel(taps) for taps in kernel / scale]
 
 
 def _fitted(method: str, order: int, own: list[Tensor], kernel: Float[Tensor, "D L"], skip: Tensor) -> Distilled:
     """Modes of these decays, one list per channel, whose weights bring them nearest to the L taps of the kernel."""
-    decay = _padded(own)
+    decay = padded(own)
     weight = torch.zeros_like(decay)
     # Fitted to the decays as the module rounds them, and only as far as its precision goes.
     rounded = Modes(decay, weight, skip.cpu()).decay().detach().to(decay.dtype)
@@ -166,19 +167,19 @@ def _fitted(method: str, order: int, own: list[Tensor], kernel: Float[Tensor, "D
         columns[:, own[channel].imag == 0, 1] = 0  # a real mode has a real weight
         factors = _without_cancelling(columns.flatten(1), taps, precision).unflatten(0, (-1, 2))
         weight[channel, :count] = torch.view_as_complex(factors).conj()
-    return _modes(method, order, decay, weight, kernel, skip)
+    return of_modes(method, order, decay, weight, kernel, skip)
 
 
-def _padded(rows: Sequence[Tensor]) -> Tensor:
-    """Rows of a matrix, with zeros behind the shorter ones."""
+def padded(rows: Sequence[Tensor]) -> Tensor:
+    """Stack rows, with zeros behind the shorter ones."""
     most = max(1, *map(len, rows))
     return torch.stack([F.pad(row, (0, most - len(row))) for row in rows])
 
 
-def _modes(
+def of_modes(
     method: str, order: int, decay: Tensor, weight: Tensor, kernel: Float[Tensor, "D L"], skip: Tensor
 ) -> Distilled:
-    """Modes whose weights are of a kernel with a largest tap of one."""
+    """What stands for a kernel: modes whose weights are those of the kernel with a largest tap of one."""
     achieved = (torch.where(decay.imag == 0, 1, 2) * (weight != 0)).sum(1)
     module = Modes(decay.to(skip.device), (weight * unit(kernel, 1)).to(skip.device), skip)
     return distilled(method, order, achieved, module, kernel)
@@ -206,5 +207,8 @@ def _missed(columns: Float[Tensor, "L n"], factors: Float[Tensor, " n"], taps: F
     return torch.linalg.vector_norm(columns @ factors - taps)
 
 
-def _states(layer: S4D) -> int:
+def states(layer: Layer) -> int:
+    """Real states N of a layer: the most that a reduction can have."""
+    if isinstance(layer, Modes):
+        return 2 * layer.angle.shape[1]
     return layer.log_a_real.shape[1] * (1 if layer.a_imag is None else 2)

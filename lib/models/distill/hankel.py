@@ -1,6 +1,7 @@
 """Hankel matrices of one kernel, and the modes in them. Symbols: `lib/__init__.py`."""
 
 import math
+from functools import lru_cache
 
 import torch
 from jaxtyping import Complex, Float
@@ -19,6 +20,17 @@ def hankel(kernel: Float[Tensor, " L"]) -> Hankel:
     return kernel[both], kernel[both + 1], (lags == 0).to(kernel.dtype)
 
 
+def hankels(decay: Complex[Tensor, "D M"], weight: Complex[Tensor, "D M"]) -> tuple[Hankel, ...]:
+    """Those of every channel of a layer; of the last layers they are kept, since one is reduced in several ways."""
+    return _hankels(len(decay), *(x.detach().cpu().resolve_conj().numpy().tobytes() for x in (decay, weight)))
+
+
+@lru_cache(maxsize=8)
+def _hankels(channels: int, *both: bytes) -> tuple[Hankel, ...]:
+    decay, weight = (torch.frombuffer(bytearray(one), dtype=torch.complex128).view(channels, -1) for one in both)
+    return tuple(hankel_of_modes(*mode) for mode in zip(decay, weight, strict=True))
+
+
 def hankel_of_modes(decay: Complex[Tensor, " M"], weight: Complex[Tensor, " M"]) -> Hankel:
     """The same three of the endless kernel Re(sum of weight decay^k), in an orthonormal basis.
 
@@ -29,13 +41,15 @@ def hankel_of_modes(decay: Complex[Tensor, " M"], weight: Complex[Tensor, " M"])
     lost. The factor of 2 n rows comes from that of n, until the slowest mode is over.
     """
     rate, angle = -decay.abs().log(), decay.angle()
+    used = torch.stack([torch.ones_like(rate), decay.imag], -1).flatten() != 0  # real modes have no imaginary part
     rows, lags = torch.ones_like(decay).unsqueeze(0), 1
     first = torch.ones(1, dtype=rate.dtype)
     while lags * rate.min() < -math.log(EPS):
         ahead = torch.polar(torch.exp(-lags * rate), lags * angle)
         twice = torch.view_as_real(torch.cat([rows, rows * ahead])).flatten(1)
-        basis, factor = torch.linalg.qr(twice)
-        rows, first = torch.view_as_complex(factor.unflatten(1, (-1, 2)).contiguous()), first @ basis[: len(first)]
+        basis, factor = torch.linalg.qr(twice[:, used])
+        rows = factor.new_zeros(len(factor), len(used)).index_copy(1, used.nonzero().squeeze(1), factor)
+        rows, first = torch.view_as_complex(rows.unflatten(1, (-1, 2))), first @ basis[: len(first)]
         lags = 2 * lags
     basis, both = torch.view_as_real(rows), []
     for factor in (weight, weight * decay):

@@ -34,9 +34,12 @@ COMPLEX = (torch.complex64, torch.complex128)
 FASTEST = 80.0  # -log|decay| of what is over after one token: its square is still a float32
 
 
-def system(layer: S4D) -> tuple[Complex[Tensor, "D M"], Complex[Tensor, "D M"]]:
-    """Decays A_bar and weights C B_bar of an S4D in double precision; weights are doubled where a mode is a pair."""
-    decay, gain, output = (x.detach().to(torch.complex128) for x in copy.deepcopy(layer).double().modes())
+def system(layer: "S4D | Modes") -> tuple[Complex[Tensor, "D M"], Complex[Tensor, "D M"]]:
+    """Decays A_bar and weights C B_bar of a layer in double precision; weights are doubled where a mode is a pair."""
+    layer = copy.deepcopy(layer).double()
+    if isinstance(layer, Modes):
+        return inside(layer.decay().detach()), layer.weight().detach()
+    decay, gain, output = (x.detach().to(torch.complex128) for x in layer.modes())
     return inside(decay), output * gain
 
 
@@ -99,7 +102,7 @@ class Modes(nn.Module):
         raises   ValueError, quoting the length, for less than 1
         """
         check_count("length", length)
-        return impulse_response(self.decay(), self._weight(), length, single(self.skip.dtype))
+        return impulse_response(self.decay(), self.weight(), length, single(self.skip.dtype))
 
     def recurrent(
         self, x: Float[Tensor, "B T D"], state: Complex[Tensor, "B D M"] | None = None
@@ -110,7 +113,7 @@ class Modes(nn.Module):
         """
         check_stream(x, "B", "T", modes=self.C, skip=self.skip, state=state)
         state = self.initial_state(x.shape[0]) if state is None else state
-        return recurrence(x, self.decay(), self._weight(), self.skip, state)
+        return recurrence(x, self.decay(), self.weight(), self.skip, state)
 
     def step(
         self, x: Float[Tensor, "B D"], state: Complex[Tensor, "B D M"]
@@ -120,7 +123,7 @@ class Modes(nn.Module):
         check_stream(x, "B", modes=self.C, skip=self.skip, state=state)
         given, x = x.dtype, x.to(single(x.dtype, self.skip.dtype))
         state = self.decay() * state + x.unsqueeze(-1)
-        return ((self._weight() * state).sum(-1).real + self.skip * x).to(given), state
+        return ((self.weight() * state).sum(-1).real + self.skip * x).to(given), state
 
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
@@ -137,7 +140,8 @@ class Modes(nn.Module):
             torch.promote_types(self.skip.dtype, torch.complex64)
         )
 
-    def _weight(self) -> Complex[Tensor, "D M"]:
+    def weight(self) -> Complex[Tensor, "D M"]:
+        """What the states are read out with."""
         return torch.view_as_complex(self.C.to(single(self.C.dtype)))
 
 
@@ -153,3 +157,6 @@ def check_stream(x: Tensor, *axes: str, modes: Tensor, skip: Tensor, state: Tens
     if state is not None:
         check_shape("state", state, x.shape[0], *modes.shape[:2])
         check_dtype("state", state, torch.promote_types(x.dtype, torch.complex64), where=", as in the parameters")
+
+
+LAYERS = (S4D, Modes)  # whose kernels are endless sums of modes
