@@ -22,8 +22,9 @@ def distilled(name: str) -> nn.Module:
     return function(system(dim=6), 4, length=64).module
 
 
+MRSS = ("dual", "dynamic", "hiss", "scale_mixer", "hnet", "sparse_gate", "dynamic_rate", "sequence_rate")
 MODELS = {
-    **{f"mrss, {kind}": lambda kind=kind: (mixer(kind, 4, 6, 3), sequence(33, 6, 0)) for kind in ("dual", "dynamic")},
+    **{f"mrss, {kind}": lambda kind=kind: (mixer(kind, 4, 6, 3), sequence(33, 6, 0)) for kind in MRSS},
     **{name: lambda name=name: (distilled(name), sequence(20, 6, 0)) for name in names.DISTILLATIONS},
     "S4D": lambda: (S4DBlock(6, generator=torch.Generator().manual_seed(0)).double(), sequence(20, 6, 0)),
     "cached convolution": lambda: (CachedConvolution(sequence(9, 6, 1)[0].T, 32), sequence(20, 6, 0)),
