@@ -156,14 +156,14 @@ def build(config: MrssConfig, task: Task, generator: torch.Generator) -> MambaCl
 def train_one(run: Run) -> dict[str, Any]:
     """Train one run on its device, and return its `Result` as plain values.
 
-    Where every batch is new, it ends once 1,024 new sequences are all right.
+    Where every batch is new, it ends once 1,024 sequences that are held back are all right.
     """
     generator = torch.Generator().manual_seed(run.seed)
     task, plan = DATA[run.task](generator), plan_of(run.task)
     model = build(run.config, task, generator).to(run.device)
     judge, start = None, perf_counter()
     if task.endless:
-        judge = partial(task.accuracy, model, task.draw(1024, torch.Generator().manual_seed(run.seed + 2**32)))
+        judge = partial(task.accuracy, model, task.valid)
 
     def losses():
         while True:
