@@ -5,13 +5,27 @@ from hypothesis import strategies as st
 
 from lib.models.mrss.dual_branch import DualBranch
 from lib.models.mrss.dynamic import Dynamic
+from lib.models.mrss.dynamic_rate import DynamicRate
 from lib.models.mrss.hiss import Hierarchy
 from lib.models.mrss.hnet import DynamicChunking
 from lib.models.mrss.low_rate import LowRate
+from lib.models.mrss.rates import halves
 from lib.models.mrss.scale_mixer import ScaleMixer
+from lib.models.mrss.sparse_gate import SparseGate
 from lib.models.ssm.mamba import MambaConfig
 
-KINDS = ("dual", "hierarchy", "low", "dynamic", "hiss", "scale_mixer", "hnet")
+KINDS = (
+    "dual",
+    "hierarchy",
+    "low",
+    "dynamic",
+    "hiss",
+    "scale_mixer",
+    "hnet",
+    "sparse_gate",
+    "dynamic_rate",
+    "sequence_rate",
+)
 sizes = {
     "kind": st.sampled_from(KINDS),
     "length": st.integers(1, 33),
@@ -33,6 +47,9 @@ def mixer(kind, factor, dim, seed, **options):
         "hiss": lambda: Hierarchy(config, factor, 1, 1, generator=generator),
         "scale_mixer": lambda: ScaleMixer(config, max(2, factor), generator=generator),
         "hnet": lambda: DynamicChunking(config, max(2, factor), 1, generator=generator),
+        "sparse_gate": lambda: SparseGate(config, factor, **{"budget": 0.6} | options, generator=generator),
+        "dynamic_rate": lambda: DynamicRate(config, halves(factor), 1, **options, generator=generator),
+        "sequence_rate": lambda: DynamicRate(config, halves(factor), 1, once=True, **options, generator=generator),
     }[kind]()
     with torch.no_grad():
         for weight in made.parameters():

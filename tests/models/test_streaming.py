@@ -15,10 +15,12 @@ from lib.models.distill.modes import Modes
 from lib.models.distill.recurrence import Recurrence
 from lib.models.mrss.dual_branch import DualBranch
 from lib.models.mrss.dynamic import Dynamic
+from lib.models.mrss.dynamic_rate import DynamicRate
 from lib.models.mrss.hiss import Hierarchy
 from lib.models.mrss.hnet import DynamicChunking
 from lib.models.mrss.low_rate import LowRate
 from lib.models.mrss.scale_mixer import ScaleMixer
+from lib.models.mrss.sparse_gate import SparseGate
 from lib.models.ssm.fft_convolution import CachedConvolution
 from lib.models.ssm.mamba import MambaBackbone, MambaBlock, MambaClassifier, MambaConfig, MambaLM
 from lib.models.ssm.residual import Residual
@@ -48,6 +50,8 @@ MADE = {  # by the generator given; LENGTH is beyond what the convolution has as
     Hierarchy: lambda g: Hierarchy(SIZES, 3, 1, 1, generator=g),
     ScaleMixer: lambda g: ScaleMixer(SIZES, 3, generator=g),
     DynamicChunking: lambda g: DynamicChunking(SIZES, 3, 1, generator=g),
+    SparseGate: lambda g: SparseGate(SIZES, 3, generator=g),
+    DynamicRate: lambda g: DynamicRate(SIZES, (1, 3), 1, generator=g),
 }
 
 

@@ -25,9 +25,9 @@ from lib.models.checks import (
     check_state,
 )
 from lib.models.mrss.config import MrssConfig
-from lib.models.mrss.gather import on_taken
-from lib.models.mrss.rates import check_factors, chosen, halves, summary
-from lib.models.mrss.resample import Downsample, Upsample, chunks
+from lib.models.mrss.gather import gathered, held, longest
+from lib.models.mrss.rates import check_factors, chosen, halves, moments, summary
+from lib.models.mrss.resample import Upsample, chunks
 from lib.models.mrss.routing import reached
 from lib.models.ssm.convolution import causal_convolution_step, convolution_silu
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, fresh
@@ -41,9 +41,10 @@ class DynamicRateState(NamedTuple):
 
     seen: int
     convolution: Float[Tensor, "B K-1 D"]
-    recent: Float[Tensor, "B w D"]  # the last tokens after the convolution
+    segment: Float[Tensor, "B 2 D"]  # its moments, as far as it has come
     chances: Float[Tensor, "B k"]  # of the factors, as the router saw them last
     choice: Int[Tensor, " B"]  # number of the segment's factor
+    token: Float[Tensor, "B D"]  # the blocks' next one, so far
     slow: Float[Tensor, "B D"]  # the blocks' last output
     since: Int[Tensor, " B"]  # tokens since then
     low: tuple  # of the blocks
@@ -81,7 +82,9 @@ class DynamicRate(nn.Module):
         self.span, dim = math.lcm(*factors), config.dim
         self.in_proj = fresh(nn.Linear, dim, 2 * dim, bias=config.bias, generator=generator)
         self.conv1d = fresh(nn.Conv1d, dim, dim, config.kernel, groups=dim, bias=config.conv_bias, generator=generator)
-        self.down = nn.ModuleList(Downsample(dim, factor, generator=generator) for factor in self.factors)
+        bounds = [(factor, factor**-0.5) for factor in self.factors]
+        taps = (torch.empty(r, dim).uniform_(-bound, bound, generator=generator) for r, bound in bounds)
+        self.down = nn.ParameterList(taps)  # weights of a chunk's tokens in the blocks' one, per channel
         self.rate = nn.Parameter(torch.zeros(len(self.factors), dim))  # tells the blocks what a token stands for
         blocks = (MambaBlock(config, generator=generator) for _ in range(layers))
         self.low = Residual(dim, blocks, config.norm_eps)
@@ -123,7 +126,8 @@ class DynamicRate(nn.Module):
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
         fast = convolution_silu(fast, self.conv1d.weight, self.conv1d.bias)
         whole = F.pad(fast, (0, 0, 0, -length % self.span))
-        before = F.pad(summary(chunks(whole, self.span))[:, :-1], (0, 0, 1, 0))
+        before = summary(moments(chunks(whole, self.span))).to(fast.dtype)
+        before = F.pad(before[:, :-1], (0, 0, 1, 0))
         number = torch.arange(before.shape[1], device=x.device)
         chances = self._chances(before[:, number.clamp(max=1)] if self.once else before)
         choice = chosen(chances, number)
@@ -141,45 +145,44 @@ class DynamicRate(nn.Module):
         check_shape("input", x, "B", self.config.dim)
         check_precision("input", x, self.in_proj)
         check_state(state, DynamicRateState)
-        check_shape("state.recent", state.recent, x.shape[0], self._kept, self.config.dim)
+        check_shape("state.convolution", state.convolution, x.shape[0], self.config.kernel - 1, self.config.dim)
+        check_shape("state.chances", state.chances, x.shape[0], len(self.factors))
         number, place = divmod(state.seen, self.span)
-        chances, choice = state.chances, state.choice
+        chances, choice, seen = state.chances, state.choice, state.segment
         if place == 0:
             if number < 2 or not self.once:
-                before = summary(state.recent[:, -self.span :])
-                chances = self._chances(before if number else torch.zeros_like(before))
+                chances = self._chances(summary(seen).to(x.dtype) if number else x.new_zeros(len(x), 2 * x.shape[1]))
             choice = chosen(chances, torch.tensor(number, device=x.device))
+            seen = torch.zeros_like(seen)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution, fast.unsqueeze(1)], dim=1)
         fast = F.silu(causal_convolution_step(window, self.conv1d.weight, self.conv1d.bias))
-        recent = torch.cat([state.recent[:, 1:], fast.unsqueeze(1)], dim=1)
+        seen = seen + moments(fast.unsqueeze(1)) / self.span
+        token = state.token + fast * F.embedding(choice * self.span + place, self._taps())
         slow, since, low = state.slow, state.since + 1, state.low
-        rows = ((place + 1) % self.rates[choice] == 0).nonzero()[:, 0]
-        if len(rows):
-            tokens = torch.stack([self._token(recent[row], int(choice[row])) for row in rows])
-            out, own = self.low.step(tokens, tree_map(lambda tensor: tensor[rows], low))
-            low = tree_map(lambda tensor, new: tensor.index_copy(0, rows, new.to(tensor.dtype)), low, own)
-            slow, since = slow.index_copy(0, rows, self.norm(out).to(slow.dtype)), since.index_fill(0, rows, 0)
+        ends = ((place + 1) % self.rates[choice] == 0).nonzero()[:, 0]
+        if len(ends):
+            own = tree_map(lambda tensor: tensor[ends], low)
+            out, own = self.low.step(token[ends] + F.embedding(choice[ends], self.rate), own)
+            low = tree_map(lambda tensor, new: tensor.index_copy(0, ends, new.to(tensor.dtype)), low, own)
+            slow, since = slow.index_copy(0, ends, self.norm(out).to(slow.dtype)), since.index_fill(0, ends, 0)
+            token = token.index_fill(0, ends, 0)
         fast = fast + slow * F.embedding(since, self.up.phases)
-        after = DynamicRateState(state.seen + 1, window[:, 1:], recent, chances, choice, slow, since, low)
-        return self.out_proj(fast * F.silu(gate)), after
+        state = DynamicRateState(state.seen + 1, window[:, 1:], seen, chances, choice, token, slow, since, low)
+        return self.out_proj(fast * F.silu(gate)), state
 
     def initial_state(
         self, batch: int, device: str | torch.device | None = None, dtype: torch.dtype | None = None
     ) -> DynamicRateState:
         """The state before the first token: zeros, on the weights' device and in their dtype where left out."""
         like, dim = self.out_proj.weight, self.config.dim
-        like = torch.zeros(0, device=device or like.device, dtype=dtype or like.dtype)
-        recent, past = (like.new_zeros(batch, tokens, dim) for tokens in (self._kept, self.config.kernel - 1))
-        chances = like.new_zeros(batch, len(self.factors), dtype=torch.promote_types(like.dtype, torch.float32))
-        number = torch.zeros(batch, dtype=torch.long, device=like.device)
+        zeros = torch.zeros(batch, max(self.config.kernel - 1, 2), dim, device=device or like.device)
+        precise = zeros.to(torch.promote_types(dtype or like.dtype, torch.float32))
+        zeros, number = zeros.to(dtype or like.dtype), zeros[:, 0, 0].long()
+        chances = precise.new_zeros(batch, len(self.factors))
+        past, segment = zeros[:, : self.config.kernel - 1], precise[:, :2]
         low = self.low.initial_state(batch, device, dtype)
-        return DynamicRateState(0, past, recent, chances, number, recent[:, 0], number - 1, low)
-
-    @property
-    def _kept(self) -> int:
-        """Tokens of a state: the last segment, and the last two chunks."""
-        return max(self.span, 2 * self.factors[-1])
+        return DynamicRateState(0, past, segment, chances, number, zeros[:, 0], zeros[:, 0], number - 1, low)
 
     def _chances(self, before: Float[Tensor, "*B F"]) -> Float[Tensor, "*B k"]:
         """Chances of the factors, from the summary of the segment before."""
@@ -188,25 +191,28 @@ class DynamicRate(nn.Module):
 
     def _slow(self, whole: Float[Tensor, "B W D"], choice: Int[Tensor, "B n"], length: int) -> Tensor | None:
         """What the blocks add to each of the first `length` tokens; None where there is no complete chunk."""
-        rates = self.rates[choice].repeat_interleave(self.span, dim=1)[:, :length]
-        number = choice.repeat_interleave(self.span, dim=1)[:, :length]
-        at = torch.arange(length, device=whole.device)
-        ends = (at + 1) % rates == 0
-        tokens = [down(chunks(whole, r)) for down, r in zip(self.down, self.factors, strict=True)]
-        starts = torch.tensor([0] + [x.shape[1] for x in tokens[:-1]], device=whole.device).cumsum(0)
-        tokens = torch.cat([x + rate for x, rate in zip(tokens, self.rate, strict=True)], dim=1)
-        source = starts[number] + at // rates
-        slow = on_taken(lambda x: self.norm(self.low(x)), tokens, ends, length // self.factors[0], source)
-        if slow is None:
+        at = torch.arange(whole.shape[1], device=whole.device)
+        number = choice.repeat_interleave(self.span, dim=1)
+        ends = (at + 1) % self.rates[number] == 0
+        so_far = ends[:, :length].cumsum(1)
+        count = longest(so_far, length // self.factors[0])
+        if count == 0:
             return None
+        weighted = whole * F.embedding(number * self.span + at % self.span, self._taps())
+        chunk = (ends.cumsum(1) - ends.long()).clamp(max=count)  # the last one holds what is not complete
+        first = torch.arange(len(whole), device=whole.device).unsqueeze(1) * (count + 1)
+        tokens = weighted.new_zeros(len(whole) * (count + 1), whole.shape[2])
+        tokens = tokens.index_add(0, (first + chunk).flatten(), weighted.flatten(0, 1))
+        tokens = tokens.unflatten(0, (len(whole), count + 1))[:, :count]
+        tokens = tokens + F.embedding(gathered(number[:, :length], so_far, count), self.rate)
+        slow = held(lambda x: self.norm(self.low(x)), tokens, so_far)
+        at, ends = at[:length], ends[:, :length]
         since = at - torch.where(ends, at, -1).cummax(1).values
         return slow * F.embedding(since, self.up.phases)
 
-    def _token(self, recent: Float[Tensor, "w D"], number: int) -> Float[Tensor, " D"]:
-        """The blocks' input for the chunk that the last token completes, at the factor of this number."""
-        down, factor = self.down[number], self.factors[number]
-        now, before = recent[-factor:], recent[-2 * factor : -factor]
-        return down.parts(now)[0] + down.parts(before)[1] + self.rate[number]
+    def _taps(self) -> Float[Tensor, "kS D"]:
+        """Weights of the tokens of a segment in the tokens of the blocks, a table for each factor."""
+        return torch.cat([taps.repeat(self.span // len(taps), 1) for taps in self.down])
 
     def _fix(self, chances: dict[int, float]) -> None:
         nn.init.zeros_(self.router.weight)

@@ -1,70 +1,69 @@
 """Run a mixer on some members of each sequence alone, as a shorter sequence: what is left out costs nothing.
 
-Sequences of which about as many members are taken run side by side, padded behind their ends, where a causal mixer's
-outputs are not read. So a batch costs what its sequences take, and none depends on another.
+Sequences that take about as many run side by side, padded behind their ends, where a causal mixer's outputs are not
+read. So a batch costs what its sequences take, and none depends on another. Which places are taken is said by how many
+of them there were up to each place. Symbols: `lib/__init__.py`; n places, of which up to k are taken.
 """
 
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
+from torch.nn import functional as F
 
 from lib.kernels.eager import readable
 
 BUCKETS = 8  # padding is at most this part of the longest sequence
 
 
-def on_taken(
-    mix: Callable[[Tensor], Tensor],
-    x: Float[Tensor, "B m *D"],
-    taken: Bool[Tensor, "B n"],
-    most: int,
-    source: Int[Tensor, "B n"] | None = None,
-) -> Float[Tensor, "B n *E"] | None:
+def longest(so_far: Int[Tensor, "B n"], most: int) -> int:
+    """The most places that a sequence takes; a bound on it, for graphs that are compiled or exported for all inputs."""
+    return int(so_far[:, -1].max()) if readable(so_far) else most
+
+
+def gathered(x: Shaped[Tensor, "B n *D"], so_far: Int[Tensor, "B n"], count: int) -> Shaped[Tensor, "B k *D"]:
+    """What stands at the taken places, in their order, and others behind them where a sequence has fewer."""
+    number = torch.arange(1, count + 1, device=x.device).expand(len(x), -1).contiguous()
+    return rows(x, torch.searchsorted(so_far, number).clamp(max=x.shape[1] - 1))
+
+
+def held(
+    mix: Callable[[Tensor], Tensor], x: Float[Tensor, "B k *D"], so_far: Int[Tensor, "B n"]
+) -> Float[Tensor, "B n *E"]:
     """Outputs of a causal mixer for the taken places of each sequence, each held until the next; zeros before them.
 
-    mix      (b, k, *D) -> (b, k, *E), causal, of independent sequences
-    taken    which of n places are computed
-    most     a bound on how many, for graphs that hold for all inputs; else they are counted
-    source   number of each place's input among the m of its sequence; its own number where left out
-    returns  None where no place of any sequence is taken
+    mix   (b, k, *D) -> (b, k, *E), causal, of independent sequences
+    x     inputs of the taken places, see `gathered`; at least one
     """
-    so_far, out = taken.cumsum(1), None
-    for rows, longest in _buckets(so_far[:, -1], most):
-        of, places, counted = (x, source, so_far) if rows is None else (x[rows], _of(source, rows), so_far[rows])
-        number = torch.arange(1, longest + 1, device=x.device).expand(len(of), -1).contiguous()
-        place = torch.searchsorted(counted, number).clamp(max=taken.shape[1] - 1)
-        made = mix(of.gather(1, _wide(place if places is None else places.gather(1, place), of)))
-        held = made.gather(1, _wide((counted - 1).clamp(0, longest - 1), made))
-        held = torch.where(_wide(counted > 0, made), held, 0)
-        if rows is not None:
-            out = held.new_zeros(len(x), *held.shape[1:]) if out is None else out
-            held = out.index_copy(0, rows, held)
-        out = held
+    out = None
+    for number, count in _buckets(so_far[:, -1], x.shape[1]):
+        whole = number is None
+        made = mix(x[:, :count] if whole else x[number, :count])
+        made = F.pad(made, (0, 0) * (made.ndim - 2) + (1, 0))  # of no place yet
+        found = rows(made, so_far if whole else so_far[number])
+        if not whole:
+            out = found.new_zeros(len(x), *found.shape[1:]) if out is None else out
+            found = out.index_copy(0, number, found)
+        out = found
     return out
 
 
+def rows(x: Shaped[Tensor, "B m *D"], index: Int[Tensor, "B n"]) -> Shaped[Tensor, "B n *D"]:
+    """Members of each sequence by their numbers; whole members are copied, unlike by `torch.gather`."""
+    first = torch.arange(len(x), device=x.device).unsqueeze(1) * x.shape[1]
+    return x.flatten(0, 1).index_select(0, (first + index).flatten()).unflatten(0, index.shape)
+
+
 def _buckets(counts: Int[Tensor, " B"], most: int) -> list[tuple[Tensor | None, int]]:
-    """Rows that run together, None for all, and the length of the longest; those that take nothing are left out."""
+    """Sequences that run together, None for all, and the longest's length; those that take nothing are left out."""
     if not readable(counts):
         return [(None, most)]
     numbers = counts.tolist()
-    longest = max(numbers)
-    if longest == min(numbers):
-        return [(None, longest)] if longest else []
+    if min(numbers) == max(numbers):
+        return [(None, most)]
     found: dict[int, list[int]] = {}
-    for row, count in enumerate(numbers):
+    for number, count in enumerate(numbers):
         if count:
-            found.setdefault(-(-BUCKETS * count // longest), []).append(row)
-    return [(torch.tensor(rows, device=counts.device), max(numbers[row] for row in rows)) for rows in found.values()]
-
-
-def _of(source: Tensor | None, rows: Tensor) -> Tensor | None:
-    return None if source is None else source[rows]
-
-
-def _wide(index: Tensor, like: Tensor) -> Tensor:
-    """An index or a mask (b, k) as one of (b, k, *D)."""
-    index = index.reshape(*index.shape, *(1,) * (like.ndim - 2))
-    return index.expand(-1, -1, *like.shape[2:])
+            found.setdefault(-(-BUCKETS * count // max(numbers)), []).append(number)
+    return [(torch.tensor(those, device=counts.device), max(numbers[i] for i in those)) for those in found.values()]

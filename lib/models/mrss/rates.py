@@ -17,6 +17,7 @@ from lib.models.checks import check_counts
 from lib.models.mrss.config import LOWEST
 
 GOLDEN = (math.sqrt(5) - 1) / 2
+LEAST = 1e-5  # of a variance, so that its root has a gradient
 
 
 def check_factors(factors: Sequence[int]) -> None:
@@ -38,10 +39,16 @@ def halves(factor: int) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def summary(parts: Float[Tensor, "*B S D"]) -> Float[Tensor, "*B F"]:
-    """What a router reads of a segment: means, and mean distances from them."""
-    mean = parts.mean(-2, keepdim=True)
-    return torch.cat([mean.squeeze(-2), (parts - mean).abs().mean(-2)], dim=-1)
+def moments(x: Float[Tensor, "*B S D"]) -> Float[Tensor, "*B 2 D"]:
+    """Means of S tokens and of their squares, in single precision at least."""
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    return torch.stack([x.mean(-2), x.square().mean(-2)], dim=-2)
+
+
+def summary(moments: Float[Tensor, "*B 2 D"]) -> Float[Tensor, "*B F"]:
+    """What a router reads of a segment: F = 2 D means and standard deviations of its channels."""
+    mean, square = moments.unbind(-2)
+    return torch.cat([mean, ((square - mean.square()).clamp(min=0) + LEAST).sqrt()], dim=-1)
 
 
 def chosen(chances: Float[Tensor, "*B k"], number: Int[Tensor, "*n"]) -> Int[Tensor, "*B"]:

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 from lib.models.checks import check_count, check_number, check_shape, check_state
 from lib.models.mrss.config import LOWEST, MrssConfig
 from lib.models.mrss.dynamic import quota, within_budget
-from lib.models.mrss.gather import on_taken
+from lib.models.mrss.gather import gathered, held, longest
 from lib.models.mrss.resample import chunks
 from lib.models.mrss.routing import reached
 from lib.models.ssm.mamba_block import MambaBlock, MambaConfig, MambaState, fresh
@@ -88,13 +88,15 @@ class SparseGate(nn.Module):
         scores = self._scores(first, low)
         chosen = within_budget(scores > 0, self.budget)
         self.wanted, self.used = scores.sigmoid(), chosen.to(scores.dtype)
-        parts = chunks(F.pad(x, (0, 0, 0, -length % factor)), factor)
-        parts = torch.cat([parts, low.unsqueeze(2)], dim=2)
-        fine = on_taken(self._fine_of_chunks, parts, chosen, quota(self.budget, chosen.shape[1]))
-        if fine is None:
+        so_far = chosen.cumsum(1)
+        count = longest(so_far, quota(self.budget, chosen.shape[1]))
+        if count == 0:
             return low.repeat_interleave(factor, dim=1)[:, :length]
+        parts = chunks(F.pad(x, (0, 0, 0, -length % factor)), factor)
+        open_parts = torch.cat([gathered(parts, so_far, count), gathered(low.unsqueeze(2), so_far, count)], dim=2)
         weight = reached(self.used, self.used * self.wanted)
-        return (low.unsqueeze(2) + weight[..., None, None] * fine).flatten(1, 2)[:, :length]
+        fine = held(self._fine_of_chunks, open_parts, so_far) * weight[..., None, None]
+        return (low.unsqueeze(2) + fine).flatten(1, 2)[:, :length]
 
     def step(self, x: Float[Tensor, "B D"], state: SparseGateState) -> tuple[Float[Tensor, "B D"], SparseGateState]:
         """Mix one token; the low-rate branch runs at every r-th step only, the full-rate one where a chunk is open."""

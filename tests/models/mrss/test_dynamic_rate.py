@@ -1,0 +1,219 @@
+"""Rates that are chosen: segments at their factors, in one sequence of uneven rate, at the cost of its tokens."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mrss_mixers import mixer, sequence
+from refusals import refused
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from lib.models.mrss.config import MrssConfig
+from lib.models.mrss.dynamic import balance, spend
+from lib.models.mrss.dynamic_rate import DynamicRate
+from lib.models.mrss.gather import gathered, held
+from lib.models.mrss.low_rate import LowRate
+from lib.models.mrss.rates import chosen, halves
+from lib.models.mrss.variants import mixers
+from lib.models.ssm.mamba import MambaConfig
+from lib.profilers.flops import flops
+
+KINDS = ("dynamic_rate", "sequence_rate")
+SIZES = MambaConfig(dim=4, layers=1)
+
+
+def rated(kind="dynamic_rate", factor=4, dim=5, seed=1):
+    return mixer(kind, factor, dim, seed)
+
+
+def by_loop(module, x):
+    """One sequence, token after token: the blocks' tokens are filtered chunks, and outputs take from the last one."""
+    fast, gate = module.in_proj(x).chunk(2, dim=-1)
+    kernel = module.conv1d.weight.shape[2]
+    fast = F.silu(module.conv1d(F.pad(fast.T[None], (kernel - 1, 0)))[0].T)
+    span, tokens, ends, used = module.span, [], [], []
+    before = torch.zeros(2 * x.shape[1], dtype=x.dtype)
+    for number, segment in enumerate(fast.split(span)):
+        if number == 1 or (number and not module.once):
+            last = fast[(number - 1) * span : number * span]
+            before = torch.cat([last.mean(0), (last.var(0, unbiased=False) + 1e-5).sqrt()])
+        chances = module.router(before).softmax(-1)
+        point, choice = (number + 1) * (math.sqrt(5) - 1) / 2 % 1, 0
+        while point >= chances[: choice + 1].sum() and choice < len(chances) - 1:
+            choice += 1
+        factor = module.factors[choice]
+        used.append(1 / factor)
+        for chunk, part in enumerate(segment.split(factor)):
+            if len(part) == factor:
+                tokens.append((part * module.down[choice]).sum(0) + module.rate[choice])
+                ends.append(number * span + (chunk + 1) * factor - 1)
+    slow, out = module.norm(module.low(torch.stack(tokens)[None])[0]), []
+    for at, token in enumerate(fast):
+        last = [number for number, end in enumerate(ends) if end <= at]
+        more = slow[last[-1]] * module.up.phases[at - ends[last[-1]]] if last else 0
+        out.append(module.out_proj((token + more) * F.silu(gate[at])))
+    return torch.stack(out), used
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(4))
+@torch.no_grad()
+def test_it_is_the_written_out_loop(kind, seed):
+    module, x = rated(kind, seed=seed), sequence(39, 5, seed)
+    found, wanted = module(x), [by_loop(module, row) for row in x]
+    assert_close(found, torch.stack([out for out, _ in wanted]))
+    assert_close(module.used, torch.tensor([used for _, used in wanted], dtype=x.dtype))
+    assert len(module.used.unique()) > 1
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+@torch.no_grad()
+def test_at_one_factor_it_is_the_low_rate(factor):
+    module, x = rated(), sequence(39, 5, 0)
+    module.decide(factor)
+    low = LowRate(module.config, factor, 1).double()
+    for name in ("in_proj", "conv1d", "low", "norm", "out_proj"):
+        setattr(low, name, getattr(module, name))
+    number = module.factors.index(factor)
+    module.rate[number] = 0
+    low.up.phases.copy_(module.up.phases[:factor])
+    low.down.taps.copy_(torch.stack([module.down[number], torch.zeros(factor, 5, dtype=x.dtype)]))
+    assert_close(module(x), low(x))
+
+
+@torch.no_grad()
+def test_cost_beyond_the_full_rate_layers_is_one_over_the_factor():
+    module, x = rated(factor=8, dim=6), sequence(64, 6, 0)
+    costs = {}
+    for factor in module.factors:
+        module.decide(factor)
+        costs[factor] = flops(lambda: module(x))
+    of_blocks = {factor: flops(lambda: module.low(x[:, ::factor])) for factor in module.factors}  # noqa: B023
+    assert {factor: costs[factor] - costs[8] for factor in costs} == {
+        factor: of_blocks[factor] - of_blocks[8] for factor in costs
+    }
+
+
+@torch.no_grad()
+def test_a_batch_costs_what_its_sequences_choose(monkeypatch):
+    module, x = rated(factor=8), sequence(640, 5, 0, batch=8)
+    x[::2] *= 20  # so that the router sees two kinds
+    seen = []
+    run = module.low.forward
+    monkeypatch.setattr(module.low, "forward", lambda y: seen.append(y.shape[0] * y.shape[1]) or run(y))
+    module(x)
+    chosen_tokens = (module.used * module.span).sum().item()
+    assert chosen_tokens <= sum(seen) <= chosen_tokens * 9 / 8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_sequences_of_unequal_rates_do_not_depend_on_each_other(kind):
+    module, x = rated(kind), sequence(60, 5, 3, batch=6) * torch.arange(1, 7)[:, None, None]
+    together = module(x)
+    assert len(set(module.used.sum(1).tolist())) > 2
+    assert_close(together, torch.cat([module(row[None]) for row in x]))
+
+
+@torch.no_grad()
+def test_a_sequence_keeps_the_chances_of_its_first_segment():
+    module, x = rated("sequence_rate"), sequence(80, 5, 0)
+    module(x)
+    before = module.wanted.clone()
+    assert_close(before[:, 1:], before[:, 1:2].expand(-1, 19))
+    x[:, 4:] *= 3
+    module(x)
+    assert_close(module.wanted, before)
+    x[:, :4] *= 3
+    module(x)
+    assert (module.wanted[:, 1:] - before[:, 1:]).abs().max() > 1e-3
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=5))
+def test_factors_come_as_often_as_their_chances_say(chances):
+    chances = torch.tensor(chances, dtype=torch.float64)
+    chances = chances / chances.sum()
+    found = chosen(chances.expand(500, -1), torch.arange(500)).bincount(minlength=len(chances))
+    assert (found - 500 * chances).abs().max() < 5
+
+
+def test_a_sure_router_has_its_way():
+    chances = F.one_hot(torch.arange(40) % 3, 3).double()
+    assert torch.equal(chosen(chances, torch.arange(40)), torch.arange(40) % 3)
+
+
+def test_gradients_reach_the_router_from_the_output_and_from_its_budget():
+    module = rated()
+    out = module(sequence(64, 5, 0)).square().sum()
+    for loss in (out, balance(module)):
+        assert torch.autograd.grad(loss, module.router.weight, retain_graph=True)[0].abs().sum() > 0
+
+
+def test_the_balance_is_the_distance_of_the_share_of_tokens_from_the_budget():
+    module, x = rated(), sequence(64, 5, 0)
+    assert balance(module) == 0  # nothing has run yet
+    for factor in module.factors:
+        module.decide(factor)
+        module(x)
+        assert balance(module).item() == pytest.approx((1 / factor - 0.5) ** 2)
+
+
+def test_a_budget_is_used_up():
+    module = spend(rated())
+    for budget in (0.3, 0.6, 1.0):
+        module.budget = budget
+        module.spend()
+        module(sequence(400, 5, 0))
+        assert module.used.mean().item() == pytest.approx(budget, abs=0.02)
+
+
+def test_a_factor_stands_for_its_halves_and_one():
+    assert [halves(factor) for factor in (1, 2, 6, 7, 8)] == [(1,), (1, 2), (1, 3, 6), (1, 7), (1, 2, 4, 8)]
+    (module,) = mixers(MrssConfig(SIZES, "dynamic_rate", (4, 2)), generator=torch.Generator())
+    assert module.factors == (2, 4)
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=12, max_size=12), min_size=1, max_size=20), st.integers(0, 9))
+def test_outputs_of_taken_places_are_held_until_the_next(taken, seed):
+    taken = torch.tensor(taken)
+    x = sequence(12, 2, seed, batch=len(taken))
+    so_far, wanted = taken.cumsum(1), torch.zeros_like(x)
+    for row, places in enumerate(taken.tolist()):
+        total = torch.zeros(2, dtype=x.dtype)
+        for at, is_taken in enumerate(places):
+            total = total + x[row, at] if is_taken else total
+            wanted[row, at] = total
+    if taken.any():
+        inputs = gathered(x, so_far, int(so_far.max()))
+        assert_close(held(lambda y: y.cumsum(1), inputs, so_far), wanted)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: DynamicRate(SIZES, (2, 2), 1), "factors = (2, 2): different ones are needed"),
+        (lambda: DynamicRate(SIZES, (0, 2), 1), "factors = (0, 2): one or more integers from 1 to 65536 are needed"),
+        (lambda: DynamicRate(SIZES, (), 1), "factors = (): one or more integers from 1 to 65536 are needed"),
+        (lambda: DynamicRate(SIZES, (65535, 65536), 1), "factors = (65535, 65536): different ones are needed, of a"),
+        (lambda: DynamicRate(SIZES, (1, 2), 0), "layers = 0: an integer of at least 1 is needed"),
+        (lambda: DynamicRate(SIZES, (1, 2), 1, 0.0), "budget = 0.0: more than 0 and at most 1 is needed"),
+        (lambda: DynamicRate(SIZES, (1, 2), 1).decide(3), "factor = 3: one of 1, 2 is needed"),
+        (lambda: MrssConfig(SIZES, "sequence_rate", (4, 4)), "factors = (4, 4): different ones are needed"),
+    ],
+)
+def test_what_cannot_be_chosen_from_is_refused(make, said):
+    with refused(said):
+        make()
+
+
+def test_a_state_of_another_kind_or_size_is_refused():
+    module, x = DynamicRate(SIZES, (1, 2), 1), torch.zeros(2, 4)
+    with refused("state is of type LowRateState: a DynamicRateState is needed", TypeError):
+        module.step(x, LowRate(SIZES, 2, 1).initial_state(2))
+    with refused("state.convolution of shape (3, 3, 4): (2, 3, 4) is needed"):
+        module.step(x, module.initial_state(3))
+    with refused("state.chances of shape (2, 3): (2, 2) is needed"):
+        module.step(x, DynamicRate(SIZES, (1, 2, 4), 1).initial_state(2))
