@@ -17,6 +17,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 ROWS = {  # table -> the row, the file, a neighbour that the file is made of, and words of it that change
     "REDUCTIONS": ("lib/models/clip/reduction/lottery.py", "random.py", {"Random": "Lottery"}),
     "FORMS": ("lib/models/mrss/lottery.py", "hybrid.py", {}),
+    "STEMS": ("lib/models/mrss/stems/lottery.py", "pooled.py", {}),
     "DISTILLATIONS": ("lib/models/distill/lottery.py", None, {}),
     "BACKENDS": ("lib/kernels/scan/lottery.py", None, {}),
     "PEERS": ("lib/experiments/peers/lottery.py", None, {}),
@@ -110,6 +111,7 @@ assert "'lottery'" in allowed["ssm_background"]["backend"].description
 assert "'lottery'" in allowed["mrss"]["task"].description
 assert "lottery" in {one.name for one in clip_variants.variants()}  # comparisons
 assert "lottery, r = 4" in variants.family(MambaConfig(dim=32, layers=2), 4)
+assert "lottery, r = 4" in variants.stems(MambaConfig(dim=32, layers=2), 4)
 assert "lottery" in mrss_training.TASKS
 assert "lottery" in peers.everyone(torch.device("cpu")) and callable(peers.PEERS["lottery"])
 assert "lottery" in METHODS and "lottery" in KERNELS and "lottery" in TASKS
@@ -140,7 +142,7 @@ def test_a_row_without_its_file_fails_by_its_name(copy):
         (copy / ROWS[table][0]).unlink()
     code = """
 from lib import names
-for kind in ("REDUCTIONS", "FORMS", "DISTILLATIONS", "BACKENDS", "PEERS", "SEQUENCES"):
+for kind in ("REDUCTIONS", "FORMS", "STEMS", "DISTILLATIONS", "BACKENDS", "PEERS", "SEQUENCES"):
     try:
         names.code(kind, "lottery", getattr(names, kind)["lottery"])
     except ImportError as error:
