@@ -7,7 +7,6 @@ from typing import Annotated
 import yaml
 from pydantic import Field
 
-from lib.models.checks import check_choice
 from lib.names import BENCHMARKS
 from lib.paths import DATA, in_repository
 from lib.report.history import Fact
@@ -35,5 +34,6 @@ def published(path: Path = DATA / "benchmarks.yml") -> dict[str, tuple[Published
     """
     written = yaml.safe_load(in_repository(path).read_text())
     for name in written:
-        check_choice("benchmark", name, BENCHMARKS)
+        if name not in BENCHMARKS:
+            raise ValueError(f"{path.name}: {name!r} is none of the benchmarks {', '.join(BENCHMARKS)}")
     return {name: tuple(Published.model_validate(one) for one in entries) for name, entries in written.items()}

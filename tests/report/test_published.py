@@ -25,7 +25,7 @@ def test_the_collections_with_a_published_split_have_numbers_beside_them():
 def test_a_number_of_an_unknown_benchmark_is_refused(tmp_path):
     path = tmp_path / "benchmarks.yml"
     path.write_text("plugs:\n  - {method: guessing, accuracy: 0.1, citation: nobody2020}\n")
-    with refused("benchmark = 'plugs': one of cifar, cifar_grey, "):
+    with refused("benchmarks.yml: 'plugs' is none of the benchmarks cifar, cifar_grey, "):
         published(path)
 
 
