@@ -11,7 +11,7 @@ from lib.experiments.mrss_runs import LABELS, SIZES, TASKS, plan_of
 from lib.models.checks import check_counts
 from lib.models.mrss import variants as mrss
 from lib.tasks.data.sequences import TASKS as DATA
-from lib.tasks.data.sequences import Task
+from lib.tasks.references.nearest_neighbour import nearest_neighbour
 
 
 def frame(seeds: Iterable[int]) -> pd.DataFrame:
@@ -24,8 +24,10 @@ def frame(seeds: Iterable[int]) -> pd.DataFrame:
     seeds, rows = list(seeds), []
     check_counts("seeds", seeds, 0)
     for name in TASKS:
-        made = [DATA[name](torch.Generator().manual_seed(seed)) for seed in seeds]
-        near = [nearest_neighbour(task) for task in made if not task.endless]
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        made = [DATA[name](generator) for generator in generators]
+        pairs = zip(made, generators, strict=True)
+        near = [nearest_neighbour(task, generator).accuracy for task, generator in pairs if not task.endless]
         rows.append(
             {
                 "task": LABELS[name],
@@ -37,18 +39,6 @@ def frame(seeds: Iterable[int]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def nearest_neighbour(task: Task) -> float:
-    """Share of the test that the class of the nearest training sequence, by Euclidean distance, gets right.
-
-    raises   ValueError for a task whose batches are always new
-    """
-    if task.train is None:
-        raise ValueError(f"{task.name}: every batch is new, so that there is no collection to look in")
-    (known, classes), (tested, wanted) = task.train, task.test
-    found = classes[torch.cdist(tested.flatten(1), known.flatten(1)).argmin(1)]
-    return (found == wanted).float().mean().item()
 
 
 @cache  # a search that makes every mixer some twenty times

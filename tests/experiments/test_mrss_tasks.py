@@ -1,8 +1,6 @@
-"""Sizes of the sequence tasks, and the nearest neighbour's answers: those of scikit-learn's own."""
+"""Sizes of the sequence tasks, and of the models that are trained on them."""
 
-import pytest
 import torch
-from sklearn.neighbors import KNeighborsClassifier
 
 from lib.experiments import mrss_runs, mrss_tasks
 from lib.tasks.data.sequences import TASKS
@@ -17,19 +15,6 @@ def test_a_row_has_the_sizes_of_the_task_that_is_trained():
         assert (found["tokens"], found["kind"]) == (task.length, task.kind)
         assert (found["tested"], found["batch"]) == (len(task.test[1]), mrss_runs.plan_of(name).batch)
         assert (found["nearest"] > 0) != task.endless
-
-
-@pytest.mark.parametrize("name", ["digits", "motions"])
-def test_the_nearest_neighbour_is_scikit_learns(name):
-    task = TASKS[name](torch.Generator().manual_seed(1))
-    (known, classes), (asked, wanted) = task.train, task.test
-    oracle = KNeighborsClassifier(1).fit(known.flatten(1), classes).score(asked.flatten(1), wanted)
-    assert mrss_tasks.nearest_neighbour(task) == pytest.approx(oracle)
-
-
-def test_a_task_without_a_collection_has_no_neighbours():
-    with pytest.raises(ValueError, match="induction: every batch is new"):
-        mrss_tasks.nearest_neighbour(TASKS["induction"](torch.Generator().manual_seed(0)))
 
 
 def test_no_sequence_of_the_test_is_learned():
