@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Generator, Tensor
 
 from lib.experiments.distill_models import Plan, keep, load, original
@@ -16,7 +16,8 @@ from lib.models.checks import check_choice
 from lib.models.distill.by_modes import hankel_singular_values
 from lib.models.distill.replace import distill
 from lib.models.ssm.mamba import MambaClassifier
-from lib.models.ssm.s4d import S4D, hippo_legs, initial_eigenvalues
+from lib.models.ssm.s4d import S4D
+from lib.models.ssm.s5 import initial_system
 from lib.paths import CHECKPOINTS
 from lib.tasks.data.sequences import Task
 
@@ -73,8 +74,7 @@ def mixing_kernel(init: str, dim: int, states: int, length: int, generator: Gene
     states   N, even for "legs", whose eigenvalues come in pairs
     raises   ValueError, quoting the value, for another init, and for an odd number of states where they are pairs
     """
-    check_choice("init", init, ("legs", "real"))
-    eigenvalues, inward = _states(init, states)
+    eigenvalues, inward = initial_system(init, states)  # an odd number of states that are pairs is refused there
     B = inward @ torch.randn(states, dim, generator=generator, dtype=torch.float64).to(inward) / math.sqrt(dim)
     C = torch.randn(dim, states, generator=generator, dtype=torch.float64).to(inward) @ inward.mH / math.sqrt(states)
     low, high = map(math.log, STEPS)
@@ -83,17 +83,6 @@ def mixing_kernel(init: str, dim: int, states: int, length: int, generator: Gene
     powers = torch.exp(torch.arange(length, dtype=torch.float64).unsqueeze(1) * step * eigenvalues)
     pairs = 1 if init == "real" else 2  # one of each conjugate pair is kept
     return pairs * torch.einsum("kn,on,ni->koi", powers, C, gain.unsqueeze(1) * B).real
-
-
-def _states(init: str, states: int) -> tuple[Complex[Tensor, " M"], Complex[Tensor, "M N"]]:
-    """Eigenvalues, one of each pair, and the map from real states into their basis."""
-    real = initial_eigenvalues(init, states)  # an odd number of states that are pairs is refused there
-    if init == "real":
-        return real, torch.eye(states, dtype=torch.complex128)
-    A, column = hippo_legs(states)
-    antisymmetric = A + torch.outer(column, column) / 2 + torch.eye(states) / 2
-    frequencies, vectors = torch.linalg.eigh(-1j * antisymmetric)  # ascending, in pairs of opposite sign
-    return -0.5 + 1j * frequencies[states // 2 :], vectors[:, states // 2 :].mH
 
 
 def spectra(dim: int, states: int, length: int, generator: Generator) -> pd.DataFrame:

@@ -26,8 +26,10 @@ from lib.models.distill.hankel import (
     pursuit,
     realised,
 )
+from lib.models.distill.mixing import balanced_mixing
 from lib.models.distill.modes import EPS, LAYERS, Modes, system
 from lib.models.ssm.s4d import S4D
+from lib.models.ssm.s5 import S5
 
 Layer = S4D | Modes
 CANCELLING = 1e-3  # a fit leaves out directions below a share of the largest one, up to this share, until
@@ -53,7 +55,7 @@ def hankel_singular_values(source: Layer | Float[Tensor, "D L"], *, length: int 
     return values * scale
 
 
-def balanced_truncation(source: Layer | Float[Tensor, "D L"], order: int, *, length: int = 1024) -> Distilled:
+def balanced_truncation(source: Layer | S5 | Float[Tensor, "D L"], order: int, *, length: int = 1024) -> Distilled:
     """Reduce a kernel to the states that its past and its future share most, channel by channel.
 
     A layer keeps the leading block of its balanced realisation, weights included: at no frequency is the kernel off by
@@ -63,11 +65,13 @@ def balanced_truncation(source: Layer | Float[Tensor, "D L"], order: int, *, len
     1985, https://doi.org/10.2514/3.20031) gives the decays, which are mirrored at the unit circle where they would
     grow, and the weights are fitted to the taps.
 
-    source   a layer, or a bank of L >= 2 taps
+    source   a layer, an S5, whose states serve all channels together, or a bank of L >= 2 taps
     order    1 <= order real states, <= N of a layer, <= L // 2 of a bank
     length   taps of a layer's kernel over which the error is measured
     raises   ValueError, quoting the value, for an order outside of that, and for an empty or non-finite kernel
     """
+    if isinstance(source, S5):
+        return balanced_mixing(source, order, length=length)
     name = "balanced_truncation"
     kernel, skip, systems = _truncated(source, order, length)
     if not isinstance(source, LAYERS):

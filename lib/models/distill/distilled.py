@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from lib.models.checks import check_count, check_dtype, check_finite, check_shape, check_tensor
 from lib.models.distill.modes import LAYERS, Modes
 from lib.models.ssm.s4d import S4D
+from lib.models.ssm.s5 import S5
 
 LONGEST = 2**22  # taps of a kernel, which is computed in double precision
-Source = S4D | Modes | Float[Tensor, "D L"] | Float[Tensor, "L D D"]
+Source = S4D | Modes | S5 | Float[Tensor, "D L"] | Float[Tensor, "L D D"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def taken(source: Source, length: int, dense: bool = False) -> tuple[Tensor, Ten
              for a length below 1 or above four million
     """
     check_count("length", length, 1, LONGEST)
-    if isinstance(source, LAYERS):
+    if isinstance(source, LAYERS) or (dense and isinstance(source, S5)):
         kernel, skip = copy.deepcopy(source).double().kernel(length), source.skip
     else:
         check_tensor("kernel", source)

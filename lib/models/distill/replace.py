@@ -15,6 +15,7 @@ from lib.models.distill.modes import Modes
 from lib.models.distill.recurrence import Recurrence
 from lib.models.ssm.fft_convolution import CachedConvolution, CachedLowRank
 from lib.models.ssm.s4d import S4D
+from lib.models.ssm.s5 import S5
 from lib.models.tables import Functions
 
 METHODS = Functions("DISTILLATIONS")  # name -> (a layer or a bank, order, length=1024) -> Distilled
@@ -27,22 +28,24 @@ def distill(
     length: int = 1024,
     heal: Callable[[nn.Module, nn.Module], object] | None = None,
 ) -> tuple[nn.Module, list[Distilled]]:
-    """Copy a model with every S4D in a smaller form; returns the copy, and each result in the order of `named_modules`.
+    """Copy a model with every S4D and S5 in a smaller form; returns the copy, and the results as in `named_modules`.
 
     order    a number of states, of `modal` and `balanced_truncation`; a rank; a number of taps
     method   one of METHODS, the rows of `lib.names.DISTILLATIONS`. Those with modes leave a module that streams
     length   L taps that count
     heal     distillation fine-tuning: trains the copy, given as (student, teacher), in place. The results hold the
              modules as they are after it, and the errors as they were before
-    raises   TypeError for what is no model; ValueError, quoting it, for an unknown method, a model without S4D, and
-             what the method refuses
+    raises   TypeError for what is no model, and where a method takes no S5; ValueError, quoting it, for an unknown
+             method, a model without S4D and S5, and what the method refuses
     """
     check_kind("model", model, nn.Module)
     check_choice("method", method, METHODS)
     reduce = METHODS[method]
-    places = {name: layer for name, layer in model.named_modules(remove_duplicate=False) if isinstance(layer, S4D)}
+    places = {
+        name: layer for name, layer in model.named_modules(remove_duplicate=False) if isinstance(layer, (S4D, S5))
+    }
     if not places:
-        raise ValueError(f"a {type(model).__name__} without S4D: there is nothing to distill")
+        raise ValueError(f"a {type(model).__name__} without S4D and S5: there is nothing to distill")
     results = {layer: reduce(layer, order, length=length) for layer in dict.fromkeys(places.values())}
     student = _replaced(model, {name: results[layer].module for name, layer in places.items()})
     student.train(model.training)
