@@ -1,8 +1,9 @@
 """Sequence tasks. Each is a row of `lib.names.SEQUENCES` or `lib.names.BENCHMARKS` and a file beside this one.
 
 The file defines a function of the row's name, from a generator, and sizes where it has some, to a `Task`. There are
-smooth tasks, where neighbouring tokens are alike, fast ones, where they are not, and tasks of recall. Those of
-`SEQUENCES` take minutes on a CPU; those of `BENCHMARKS` hold sequences back, by which settings are chosen.
+smooth tasks, where neighbouring tokens are alike, fast ones, where they are not, tasks that mix both, tasks of recall,
+and text. Those of `SEQUENCES` take minutes on a CPU; those of `BENCHMARKS` hold sequences back, by which settings are
+chosen.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ BENCHMARKS = Functions("BENCHMARKS")  # the same, with `valid`
 class Task:
     """A task of sequences: what a model is trained on and judged by.
 
-    kind        "smooth", "fast" or "recall"
+    kind        "smooth", "fast", "two scales", "recall" or "text"
     length      T
     inputs      features F of a token; None where tokens are numbers below `vocabulary`
     pooling     "mean": one answer per sequence; "none": one per token, IGNORE where there is none
