@@ -151,7 +151,9 @@ class DynamicRate(nn.Module):
         chances, choice, seen = state.chances, state.choice, state.segment
         if place == 0:
             if number < 2 or not self.once:
-                chances = self._chances(summary(seen).to(x.dtype) if number else x.new_zeros(len(x), 2 * x.shape[1]))
+                chances = self._chances(
+                    summary(seen).to(x.dtype) if number else x.new_zeros(x.shape[0], 2 * x.shape[1])
+                )
             choice = chosen(chances, torch.tensor(number, device=x.device))
             seen = torch.zeros_like(seen)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
@@ -200,10 +202,10 @@ class DynamicRate(nn.Module):
             return None
         weighted = whole * F.embedding(number * self.span + at % self.span, self._taps())
         chunk = (ends.cumsum(1) - ends.long()).clamp(max=count)  # the last one holds what is not complete
-        first = torch.arange(len(whole), device=whole.device).unsqueeze(1) * (count + 1)
-        tokens = weighted.new_zeros(len(whole) * (count + 1), whole.shape[2])
+        first = torch.arange(whole.shape[0], device=whole.device).unsqueeze(1) * (count + 1)
+        tokens = weighted.new_zeros(whole.shape[0] * (count + 1), whole.shape[2])
         tokens = tokens.index_add(0, (first + chunk).flatten(), weighted.flatten(0, 1))
-        tokens = tokens.unflatten(0, (len(whole), count + 1))[:, :count]
+        tokens = tokens.unflatten(0, (whole.shape[0], count + 1))[:, :count]
         tokens = tokens + F.embedding(gathered(number[:, :length], so_far, count), self.rate)
         slow = held(lambda x: self.norm(self.low(x)), tokens, so_far)
         at, ends = at[:length], ends[:, :length]

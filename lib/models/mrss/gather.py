@@ -24,7 +24,7 @@ def longest(so_far: Int[Tensor, "B n"], most: int) -> int:
 
 def gathered(x: Shaped[Tensor, "B n *D"], so_far: Int[Tensor, "B n"], count: int) -> Shaped[Tensor, "B k *D"]:
     """What stands at the taken places, in their order, and others behind them where a sequence has fewer."""
-    number = torch.arange(1, count + 1, device=x.device).expand(len(x), -1).contiguous()
+    number = torch.arange(1, count + 1, device=x.device).expand(x.shape[0], -1).contiguous()
     return rows(x, torch.searchsorted(so_far, number).clamp(max=x.shape[1] - 1))
 
 
@@ -43,7 +43,7 @@ def held(
         made = F.pad(made, (0, 0) * (made.ndim - 2) + (1, 0))  # of no place yet
         found = rows(made, so_far if whole else so_far[number])
         if not whole:
-            out = found.new_zeros(len(x), *found.shape[1:]) if out is None else out
+            out = found.new_zeros(x.shape[0], *found.shape[1:]) if out is None else out
             found = out.index_copy(0, number, found)
         out = found
     return out
@@ -51,7 +51,7 @@ def held(
 
 def rows(x: Shaped[Tensor, "B m *D"], index: Int[Tensor, "B n"]) -> Shaped[Tensor, "B n *D"]:
     """Members of each sequence by their numbers; whole members are copied, unlike by `torch.gather`."""
-    first = torch.arange(len(x), device=x.device).unsqueeze(1) * x.shape[1]
+    first = torch.arange(x.shape[0], device=x.device).unsqueeze(1) * x.shape[1]
     return x.flatten(0, 1).index_select(0, (first + index).flatten()).unflatten(0, index.shape)
 
 

@@ -60,10 +60,11 @@ class DynamicChunking(nn.Module):
         )
         self.norm = nn.RMSNorm(config.dim, config.norm_eps)
         self.regular = False  # chunks of just r tokens each, whatever the input
+        self.span, self.used = 1, None  # see `lib.models.mrss.routing`
         self.shares = None  # of tokens chosen, and their mean chance, in the last forward pass; for `balance`
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"shares": None}  # copies of a model leave behind what belongs to a graph
+        return self.__dict__ | {"shares": None, "used": None}  # copies of a model leave behind what belongs to a graph
 
     def balance(self) -> Float[Tensor, ""]:
         """Term of a loss, least where one of r tokens is chosen: the paper's ratio loss, in its weight, less one."""
@@ -83,6 +84,7 @@ class DynamicChunking(nn.Module):
         check_precision("input", x, self.query)
         chance = self._chances(x)
         chosen = chance >= 0.5
+        self.used = chosen.to(x.dtype)
         self.shares = chosen.float().mean(), chance.float().mean()
         # A graph that is compiled or exported holds for all inputs: for as many chunks as tokens.
         most = int(chosen.sum(1).max()) if readable(chosen) else x.shape[1]
