@@ -28,6 +28,7 @@ def train(
     accumulate: int = 1,
     half: bool = False,
     every: int = 100,
+    between: tuple[int, int] | None = None,
     kept: Path | None = None,
     generator: torch.Generator | None = None,
     progress: bool = True,
@@ -45,6 +46,8 @@ def train(
     judge         how good the model is, called after `every` steps: training stops early once it is `enough`
     accumulate    losses whose mean is one step's, so that a batch may be larger than memory
     half          whether losses come out of float16, whose small gradients need to be scaled up
+    between       the steps of the plan that this call takes, from the first to before the last; all where left out. A
+                  model that changes its layers goes on with them after another call, and with new moments
     kept          a .safetensors file, renewed after `every` steps: where it is, training goes on from there. Delete it
                   to begin anew. The finished model's stays
     generator     what draws the batches; its state is kept, too, so that an interruption changes nothing, but with
@@ -60,6 +63,9 @@ def train(
     check_count("accumulate", accumulate)
     check_count("every", every)
     check_number("rate", rate, above=0)
+    begin, end = between or (0, steps)
+    check_count("between", end, begin + 1, steps)
+    check_count("between", begin, 0, end - 1)
     check_number("decay", decay, 0)
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     if not learning:
@@ -70,22 +76,24 @@ def train(
     if losses and judge is not None and judge() >= enough:
         return losses
     model.train()
-    with tqdm(total=steps, initial=len(losses), desc="training", unit="step", leave=False, disable=not progress) as bar:
+    with tqdm(
+        total=end - begin, initial=len(losses), desc="training", unit="step", leave=False, disable=not progress
+    ) as bar:
         parts = iter(batch_losses)
-        while len(losses) < steps:
+        while begin + len(losses) < end:
             model.zero_grad(set_to_none=True)
             found = []
             for loss in islice(parts, accumulate):
                 check_shape("loss", loss)
                 if not loss.isfinite():
-                    said = f"step {len(losses)}: the loss is {loss.item()}"
+                    said = f"step {begin + len(losses)}: the loss is {loss.item()}"
                     raise FloatingPointError(f"{said}; a lower rate than {rate} may help")
                 scaler.scale(loss / accumulate).backward()
                 found.append(loss.item())
             if len(found) < accumulate:
-                raise ValueError(f"steps = {steps}: there were losses for {len(losses)} only")
+                raise ValueError(f"steps = {steps}: there were losses for {begin + len(losses)} only")
             for group in (group for one in optimisers for group in one.param_groups):
-                group["lr"] = group["share"] * rate * _of_highest(len(losses), steps)
+                group["lr"] = group["share"] * rate * _of_highest(begin + len(losses), steps)
             for one in optimisers:
                 scaler.unscale_(one)
             nn.utils.clip_grad_norm_(learning, 1.0)
@@ -95,10 +103,10 @@ def train(
             losses.append(sum(found) / accumulate)
             bar.set_postfix(loss=f"{losses[-1]:.2f}", refresh=False)
             bar.update()
-            if len(losses) % every == 0 or len(losses) == steps:
+            if len(losses) % every == 0 or begin + len(losses) == end:
                 if kept is not None:
                     checkpoint.keep(kept, steps, model, optimisers, generator, losses)
-                if judge is not None and len(losses) < steps and judge() >= enough:
+                if judge is not None and begin + len(losses) < end and judge() >= enough:
                     break
     model.eval()
     return losses
