@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.models.checks import check_count, check_number, check_shape
+from lib.tasks.data.sequences import IGNORE
 from lib.tasks.training.loop import train
 
 
@@ -27,6 +28,7 @@ def heal(
     temperature: float = 2.0,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     share: float = 0.5,
+    answered: bool = False,
     kept: Path | None = None,
     progress: bool = True,
 ) -> list[float]:
@@ -40,6 +42,7 @@ def heal(
                  keep their size
     loss         the task's, of logits and answers, to be mixed in
     share        of that loss in the whole, where there is one
+    answered     whether models are compared only where the task has an answer, as at the queries of a recall task
     kept         a file that an interrupted training goes on from, see `lib.tasks.training.loop`
     returns      the loss at every step [nats]
     raises       ValueError for a temperature, batch or share out of range, and what `train` raises
@@ -57,7 +60,8 @@ def heal(
             with torch.no_grad():
                 wanted = teacher(x)
             logits = student(x)
-            whole = divergence(logits, wanted, temperature)
+            told = answers != IGNORE if answered else ...
+            whole = divergence(logits[told], wanted[told], temperature)
             yield whole if loss is None else torch.lerp(whole, loss(logits, answers), share)
 
     training = teacher.training

@@ -122,3 +122,22 @@ def test_the_divergence_of_two_answers_is_the_written_out_sum():
 def test_a_value_out_of_range_is_quoted(options, message):
     with pytest.raises(ValueError, match=message):
         healed(**options)
+
+
+def test_only_answered_tokens_are_compared_where_asked():
+    generator = torch.Generator().manual_seed(0)
+    model, x = nn.Linear(1, 3), torch.randn(2, 4, 1, generator=generator)
+    answers = torch.full((2, 4), -100)
+    answers[0, 1] = answers[1, 3] = 2
+
+    class Elsewhere(nn.Linear):
+        """Right where there is an answer, and wrong by one of two weights elsewhere."""
+
+        def forward(self, given):
+            return torch.where((answers != -100).unsqueeze(-1), model(given).detach(), super().forward(given))
+
+    options = dict(generator=generator, progress=False)
+    everywhere = heal(Elsewhere(1, 3), model, lambda *_: (x, answers), 1, **options)
+    asked = heal(Elsewhere(1, 3), model, lambda *_: (x, answers), 1, answered=True, **options)
+    assert asked == [pytest.approx(0, abs=1e-6)]
+    assert everywhere[0] > 1e-3
