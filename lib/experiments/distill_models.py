@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from lib.models.distill.replace import METHODS
 from lib.models.ssm.mamba import MambaClassifier, MambaConfig
 from lib.models.ssm.s4d import S4D
 from lib.models.ssm.s4d_block import S4DBlock
+from lib.models.ssm.s5 import S5
+from lib.models.ssm.s5_block import S5Block
 from lib.paths import SWEEPS
 from lib.tasks.data.sequences import TASKS, Task
 from lib.tasks.training.loop import train
@@ -22,6 +25,7 @@ RATE, BATCH = 4e-3, 32
 STATES, STEPS, HEALING = 128, 400, 100
 ORDERS = (2, 4, 8, 16)
 SIZES = MambaConfig(dim=64, layers=4)
+DENSE = "s5"  # an init that is no S4D's: dense kernels
 MADE_OF = ("task", "seed", "states", "steps", "width", "layers", "init")  # what a file's header tells of its model
 # In records of before 0.5 `balanced_truncation` is the refit, as the word had been.
 RECORDED = {"balanced_truncation": "balanced"}  # name of a method -> its word in records, where that is another
@@ -69,9 +73,10 @@ def build(
     layers: int = SIZES.layers,
     init: str = "lin",
 ) -> MambaClassifier:
-    """A classifier of S4D blocks of N states per channel."""
+    """A classifier of S4D blocks of N states per channel, or, of init "s5", of S5 blocks of N states in all."""
     sizes = MambaConfig(dim=width, layers=layers)
-    mixers = (S4DBlock(width, states=states, init=init, generator=generator) for _ in range(layers))
+    block = partial(S5Block, width) if init == DENSE else partial(S4DBlock, width, init=init)
+    mixers = (block(states=states, generator=generator) for _ in range(layers))
     return MambaClassifier(sizes, task.inputs, task.classes, pooling=task.pooling, mixers=mixers, generator=generator)
 
 
@@ -121,8 +126,13 @@ def load(path: Path | str) -> tuple[MambaClassifier, Task]:
 
 
 def stored(model: MambaClassifier) -> int:
-    """Numbers that stand for the kernels of a model: decay and weight of every mode."""
-    return sum(2 * layer.C.numel() for layer in model.modules() if isinstance(layer, S4D))
+    """Numbers that stand for the kernels of a model: decay and weight of every mode, of S5 a row and a column each."""
+    depthwise = sum(2 * layer.C.numel() for layer in model.modules() if isinstance(layer, S4D))
+    return depthwise + sum(
+        2 * layer.a_imag.numel() + layer.B.numel() + layer.C.numel()
+        for layer in model.modules()
+        if isinstance(layer, S5)
+    )
 
 
 def few_states(states: int) -> tuple[int, int]:

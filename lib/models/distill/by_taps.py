@@ -52,6 +52,8 @@ class LowRankConvolution(nn.Module):
         with off(x):
             if right.ndim == 2:
                 spectrum = spectrum * (basis @ right)
+            elif len(x) > 1:  # combined once for all sequences
+                spectrum = torch.einsum("bfi,foi->bfo", spectrum, torch.einsum("fr,roi->foi", basis, right))
             else:
                 spectrum = torch.einsum("bfi,fr,roi->bfo", spectrum, basis, right)
         return (torch.fft.irfft(spectrum, points, dim=1)[:, :length] + self.skip * x).to(given)
