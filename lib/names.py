@@ -54,12 +54,8 @@ CHAPTERS = {  # notebook -> the subject's word on every floor
     "claims": "claims",
 }
 
-_REDUCTION, _DISTILL, _MRSS, _SCAN = (
-    "lib.models.clip.reduction",
-    "lib.models.distill",
-    "lib.models.mrss",
-    "lib.kernels.scan",
-)
+_REDUCTION, _DISTILL = "lib.models.clip.reduction", "lib.models.distill"
+_MRSS, _SCAN = "lib.models.mrss", "lib.kernels.scan"
 
 REDUCTIONS = {  # token reductions, by the name that `reduce_tokens` takes
     "original": Method("original code", f"{_REDUCTION}.original", "the original report's pruning to the letter"),
@@ -96,44 +92,30 @@ FORMS = {  # multi-resolution forms; their label in records is "<name>, r = <fac
     "dual": Method("dual", f"{_MRSS}.dual_branch", "every block has a low-rate one beside it, or several, and a gate"),
     "low": Method("low", f"{_MRSS}.low_rate", "all blocks at T / r, inside a full-rate gated convolution"),
     "hybrid": Method("hybrid", f"{_MRSS}.hybrid", "the first blocks at the full rate, the others at T / r"),
-    "dynamic": Method(
-        "dynamic", f"{_MRSS}.dynamic", "low, and a router that sends some chunks through full-rate blocks"
-    ),
+    "dynamic": Method("dynamic", f"{_MRSS}.dynamic", "low, and a router that sends chunks through full-rate blocks"),
     "wrapped": Compared(
         "wrapped", f"{_MRSS}.wrapped", "a control: what is around the blocks of low, with the blocks at the full rate"
     ),
     "hiss": Compared(
         "HiSS",
         f"{_MRSS}.hiss",
-        "blocks within every chunk of r tokens; its last output is a token of blocks at T / r",
-        source="bhirangi2024hiss",
+        "blocks in each chunk of r tokens, and blocks on their last outputs",
+        "bhirangi2024hiss",
     ),
     "scale_mixer": Compared(
-        "MS-SSM",
-        f"{_MRSS}.scale_mixer",
-        "a scan for each scale up to r tokens, mixed by the input; all at the full rate",
-        source="karami2025msssm",
+        "MS-SSM", f"{_MRSS}.scale_mixer", "a full-rate scan for each scale, mixed by the input", "karami2025msssm"
     ),
     "hnet": Compared(
-        "H-Net",
-        f"{_MRSS}.hnet",
-        "blocks on the tokens that differ most from those before them, one in r; the others follow smoothly",
-        source="hwang2025hnet",
+        "H-Net", f"{_MRSS}.hnet", "blocks on tokens unlike those before them, about one in r", "hwang2025hnet"
     ),
     "sparse_gate": Compared(
-        "sparse gate",
-        f"{_MRSS}.sparse_gate",
-        "dual, with a gate that skips the full-rate block for the chunks that it closes",
+        "sparse gate", f"{_MRSS}.sparse_gate", "dual, with a gate that skips the full-rate block for chunks it closes"
     ),
     "dynamic_rate": Compared(
-        "rate by segment",
-        f"{_MRSS}.dynamic_rate",
-        "all blocks at a rate that is chosen for every segment among T / r, its doubles, and T",
+        "rate by segment", f"{_MRSS}.dynamic_rate", "all blocks at a rate chosen per segment: T / r, its doubles, or T"
     ),
     "sequence_rate": Compared(
-        "rate by sequence",
-        f"{_MRSS}.sequence_rate",
-        "the same, with one decision for a whole sequence, after its first segment",
+        "rate by sequence", f"{_MRSS}.sequence_rate", "the same, once for a whole sequence, after its first segment"
     ),
 }
 
@@ -217,9 +199,7 @@ BENCHMARKS = {  # sequence tasks with sequences held back, by which settings are
     "forecasting": Sequences("forecasting", f"{_DATA}.forecasting", "the current of an appliance, some samples ahead"),
     "filling": Sequences("filling in", f"{_DATA}.filling", "samples missing from the current of an appliance"),
     "mqar": Sequences("MQAR", f"{_DATA}.mqar", "the values of several keys, each when its key returns", solved=0.9),
-    "copying_long": Sequences(
-        "selective copying, long", f"{_DATA}.copying_long", "16 items hidden in noise", solved=0.9
-    ),
+    "copying_long": Sequences("selective copying, long", f"{_DATA}.copying_long", "16 items in noise", solved=0.9),
     "induction_long": Sequences("induction, long", f"{_DATA}.induction_long", "what once followed a token", solved=0.9),
     "plaid": Sequences("PLAID, its own split", f"{_DATA}.plaid", "which appliance draws a current"),
     "vowels": Sequences("JapaneseVowels", f"{_DATA}.vowels", "which of nine speakers says two vowels"),
@@ -228,12 +208,8 @@ BENCHMARKS = {  # sequence tasks with sequences held back, by which settings are
 _REFERENCES = "lib.tasks.references"
 REFERENCES = {  # of a sequence task: what a trained model has to beat
     "majority": Method("most frequent class", f"{_REFERENCES}.majority", "the same answer to everything"),
-    "nearest_neighbour": Method(
-        "1-NN", f"{_REFERENCES}.nearest_neighbour", "the answer of the nearest training sequence, by Euclidean distance"
-    ),
-    "logistic": Method(
-        "logistic regression", f"{_REFERENCES}.logistic", "linear in all features, or in those of the last 32 tokens"
-    ),
+    "nearest_neighbour": Method("1-NN", f"{_REFERENCES}.nearest_neighbour", "the answer of the nearest sequence"),
+    "logistic": Method("logistic regression", f"{_REFERENCES}.logistic", "linear in all features, or in a window's"),
     "ngram": Method("n-grams", f"{_REFERENCES}.ngram", "counts of characters, smoothed by Kneser and Ney's method"),
     "cnn": Method("CNN", f"{_REFERENCES}.cnn", "five residual blocks of dilated causal convolutions, trained alike"),
 }
