@@ -35,8 +35,11 @@ def passes(
     return {"forward": forward, "training": profile(steps, inference=False, operations=False, **options)}
 
 
-def training_step(model: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
-    """Compute what a training step does: a forward pass, and all weights' gradients of the output's mean square."""
+def training_step(model: nn.Module, x: Tensor) -> tuple[Tensor | None, ...]:
+    """Compute what a training step does: a forward pass, and all weights' gradients of the output's mean square.
+
+    returns  a gradient per weight, None for one that this pass did not use
+    """
     return torch.autograd.grad(model(x).square().mean(), list(model.parameters()), allow_unused=True)
 
 

@@ -6,7 +6,6 @@ Their terms of a loss, and what they cost at most, are `balance` and `spend` of 
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -27,20 +26,6 @@ class Routed(Protocol):
 def routed(model: nn.Module) -> Iterator[Routed]:
     """The mixers of a model that choose, first to last."""
     yield from (module for module in model.modules() if isinstance(module, Routed))
-
-
-@torch.no_grad()
-def uses(model: nn.Module, x: Tensor) -> list[tuple[int, Float[Tensor, "B n"]]]:
-    """Span [tokens], and share of every span's tokens that was computed, of each mixer of a model that chooses.
-
-    x        an input of the model
-    raises   ValueError for a model without such a mixer
-    """
-    model(x)
-    found = [(mixer.span, mixer.used) for mixer in routed(model)]
-    if not found:
-        raise ValueError(f"{type(model).__name__}: none of its mixers chooses what it computes")
-    return found
 
 
 def reached(used: Float[Tensor, "*B"], wanted: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
