@@ -99,7 +99,7 @@ FORMS = {  # multi-resolution forms; their label in records is "<name>, r = <fac
     "hiss": Compared(
         "HiSS",
         f"{_MRSS}.hiss",
-        "blocks in each chunk of r tokens, and blocks on their last outputs",
+        "blocks in each chunk of r tokens, and blocks on its last output",
         "bhirangi2024hiss",
     ),
     "scale_mixer": Compared(
