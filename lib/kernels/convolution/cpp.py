@@ -76,7 +76,7 @@ def backward(
         grad_x if in_place else grad_x.to(given) if into is None else into.copy_(grad_x),
         None if past is None else grad_past.to(past.dtype),
         totals[:-1].T.contiguous().unsqueeze(1).to(weight.dtype),
-        None if bias is None else totals[-1].to(bias.dtype),
+        None if bias is None else totals[-1].clone().to(bias.dtype),
     )
 
 

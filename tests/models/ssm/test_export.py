@@ -26,7 +26,7 @@ def test_an_exported_language_model_serves_other_batches_and_lengths(tmp_path):
     exported = load(tmp_path / "mamba.pt2").module()
     for batch, length in ((2, 13), (3, 40), (1, 5)):
         x = torch.randint(50, (batch, length))
-        assert torch.equal(exported(x), model(x))
+        assert_within(exported(x), model(x), SINGLE)
 
 
 def test_an_exported_model_takes_the_backend_of_the_machine_that_it_runs_on(monkeypatch):
@@ -47,8 +47,9 @@ def test_an_exported_backbone_trains_and_goes_on_from_a_state():
     again, _ = exported(x, state, True)
     wanted = backbone(torch.cat([x, x], dim=1))
     assert_within(torch.cat([out, again], dim=1), wanted, SINGLE)
-    found = torch.autograd.grad(out.square().sum(), [*exported.parameters()])
-    exact = torch.autograd.grad(wanted[:, :6].square().sum(), [*backbone.parameters()])
+    # Cubes: the squares of what is normalised add up to a constant, whose gradient is rounding alone.
+    found = torch.autograd.grad(out.pow(3).sum(), [*exported.parameters()])
+    exact = torch.autograd.grad(wanted[:, :6].pow(3).sum(), [*backbone.parameters()])
     for one, other in zip(found, exact, strict=True):
         assert_within(one, other, SINGLE)
 
