@@ -26,6 +26,7 @@ from fake_cuda import pretended
 from torch.utils._python_dispatch import _disable_current_modes
 
 from lib.experiments import lora_cases, lora_live
+from lib.experiments.distill_state_runs import Plan
 from lib.kernels import driver, eager
 from lib.models.clip import load as clip
 from lib.models.mrss import variants
@@ -41,12 +42,16 @@ TRIAL = {"seeds": 1, "steps": 2}
 PROFILED = "mrss_proxy"  # the one experiment in which operations are counted, and calls timed
 SWEEPING = ("lib.experiments.mrss_runs",)  # modules beside the experiments' own that train
 NOT_THERE = "the GPU is pretended: no kernel runs on it"
+STATES = Plan(
+    "mqar", (("length", 12), ("pairs", 2), ("vocabulary", 10), ("tested", 4)), 8, 1, 4, (2,), 2, 1, 2, (0.01,)
+)
 # Experiment -> constants of its module, settings over those of the smoke preset.
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "clip_accuracy": ({}, {"seeds": 1, "count": 8}),
     "clip_cost": ({"RATIOS": (0.5,), "KEEPS": (0.5,), "SIDES": (64,)}, {"scenes": 4}),
     "clip_training": ({}, TRIAL),
     "distill_cost": ({"SHARES": (1,), "STREAMED": 4}, {"every": False}),
+    "distill_states": ({"PLANS": {"mqar": STATES}, "TOKENS": 2}, {**TRIAL, "healing": 1, "dim": 8, "length": 16}),
     "distill_training": ({}, {**TRIAL, "healing": 1, "orders": (2,), "width": 16, "layers": 1, "teacher_states": 8}),
     "lora_cost": ({"VARIANTS": {"merge_in_rounds, 0.5": {"keep": 0.5}}, "SHOWN": 4}, {}),
     "lora_labels": ({"VARIANTS": {"full": {"way": "full"}, "lora": {}}}, {**TRIAL, "per_step": 2, "tested": 8}),
@@ -128,6 +133,7 @@ def _small(name: str, module: ModuleType, constants: dict[str, Any]) -> Iterator
         stack.enter_context(patch.object(clip, "random_init", lambda *_: clip.load("clip-scenes-0").model))
         stack.enter_context(patch.multiple(clips, TRAINING=128, TESTING=24, SWEEPS=Path(folder)))
         stack.enter_context(patch("lib.experiments.distill_models.SWEEPS", Path(folder)))
+        stack.enter_context(patch.multiple("lib.experiments.distill_state_runs", SWEEPS=Path(folder), SEEN=2))
         for where in (module, lora_cases, *map(importlib.import_module, SWEEPING)):
             if hasattr(where, "sweep"):
                 target = where.sweep if isinstance(where.sweep, ModuleType) else where
