@@ -7,18 +7,18 @@ from torch import Tensor
 from lib.models.checks import check_count
 from lib.tasks.data.sequences import LONGEST, Task, endless
 
-SLOW = (32, 64, 128, 256)  # periods of the slow states [tokens]; all divide SLOW_GRID
+SLOW = (48, 96, 192, 384)  # periods of the slow states [tokens]; all divide SLOW_GRID
 FAST = (3, 4, 6, 8)  # and of the fast ones, which divide FAST_GRID
-SLOW_GRID, FAST_GRID = 256, 24  # phases of a wave
+SLOW_GRID, FAST_GRID = 384, 24  # phases of a wave
 SLOW_DWELL, FAST_DWELL = 256, 16  # mean tokens until a state changes
-SLOW_AMPLITUDE, FAST_AMPLITUDE, NOISE = 0.5, 1.5, 0.5
+SLOW_AMPLITUDE, FAST_AMPLITUDE, NOISE = 1.0, 1.0, 0.5
 
 
 def tagging(generator: torch.Generator, length: int = 1024, tested: int = 256) -> Task:
     """Tagging: which of 4 slow and of 4 fast states is on, at every token, from one noisy sum of two waves.
 
     Two hidden states change at random, one after 256 tokens on average, one after 16; each is the period of a wave,
-    whose phase goes on. Scales: 32 to 256 tokens a period of the slow wave, 3 to 8 of the fast one. The class of a
+    whose phase goes on. Scales: 48 to 384 tokens a period of the slow wave, 3 to 8 of the fast one. The class of a
     token is 4 * slow + fast, at that token: what comes later is of no use to a causal model. Bayes' rule gives the best
     accuracy that there is, since states and phases form a Markov chain; the tests compute it.
 
