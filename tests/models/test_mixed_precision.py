@@ -13,7 +13,9 @@ from lib.models.distill.modes import Modes
 from lib.models.distill.recurrence import Recurrence
 from lib.models.mrss import dynamic, proxy
 from lib.models.mrss.dual_branch import DualBranch
+from lib.models.mrss.dynamic_rate import DynamicRate
 from lib.models.mrss.low_rate import LowRate
+from lib.models.mrss.sparse_gate import SparseGate
 from lib.models.ssm.fft_convolution import CachedConvolution, CachedLowRank, causal_convolution
 from lib.models.ssm.mamba import MambaBackbone, MambaClassifier, MambaConfig
 from lib.models.ssm.mamba_block import MambaBlock
@@ -60,6 +62,8 @@ LAYERED = {  # torch's own layers multiply in half precision: so many stages, ea
     "dual": (14, lambda g: DualBranch(SIZES, (2,), generator=g)),
     "low rate": (14, lambda g: LowRate(SIZES, 2, 1, generator=g)),
     "dynamic": (20, lambda g: dynamic.spend(dynamic.Dynamic(SIZES, 2, 1, 1, 1.0, generator=g))),
+    "sparse gate": (14, lambda g: dynamic.spend(SparseGate(SIZES, 2, 1.0, generator=g))),
+    "dynamic rate": (14, lambda g: dynamic.spend(DynamicRate(SIZES, (1, 2), 1, 0.7, generator=g))),
 }
 MIXES = {  # of weights, of the input, of autocast
     "autocast": (torch.float32, torch.float32, True),

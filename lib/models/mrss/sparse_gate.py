@@ -92,9 +92,9 @@ class SparseGate(nn.Module):
         count = longest(so_far, quota(self.budget, chosen.shape[1]))
         if count == 0:
             return low.repeat_interleave(factor, dim=1)[:, :length]
-        parts = chunks(F.pad(x, (0, 0, 0, -length % factor)), factor)
+        parts = chunks(F.pad(x.to(low.dtype), (0, 0, 0, -length % factor)), factor)
         open_parts = torch.cat([gathered(parts, so_far, count), gathered(low.unsqueeze(2), so_far, count)], dim=2)
-        weight = reached(self.used, self.used * self.wanted)
+        weight = reached(self.used, self.used * self.wanted).to(low.dtype)
         fine = held(self._fine_of_chunks, open_parts, so_far) * weight[..., None, None]
         return (low.unsqueeze(2) + fine).flatten(1, 2)[:, :length]
 
