@@ -22,6 +22,7 @@ ROWS = {  # table -> the row, the file, a neighbour that the file is made of, an
     "BACKENDS": ("lib/kernels/scan/lottery.py", None, {}),
     "PEERS": ("lib/experiments/peers/lottery.py", None, {}),
     "SEQUENCES": ("lib/tasks/data/lottery.py", "clocks.py", {"def clocks": "def lottery", '"clocks"': '"lottery"'}),
+    "REFERENCES": ("lib/tasks/references/lottery.py", "majority.py", {"def majority": "def lottery"}),
 }  # fmt: skip
 WRITTEN = {
     "DISTILLATIONS": "from lib.models.distill.by_taps import truncated_svd as lottery\n\n__all__ = ['lottery']\n",
@@ -103,6 +104,7 @@ from lib.models.ssm.mamba import MambaConfig
 from lib.models.ssm.scan import KERNELS, selective_scan_fn
 from lib.report import parameters
 from lib.tasks.data.sequences import TASKS
+from lib.tasks.references import REFERENCES, suited
 
 allowed = {name: model.model_fields for name, model in parameters.MODELS.items()}
 assert "'lottery'" in allowed["clip_vtp"]["method"].description  # parameters
@@ -122,7 +124,9 @@ with torch.inference_mode():
     assert torch.equal(reduce_tokens(tower, "lottery", 1.0)(x).pooler_output, tower(x).pooler_output)
 u, A, B = torch.randn(1, 4, 8), -torch.rand(4, 2), torch.randn(1, 2, 8)
 assert torch.isfinite(selective_scan_fn(u, u, A, B, B, delta_softplus=True, backend="lottery")).all()
-assert TASKS["lottery"](torch.Generator().manual_seed(0)).length == 128
+task = TASKS["lottery"](torch.Generator().manual_seed(0))
+assert task.length == 128 and "lottery" in suited(task)
+assert 0 < REFERENCES["lottery"](task, torch.Generator().manual_seed(0)).accuracy < 1
 """
 
 
@@ -142,7 +146,7 @@ def test_a_row_without_its_file_fails_by_its_name(copy):
         (copy / ROWS[table][0]).unlink()
     code = """
 from lib import names
-for kind in ("REDUCTIONS", "FORMS", "STEMS", "DISTILLATIONS", "BACKENDS", "PEERS", "SEQUENCES"):
+for kind in ("REDUCTIONS", "FORMS", "STEMS", "DISTILLATIONS", "BACKENDS", "PEERS", "SEQUENCES", "REFERENCES"):
     try:
         names.code(kind, "lottery", getattr(names, kind)["lottery"])
     except ImportError as error:
