@@ -60,7 +60,8 @@ class DynamicRate(nn.Module):
     factors  different ones, each at least 1
     layers   number of blocks, at least 1
     budget   share of tokens that `balance` holds the blocks' to, 0 < budget <= 1
-    once     whether the router decides for a whole sequence, after its first segment, and not for each
+    once     whether the router decides for a whole sequence, after its first segment, and not for each. In training
+             mode its segments take turns, so that all factors are learned; else they have one factor, the median
     raises   ValueError, quoting it, for another value, and for an input of another shape
     """
 
@@ -130,7 +131,7 @@ class DynamicRate(nn.Module):
         before = F.pad(before[:, :-1], (0, 0, 1, 0))
         number = torch.arange(before.shape[1], device=x.device)
         chances = self._chances(before[:, number.clamp(max=1)] if self.once else before)
-        choice = chosen(chances, number)
+        choice = chosen(chances, None if self._one else number)
         shares = 1 / self.rates.to(chances.dtype)
         self.used, self.wanted = shares[choice], (chances * shares).sum(-1)
         slow = self._slow(whole, choice, length)
@@ -154,7 +155,7 @@ class DynamicRate(nn.Module):
                 chances = self._chances(
                     summary(seen).to(x.dtype) if number else x.new_zeros(x.shape[0], 2 * x.shape[1])
                 )
-            choice = chosen(chances, torch.tensor(number, device=x.device))
+            choice = chosen(chances, None if self._one else torch.tensor(number, device=x.device))
             seen = torch.zeros_like(seen)
         fast, gate = self.in_proj(x).chunk(2, dim=-1)
         window = torch.cat([state.convolution, fast.unsqueeze(1)], dim=1)
@@ -185,6 +186,11 @@ class DynamicRate(nn.Module):
         past, segment = zeros[:, : self.config.kernel - 1], precise[:, :2]
         low = self.low.initial_state(batch, device, dtype)
         return DynamicRateState(0, past, segment, chances, number, zeros[:, 0], zeros[:, 0], number - 1, low)
+
+    @property
+    def _one(self) -> bool:
+        """Whether all segments with the same chances have the same factor."""
+        return self.once and not self.training
 
     def _chances(self, before: Float[Tensor, "*B F"]) -> Float[Tensor, "*B k"]:
         """Chances of the factors, from the summary of the segment before."""

@@ -3,7 +3,7 @@
 A router gives every factor a chance. Segment by segment a point moves over the unit interval, by the golden ratio each
 time, so that any row of points fills it evenly; the factor on whose chance it falls is the segment's. So factors come
 as often as their chances say, and a router that is sure has its way. Nothing is drawn: a model has one answer, whether
-it trains, runs or streams.
+it runs or streams.
 """
 
 import math
@@ -51,7 +51,10 @@ def summary(moments: Float[Tensor, "*B 2 D"]) -> Float[Tensor, "*B F"]:
     return torch.cat([mean, ((square - mean.square()).clamp(min=0) + LEAST).sqrt()], dim=-1)
 
 
-def chosen(chances: Float[Tensor, "*B k"], number: Int[Tensor, "*n"]) -> Int[Tensor, "*B"]:
-    """Which factor a segment of this number gets: where its point of the unit interval falls among the chances."""
-    point = (number + 1).to(torch.float64) * GOLDEN % 1
+def chosen(chances: Float[Tensor, "*B k"], number: Int[Tensor, "*n"] | None) -> Int[Tensor, "*B"]:
+    """Which factor a segment of this number gets: where its point of the unit interval falls among the chances.
+
+    number   None for the middle of the interval, whatever the segment: the median factor
+    """
+    point = torch.tensor(0.5, device=chances.device) if number is None else (number + 1).to(torch.float64) * GOLDEN % 1
     return (chances.cumsum(-1)[..., :-1] <= point.to(chances.dtype).unsqueeze(-1)).sum(-1)

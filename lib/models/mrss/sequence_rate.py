@@ -1,4 +1,4 @@
-"""A dynamic rate with one decision for a whole sequence, made from its first segment. Symbols: `lib/__init__.py`."""
+"""One rate for a whole sequence, chosen from what its first segment holds. Symbols: `lib/__init__.py`."""
 
 from collections.abc import Iterator
 

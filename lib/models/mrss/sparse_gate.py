@@ -102,11 +102,12 @@ class SparseGate(nn.Module):
         """Mix one token; the low-rate branch runs at every r-th step only, the full-rate one where a chunk is open."""
         check_shape("input", x, "B", self.config.dim)
         check_state(state, SparseGateState)
+        check_shape("state.held", state.held, *x.shape)
         if state.seen % self.span == 0:
-            held, low = self.low.step(x, state.low)
-            wanted = self._scores(x, held) > 0
-            opened = wanted & (state.opened < quota(self.budget, state.seen // self.span + 1))
-            state = state._replace(low=low, held=held, open=opened, opened=state.opened + opened)
+            slow, low = self.low.step(x, state.low)
+            left = state.opened < quota(self.budget, state.seen // self.span + 1)
+            opened = left & (self._scores(x, slow) > 0)
+            state = state._replace(low=low, held=slow, open=opened, opened=state.opened + opened)
         y, high, rows = state.held, state.high, state.open.nonzero()[:, 0]
         if len(rows):
             out, own = self.high.step(x[rows], tree_map(lambda tensor: tensor[rows], high))

@@ -59,7 +59,7 @@ def use(ax: Axes, frame: pd.DataFrame) -> Axes:
     ax.set(ylim=(0, 1), yticks=(0, 1))
     gates = frame["mixer"].nunique()
     what = "mean weight of the full rate" if form == WEIGHTED else "computed"
-    of = f", {gates} gates" if gates > 1 else ""
+    of = f", mean of {gates} gates" if gates > 1 else ""
     ax.set_title(f"{names.FORMS[form].label}: {units.share(used.mean())} {what}{of}", fontsize="medium")
     return ax
 
@@ -90,5 +90,5 @@ def latency(ax: Axes, frame: pd.DataFrame) -> Axes:
     below = int((shown.loc[shown["gate"] == LEARNED, "latency_ratio"] < 1).sum())
     ax.set_title(f"As learned, {below} of {len(forms)} forms are faster than the baseline", fontsize="medium")
     ax.set_xlabel("latency / baseline's")
-    ax.legend(frameon=False, fontsize="small", title="gates")
+    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
     return ax

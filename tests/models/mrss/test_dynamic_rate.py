@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mrss_mixers import mixer, sequence
+from mrss_mixers import mixer, sequence, streamed
 from refusals import refused
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -16,7 +16,7 @@ from lib.models.mrss.dynamic import balance, spend
 from lib.models.mrss.dynamic_rate import DynamicRate
 from lib.models.mrss.gather import gathered, held
 from lib.models.mrss.low_rate import LowRate
-from lib.models.mrss.rates import chosen, halves
+from lib.models.mrss.rates import chosen, halves, moments, summary
 from lib.models.mrss.variants import mixers
 from lib.models.ssm.mamba import MambaConfig
 from lib.profilers.flops import flops
@@ -31,9 +31,7 @@ def rated(kind="dynamic_rate", factor=4, dim=5, seed=1):
 
 def by_loop(module, x):
     """One sequence, token after token: the blocks' tokens are filtered chunks, and outputs take from the last one."""
-    fast, gate = module.in_proj(x).chunk(2, dim=-1)
-    kernel = module.conv1d.weight.shape[2]
-    fast = F.silu(module.conv1d(F.pad(fast.T[None], (kernel - 1, 0)))[0].T)
+    fast, gate = module_inputs(module, x[None])[0], module.in_proj(x).chunk(2, dim=-1)[1]
     span, tokens, ends, used = module.span, [], [], []
     before = torch.zeros(2 * x.shape[1], dtype=x.dtype)
     for number, segment in enumerate(fast.split(span)):
@@ -56,6 +54,12 @@ def by_loop(module, x):
         more = slow[last[-1]] * module.up.phases[at - ends[last[-1]]] if last else 0
         out.append(module.out_proj((token + more) * F.silu(gate[at])))
     return torch.stack(out), used
+
+
+def module_inputs(module, x):
+    """What the router's summaries and the blocks' tokens are made of, in a batch."""
+    fast, kernel = module.in_proj(x).chunk(2, dim=-1)[0], module.conv1d.weight.shape[2]
+    return F.silu(module.conv1d(F.pad(fast.mT, (kernel - 1, 0)))).mT
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -130,6 +134,17 @@ def test_a_sequence_keeps_the_chances_of_its_first_segment():
     x[:, :4] *= 3
     module(x)
     assert (module.wanted[:, 1:] - before[:, 1:]).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_out_of_training_a_sequence_has_one_factor_the_median():
+    module, x = rated("sequence_rate").eval(), sequence(60, 5, 3, batch=6) * torch.arange(1, 7)[:, None, None]
+    found = module(x)
+    chances = module._chances(summary(moments(module_inputs(module, x)[:, :4])))
+    median = [next(r for r, total in zip(module.factors, row.cumsum(0), strict=True) if total > 0.5) for row in chances]
+    assert module.used[:, 1:].tolist() == [[1 / r] * 14 for r in median]
+    assert len(set(median)) > 1
+    assert_close(found, streamed(module, x))
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=5))

@@ -136,3 +136,5 @@ def test_what_cannot_be_gated_is_refused():
         MrssConfig(sizes, "sparse_gate", (2, 4))
     with refused("state is of type LowRateState: a SparseGateState is needed", TypeError):
         SparseGate(sizes, 2).step(torch.zeros(2, 4), LowRate(sizes, 2, 1).initial_state(2))
+    with refused("state.held of shape (3, 4): (2, 4) is needed"):
+        SparseGate(sizes, 2).step(torch.zeros(2, 4), SparseGate(sizes, 2).initial_state(3))

@@ -38,7 +38,7 @@ def test_states_are_numbered_from_one(ax, signals):
 
 def test_a_use_is_averaged_over_gates_and_said(ax):
     draw.use(ax, tokens("sparse_gate", [1, 1, 0, 0], [1, 0, 0, 0]))
-    assert ax.get_title() == "sparse gate: 38 % computed, 2 gates"
+    assert ax.get_title() == "sparse gate: 38 % computed, mean of 2 gates"
     assert ax.collections[0].get_datalim(ax.transData).y1 == 1
     draw.use(ax, tokens("dual", [0.5] * 4))
     assert ax.get_title() == "dual: 50 % mean weight of the full rate"
