@@ -2,10 +2,10 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lib.names import BENCHMARKS
 from lib.paths import DATA, in_repository
@@ -13,16 +13,27 @@ from lib.report.history import Fact
 
 
 class Published(Fact):
-    """An accuracy on the published test of a benchmark.
+    """A number that others report on a benchmark: an accuracy on its published test, or bits per character.
 
     method     in the words of readers
     accuracy   share of right answers
+    bits       per character of a text
     citation   key of `book/references.bib`
+    note       what keeps the number from being compared as it is, in words; empty where nothing does
+    raises     ValueError, naming both, for an entry of no number and of two
     """
 
     method: Annotated[str, Field(min_length=1)]
-    accuracy: float = Field(ge=0, le=1)
+    accuracy: float | None = Field(default=None, ge=0, le=1)
+    bits: float | None = Field(default=None, gt=0, le=8)
     citation: Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _of_one_number(self) -> Self:
+        if (self.accuracy is None) == (self.bits is None):
+            raise ValueError(f"accuracy {self.accuracy}, bits {self.bits}: exactly one of them is needed")
+        return self
 
 
 @cache

@@ -22,6 +22,13 @@ def test_the_collections_with_a_published_split_have_numbers_beside_them():
     assert max(one.accuracy for one in published()["plaid"]) == 0.8399
 
 
+def test_a_number_that_cannot_be_compared_as_it_is_says_why():
+    (compressed,) = published()["characters"]
+    assert (compressed.bits, compressed.accuracy) == (1.386, None)
+    assert compressed.bits == pytest.approx(8 * 701049 / 4047392, abs=5e-4)  # bytes after and before, as printed there
+    assert "another edition" in compressed.note
+
+
 def test_a_number_of_an_unknown_benchmark_is_refused(tmp_path):
     path = tmp_path / "benchmarks.yml"
     path.write_text("plugs:\n  - {method: guessing, accuracy: 0.1, citation: nobody2020}\n")
@@ -29,7 +36,16 @@ def test_a_number_of_an_unknown_benchmark_is_refused(tmp_path):
         published(path)
 
 
-@pytest.mark.parametrize("entry", ["{method: a, accuracy: 88.65, citation: b}", "{method: a, accuracy: 0.5}"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "{method: a, accuracy: 88.65, citation: b}",
+        "{method: a, accuracy: 0.5}",
+        "{method: a, citation: b}",
+        "{method: a, accuracy: 0.5, bits: 1.5, citation: b}",
+        "{method: a, bits: 0, citation: b}",
+    ],
+)
 def test_an_entry_of_another_form_is_refused(entry, tmp_path):
     path = tmp_path / "benchmarks.yml"
     path.write_text(f"plaid:\n  - {entry}\n")
