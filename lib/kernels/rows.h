@@ -62,21 +62,55 @@ void store(const View &view, const Block &at, const vec *rows) {
     }
 }
 
-// Rows of the next block, fetched one a time step while this one is computed: all at once would stall the core.
+// A block's rows, one a time step: in the tensor itself where registers can read and write it there, else in a buffer.
+struct Rows {
+    float *first;
+    int64_t stride;
+    vec at(int t) const {
+        vec row;
+        std::memcpy(&row, first + t * stride, sizeof row);
+        return row;
+    }
+    void put(int t, vec row) const { std::memcpy(first + t * stride, &row, sizeof row); }
+};
+
+inline Rows rows_in(const View &view, const Block &at, vec *buffer) {
+    if (view.strides[1] != 1 || at.lanes != LANES || view.bfloat16) return {(float *)buffer, LANES};
+    return {(float *)view.data + at.batch * view.strides[0] + at.channel + at.start * view.strides[2], view.strides[2]};
+}
+
+inline Rows loaded(const View &view, const Block &at, vec *buffer) {  // for reading
+    Rows rows = rows_in(view, at, buffer);
+    if (rows.first == (float *)buffer) load(view, at, buffer);
+    return rows;
+}
+
+inline void stored(const View &view, const Block &at, const Rows &rows, const vec *buffer) {  // what has been put
+    if (rows.first == (const float *)buffer) store(view, at, buffer);
+}
+
+// What a task reads and writes in its next tile, fetched into the second cache while this one is computed: a register of
+// each tensor at each call, row after row, as they lie in memory. Rows of one block alone would share a few sets of the
+// nearest cache, and push each other out.
 struct Ahead {
     const char *rows[7];
-    int64_t strides[7];
+    int64_t strides[7], widths[7];
+    int64_t blocks, block = 0;
     int count = 0;
 
+    explicit Ahead(int64_t blocks) : blocks(blocks) {}
     void add(const View &view, const Block &at) {
         if (!view.data || view.strides[1] != 1) return;
         int size = view.bfloat16 ? 2 : 4;
         int64_t first = at.batch * view.strides[0] + at.channel + at.start * view.strides[2];
         rows[count] = (const char *)view.data + first * size;
-        strides[count++] = view.strides[2] * size;
+        widths[count] = LANES * size, strides[count++] = view.strides[2] * size;
     }
-    void fetch(int t) const {
-        for (int i = 0; i < count; i++) __builtin_prefetch(rows[i] + t * strides[i]);
+    void fetch() {
+        for (int i = 0; i < count; i++) __builtin_prefetch(rows[i] + block * widths[i], 0, 2);
+        if (++block < blocks) return;
+        block = 0;
+        for (int i = 0; i < count; i++) rows[i] += strides[i];
     }
 };
 

@@ -12,9 +12,9 @@
 
 namespace {
 
-template <bool VARYING> Matrix<VARYING> matrix(const float *rows, const vec *fixed, int64_t N, int64_t n) {
+template <bool VARYING> Matrix<VARYING> matrix(const Lines &rows, const vec *fixed, int64_t n) {
     if constexpr (VARYING)
-        return {rows + n, N};
+        return {rows.first + n, rows.stride};
     else
         return {fixed + n, 0};
 }
@@ -29,20 +29,21 @@ template <bool VB, bool VC, bool PACKED> void forward_task(const Problem &p, con
     for (int64_t start = 0; start < p.length; start += TILE) {
         int steps = (int)std::min<int64_t>(TILE, p.length - start);
         Pieces pieces(p, task.batch, start, steps);
-        if (VB) load_rows(p.B, p.groups_B, p, task, start, steps, my.B);
-        if (VC) load_rows(p.C, p.groups_C, p, task, start, steps, my.C);
+        Lines rows_B = VB ? load_rows(p.B, p.groups_B, p, task, start, steps, my.B) : Lines{};
+        Lines rows_C = VC ? load_rows(p.C, p.groups_C, p, task, start, steps, my.C) : Lines{};
+        Ahead ahead = next(p, task, start, TILE, views);
         for (int64_t k = 0; k < count; k++) {
             Block at = task.block(k, start, p.length);
             vec *state = my.state + k * N, D = load_channels(p.D, at);
             if (p.saved) std::memcpy(task.saved(p, start / TILE, k), state, N * sizeof(vec));
-            load_inputs(p, at, my);
-            Ahead ahead = next(p, task, k, start, TILE, views);
+            Rows u = loaded(p.u, at, my.u), out = rows_in(p.out, at, my.y);
+            load_inputs(p, at, my, u, D);
             in_runs<VB && VC ? 16 : 4>(N, [&](auto run, int64_t n) {
-                auto B = matrix<VB>(my.B, my.static_B + k * N, N, n);
-                auto C = matrix<VC>(my.C, my.static_C + k * N, N, n);
+                auto B = matrix<VB>(rows_B, my.static_B + k * N, n);
+                auto C = matrix<VC>(rows_C, my.static_C + k * N, n);
                 if constexpr (!PACKED) {
                     scan<run.value>(steps, my.delta, my.x, B, C, my.A2 + k * N + n, state + n, my.y,
-                                    n ? Ahead{} : ahead);
+                                    n ? nullptr : &ahead);
                     return;
                 }
                 for (int j = 0, t = 0; j < pieces.count; t = pieces.cuts[++j]) {
@@ -51,14 +52,16 @@ template <bool VB, bool VC, bool PACKED> void forward_task(const Problem &p, con
                         load_some(p, at, n, own(p, p.initial), pieces.number(j), run.value, state + n);
                     }
                     scan<run.value>(pieces.cuts[j + 1] - t, my.delta + t, my.x + t, B.from(t), C.from(t),
-                                    my.A2 + k * N + n, state + n, my.y + t, n || j ? Ahead{} : ahead);
+                                    my.A2 + k * N + n, state + n, my.y + t, n ? nullptr : &ahead);
                 }
             });
-            for (int t = 0; t < steps; t++) {
-                my.y[t] += D * my.u[t];
-                if (p.z.data) my.y[t] *= my.z[t] * sigmoid(my.z[t]);
+            if (p.z.data) {
+                Rows z = loaded(p.z, at, my.z);
+                for (int t = 0; t < steps; t++) out.put(t, my.y[t] * (z.at(t) * sigmoid(z.at(t))));
+            } else {
+                for (int t = 0; t < steps; t++) out.put(t, my.y[t]);
             }
-            store(p.out, at, my.y);
+            stored(p.out, at, out, my.y);
         }
     }
     store_states(p, task, my.state, p.last, state_row(p, task, p.length - 1));
@@ -76,33 +79,28 @@ template <bool VB, bool VC, bool PACKED> void backward_task(const Problem &p, co
     for (int64_t start = (p.length - 1) / TILE * TILE; start >= 0; start -= TILE) {
         int steps = (int)std::min<int64_t>(TILE, p.length - start);
         Pieces pieces(p, task.batch, start, steps);
-        if (VB) load_rows(p.B, p.groups_B, p, task, start, steps, my.B), std::fill_n(my.grad_B, steps * N, vec{});
-        if (VC) load_rows(p.C, p.groups_C, p, task, start, steps, my.C), std::fill_n(my.grad_C, steps * N, vec{});
+        Lines rows_B = VB ? load_rows(p.B, p.groups_B, p, task, start, steps, my.B) : Lines{};
+        Lines rows_C = VC ? load_rows(p.C, p.groups_C, p, task, start, steps, my.C) : Lines{};
+        if (VB) std::fill_n(my.grad_B, steps * N, vec{});
+        if (VC) std::fill_n(my.grad_C, steps * N, vec{});
+        Ahead ahead = next(p, task, start, -TILE, views);
         for (int64_t k = 0; k < count; k++) {
             Block at = task.block(k, start, p.length);
             vec D = load_channels(p.D, at), grad_D = {}, grad_bias = {};
             const vec *saved = task.saved(p, start / TILE, k);
-            load_inputs(p, at, my);
-            load(p.grad_out, at, my.dy);
-            for (int t = 0; t < steps; t++) my.grad_delta[t] = my.grad_x[t] = vec{};
-            if (p.z.data)
-                for (int t = 0; t < steps; t++) {  // the gate's value goes into dy, its slope and dy into z
-                    vec gate = sigmoid(my.z[t]), slope = gate * (1.f + my.z[t] * (1.f - gate));
-                    vec through = my.dy[t] * slope;
-                    my.dy[t] *= my.z[t] * gate;
-                    my.z[t] = through;
-                }
-            Ahead ahead = next(p, task, k, start, -TILE, views);
+            Rows u = loaded(p.u, at, my.u);
+            load_inputs(p, at, my, u, D);
+            load_gradients(p, at, my);
             in_runs<VB && VC ? REVERSE : 4>(N, [&](auto run, int64_t n) {
-                auto B = matrix<VB>(my.B, my.static_B + k * N, N, n);
-                auto C = matrix<VC>(my.C, my.static_C + k * N, N, n);
+                auto B = matrix<VB>(rows_B, my.static_B + k * N, n);
+                auto C = matrix<VC>(rows_C, my.static_C + k * N, n);
                 Gradients grad = {my.grad_state + k * N + n, my.grad_A + k * N + n, my.grad_B + (VB ? n : k * N + n),
                                   my.grad_C + (VC ? n : k * N + n), my.grad_x, my.grad_delta, VB ? N : 0, VC ? N : 0};
                 if constexpr (!PACKED) {
                     replay<run.value>(steps, my.delta, my.x, B, C, my.A2 + k * N + n, saved + n, my.y, my.before,
-                                      my.decays, n ? Ahead{} : ahead);
+                                      my.decays, n ? nullptr : &ahead);
                     reverse<run.value>(steps, my.delta, my.x, B, C, my.A + k * N + n, my.dy, my.before, my.decays,
-                                       grad);
+                                       !n, grad);
                     return;
                 }
                 for (int j = pieces.count - 1; j >= 0; j--) {
@@ -113,25 +111,27 @@ template <bool VB, bool VC, bool PACKED> void backward_task(const Problem &p, co
                         load_some(p, at, n, own(p, p.initial), pieces.number(j), run.value, my.entering);
                     }
                     replay<run.value>(length, my.delta + t, my.x + t, B.from(t), C.from(t), my.A2 + k * N + n, entering,
-                                      my.y + t, my.before, my.decays, n || j < pieces.count - 1 ? Ahead{} : ahead);
+                                      my.y + t, my.before, my.decays, n ? nullptr : &ahead);
                     reverse<run.value>(length, my.delta + t, my.x + t, B.from(t), C.from(t), my.A + k * N + n,
-                                       my.dy + t, my.before, my.decays, grad.from(t));
+                                       my.dy + t, my.before, my.decays, !n, grad.from(t));
                     if (!pieces.begins(j)) continue;
                     if (p.sequences) store_some(p, at, n, grad.state, run.value, p.grad_initial, pieces.number(j));
                     load_some(p, at, n, own(p, p.grad_last), pieces.number(j, 1), run.value, grad.state);
                 }
             });
+            Rows grad_u = rows_in(p.grad_u, at, my.grad_x), grad_delta = rows_in(p.grad_delta, at, my.grad_delta);
             for (int t = 0; t < steps; t++) {
-                grad_D += my.dy[t] * my.u[t];
-                if (p.z.data) my.z[t] *= my.y[t] + D * my.u[t];
-                my.grad_delta[t] += my.grad_x[t] * my.u[t];
-                if (p.softplus) my.grad_delta[t] *= my.slope[t];
-                my.grad_x[t] = my.grad_x[t] * my.delta[t] + my.dy[t] * D;
-                grad_bias += my.grad_delta[t];
+                vec x = u.at(t), dx = my.grad_x[t], dy = my.dy[t], step = fma(dx, x, my.grad_delta[t]);
+                if (p.softplus) step *= my.slope[t];
+                grad_delta.put(t, step), grad_bias += step;
+                grad_u.put(t, dx * my.delta[t] + dy * D), grad_D += dy * x;
             }
-            store(p.grad_u, at, my.grad_x);
-            store(p.grad_delta, at, my.grad_delta);
-            if (p.z.data) store(p.grad_z, at, my.z);
+            stored(p.grad_u, at, grad_u, my.grad_x), stored(p.grad_delta, at, grad_delta, my.grad_delta);
+            if (p.z.data) {
+                Rows grad_z = rows_in(p.grad_z, at, my.z);
+                for (int t = 0; t < steps; t++) grad_z.put(t, my.z[t] * my.y[t]);
+                stored(p.grad_z, at, grad_z, my.z);
+            }
             add_channels(grad_D, p, at, p.grad_D), add_channels(grad_bias, p, at, p.grad_bias);
         }
         if (VB) store_rows(p, task, p.groups_B, start, steps, my.grad_B, p.grad_B);

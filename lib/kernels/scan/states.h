@@ -24,11 +24,11 @@ template <> struct Matrix<false> {
 
 template <int COUNT, class MB, class MC>
 void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, vec *state, vec *y,
-          const Ahead &ahead) {
+          Ahead *ahead) {
     vec h[COUNT], a[COUNT];
     for (int n = 0; n < COUNT; n++) h[n] = state[n], a[n] = A[n];
     for (int t = 0; t < steps; t++) {
-        ahead.fetch(t);
+        if (ahead) ahead->fetch();
         vec d = delta[t], input = x[t], sums[2] = {y[t], {}};
 #pragma GCC unroll 16
         for (int n = 0; n < COUNT; n++) {
@@ -42,11 +42,11 @@ void scan(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, v
 
 template <int COUNT, class MB, class MC>  // as `scan`; keeps the decay of every step and the state before it
 void replay(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *state, vec *y,
-            vec *before, vec *decays, const Ahead &ahead) {
+            vec *before, vec *decays, Ahead *ahead) {
     vec h[COUNT];
     for (int n = 0; n < COUNT; n++) before[n] = h[n] = state[n];
     for (int t = 0; t < steps; t++) {
-        ahead.fetch(t);
+        if (ahead) ahead->fetch();
         vec d = delta[t], input = x[t], sums[2] = {y[t], {}};
 #pragma GCC unroll 16
         for (int n = 0; n < COUNT; n++) {
@@ -66,13 +66,15 @@ struct Gradients {  // of one block over one tile, for some states; rows of B an
     }
 };
 
+// `first`: whether gradients of x and delta are to be set, not added to.
 template <int COUNT, class MB, class MC>
 void reverse(int steps, const vec *delta, const vec *x, MB B, MC C, const vec *A, const vec *grad_y,
-             const vec *before, const vec *decays, Gradients grad) {
+             const vec *before, const vec *decays, bool first, Gradients grad) {
     vec g[COUNT], grad_A[COUNT];
     for (int n = 0; n < COUNT; n++) g[n] = grad.state[n], grad_A[n] = grad.A[n];
     for (int t = steps - 1; t >= 0; t--) {
-        vec d = delta[t], input = x[t], dy = grad_y[t], dx[2] = {grad.x[t], {}}, dd[2] = {grad.delta[t], {}};
+        vec d = delta[t], input = x[t], dy = grad_y[t], dx[2] = {}, dd[2] = {};
+        if (!first) dx[0] = grad.x[t], dd[0] = grad.delta[t];
         vec *row_B = grad.B + t * grad.stride_B, *row_C = grad.C + t * grad.stride_C;
 #pragma GCC unroll 8
         for (int n = 0; n < COUNT; n++) {
@@ -98,6 +100,7 @@ template <int LIMIT, class F> void in_runs(int64_t N, F f) {
     if constexpr (LIMIT >= 8)
         for (; n + 8 <= N; n += 8) f(std::integral_constant<int, 8>{}, n);
     for (; n + 4 <= N; n += 4) f(std::integral_constant<int, 4>{}, n);
+    for (; n + 2 <= N; n += 2) f(std::integral_constant<int, 2>{}, n);
     for (; n < N; n++) f(std::integral_constant<int, 1>{}, n);
 }
 

@@ -157,14 +157,21 @@ void load_constants(const Problem &p, const Task &task, const Buffers &my) {
 int64_t state_row(const Problem &p, const Task &task, int64_t t) { return p.sequences ? p.seq_idx[t] : task.batch; }
 const float *own(const Problem &p, const float *states) { return p.sequences ? states : nullptr; }
 
-// Rows of a varying B or C for one tile: N floats per step.
-void load_rows(const View &view, int64_t groups, const Problem &p, const Task &task, int64_t start, int steps,
-               float *rows) {
+// Rows of a varying B or C for one tile, N floats per step: in the tensor itself where they lie so, else in a buffer.
+struct Lines {
+    const float *first;
+    int64_t stride;
+};
+
+Lines load_rows(const View &view, int64_t groups, const Problem &p, const Task &task, int64_t start, int steps,
+                float *rows) {
     int64_t group = task.group * groups / p.groups;
     int64_t at = task.batch * view.strides[0] + group * view.strides[1] + start * view.strides[3];
+    if (view.strides[2] == 1 && !view.bfloat16) return {(const float *)view.data + at, view.strides[3]};
     for (int t = 0; t < steps; t++)
         for (int64_t n = 0; n < p.states; n++)
             rows[t * p.states + n] = read(view, at + n * view.strides[2] + t * view.strides[3]);
+    return {rows, p.states};
 }
 
 // Gradient of a varying B or C: lanes are summed into this task's own row of partial sums, (part, batch, group, T, N).
@@ -173,29 +180,46 @@ void store_rows(const Problem &p, const Task &task, int64_t groups, int64_t star
     int64_t N = p.states, within = p.groups / groups, parts = Task::count(p) / p.batch / p.groups;
     int64_t part = task.group % within * parts + task.part;
     to += (((part * p.batch + task.batch) * groups + task.group / within) * p.length + start) * N;
-    for (int64_t i = 0; i < steps * N; i++) to[i] = sum<LANES>(rows[i]);
-}
-
-// Inputs of one block over one tile: u, the step size and its slope over delta, their product.
-void load_inputs(const Problem &p, const Block &at, const Buffers &my) {
-    vec bias = load_channels(p.bias, at);
-    load(p.u, at, my.u);
-    load(p.delta, at, my.delta);
-    for (int t = 0; t < at.steps; t++) {
-        my.delta[t] += bias;
-        if (p.softplus) my.delta[t] = softplus(my.delta[t], my.slope ? my.slope + t : nullptr);
-        my.x[t] = my.delta[t] * my.u[t];
-        my.y[t] = vec{};
+    for (int64_t i = 0, left = steps * N; left > 0; i += 4, left -= 4) {
+        vec four[4] = {};
+        std::copy_n(rows + i, std::min<int64_t>(4, left), four);
+        auto found = lane_sums(four);
+        std::memcpy(to + i, &found, std::min<int64_t>(4, left) * sizeof(float));
     }
-    if (p.z.data) load(p.z, at, my.z);
 }
 
-// Rows of the block that comes after block k at `start`: the task's next one, or its first, `step` later.
-Ahead next(const Problem &p, const Task &task, int64_t k, int64_t start, int64_t step,
-           std::initializer_list<const View *> views) {
-    bool more = k + 1 < task.blocks();
-    Block at = task.block(more ? k + 1 : 0, more ? start : start + step, p.length);
-    Ahead ahead;
+// Inputs of one block over one tile: the step size and its slope over delta, its product with u.
+void load_inputs(const Problem &p, const Block &at, const Buffers &my, const Rows &u, vec D) {
+    vec bias = load_channels(p.bias, at);
+    Rows delta = loaded(p.delta, at, my.delta);
+    for (int t = 0; t < at.steps; t++) {
+        vec d = delta.at(t) + bias, x = u.at(t);
+        if (p.softplus) d = softplus(d, my.slope ? my.slope + t : nullptr);
+        my.delta[t] = d;
+        my.x[t] = d * x;
+        my.y[t] = D * x;
+    }
+}
+
+// What comes back to one block over one tile, through the gate; z becomes the gate's slope times it.
+void load_gradients(const Problem &p, const Block &at, const Buffers &my) {
+    Rows dy = loaded(p.grad_out, at, my.dy);
+    if (p.z.data) {
+        Rows z = loaded(p.z, at, my.z);
+        for (int t = 0; t < at.steps; t++) {
+            vec value = z.at(t), gate = sigmoid(value), back = dy.at(t), through = back * gate;
+            my.dy[t] = through * value;
+            my.z[t] = through * (1.f + value * (1.f - gate));
+        }
+    } else {
+        for (int t = 0; t < at.steps; t++) my.dy[t] = dy.at(t);
+    }
+}
+
+// Rows of the tile that comes `step` after `start`.
+Ahead next(const Problem &p, const Task &task, int64_t start, int64_t step, std::initializer_list<const View *> views) {
+    Ahead ahead(task.blocks());
+    Block at = task.block(0, start + step, p.length);
     if (at.start >= 0 && at.start < p.length)
         for (const View *view : views) ahead.add(*view, at);
     return ahead;
