@@ -26,7 +26,9 @@ from lib.tasks.training.loop import train
 ORIGINAL, CONTROL, COMPRESSED = "original", "scratch", "compressed"  # in records, beside names of methods
 TRIED = 2**31  # the seed of trials: none that is compared
 HELD = 2**17  # tokens held back that a rate is chosen by
+LONGER = 256  # sequences of the test that judge at other lengths
 ASIDE = 0.2  # of the sequences to learn from are held back, where a task holds none
+HEALED = ("balanced_truncation", "h2_optimal", "truncated_svd")  # what is fine-tuned, too
 METHODS = {  # by the original's bank: what its kernels can be reduced by
     "lin": ("modal", "balanced_truncation", "balanced_refit", "h2_optimal", "truncated_svd"),
     "real": ("modal", "balanced_truncation", "balanced_refit", "h2_optimal", "truncated_svd"),
@@ -98,8 +100,8 @@ class Outcome:
 
     order     states of an original or a control; states, rank or taps of what was made; of COMPRESSED, on average
     healed    whether it was fine-tuned after it was made
-    accuracy, loss   on the test set; None of a trial
-    valid     loss [nats] on held-back data; None where training diverged
+    accuracy, loss   on the test set; None of a trial, and where training diverged
+    valid     loss [nats] of a trial on held-back data; None where it diverged
     stored    numbers that stand for the kernels
     error     of the kernels of all layers over the task's length, relative to their norm, before fine-tuning
     taps      number of taps -> the same over so many
@@ -110,7 +112,7 @@ class Outcome:
     order: float
     healed: bool
     seconds: float
-    valid: float | None
+    valid: float | None = None
     accuracy: float | None = None
     loss: float | None = None
     stored: int = 0
@@ -152,6 +154,7 @@ def outcomes(run: Run) -> Iterator[Outcome]:
     task = task_of(plan, run.source, generator)
     again = (torch.Generator().manual_seed(run.seed) for _ in plan.lengths)
     longer = [task_of(plan, run.source, one, length=length) for one, length in zip(again, plan.lengths, strict=True)]
+    longer = [replace(one, test=tuple(part[:LONGER] for part in one.test)) for one in longer]
     judge = partial(judged, task, longer if run.judged else None)
     model = build(task, run.states, generator, run.width, run.layers, run.bank).to(run.device)
     start, history, options = perf_counter(), [], {"rate": run.rate, "progress": False}
@@ -162,12 +165,12 @@ def outcomes(run: Run) -> Iterator[Outcome]:
         else:
             train(model, losses, run.steps, **options)
     except FloatingPointError:
-        yield Outcome(run.kind, run.states, False, perf_counter() - start, None)
+        yield Outcome(run.kind, run.states, False, perf_counter() - start)
         return
     seconds = perf_counter() - start
     order = sum(history[-1]) / len(history[-1]) if history else run.states
     size = stored(model) + sum(2 * layer.C.numel() for layer in model.modules() if isinstance(layer, Modes))
-    first = Outcome(run.kind, order, False, seconds, None, stored=size)
+    first = Outcome(run.kind, order, False, seconds, stored=size)
     yield judge(model, first)
     if run.kind == ORIGINAL and run.orders:
         yield from made(run, task, model, judge)
@@ -177,8 +180,6 @@ def made(run: Run, task: Task, teacher: nn.Module, judge: Callable[..., Outcome]
     """What becomes of an original by every method and order, before distillation fine-tuning and after it."""
     for method in METHODS[run.bank]:
         for order in run.orders:
-            if method == "modal" and run.bank != "real" and order < 2:  # less than a mode
-                continue
             start = perf_counter()
             student, layers = distill(teacher, order, method, task.length)
             error = torch.cat([layer.error for layer in layers]).square().mean().sqrt().item()
@@ -187,12 +188,13 @@ def made(run: Run, task: Task, teacher: nn.Module, judge: Callable[..., Outcome]
                 order,
                 False,
                 perf_counter() - start,
-                None,
                 stored=sum(layer.parameters for layer in layers),
                 error=error,
                 taps={str(taps): beyond(teacher, student, taps) for taps in (2 * task.length, 4 * task.length)},
             )
             yield judge(student, found)
+            if method not in HEALED:
+                continue
             start, generator = perf_counter(), torch.Generator().manual_seed(run.seed)
             options = {"loss": task.loss, "batch": run.batch, "progress": False}
             heal(student, teacher, task.draw, run.healing, generator=generator, **options)
@@ -201,16 +203,15 @@ def made(run: Run, task: Task, teacher: nn.Module, judge: Callable[..., Outcome]
 
 
 def judged(task: Task, longer: list[Task] | None, model: nn.Module, found: Outcome) -> Outcome:
-    """An outcome with its loss on held-back data, and with what the test says.
+    """An outcome with what the test says, and of a trial with its loss on held-back data instead.
 
-    longer   the task at other lengths, whose tests judge, too; None of a trial, which no test judges
+    longer   the task at other lengths, whose tests judge, too; None of a trial
     """
-    valid, _ = task.judged(model, first(task.valid, HELD))
     if longer is None:
-        return replace(found, valid=valid)
+        return replace(found, valid=task.judged(model, first(task.valid, HELD))[0])
     loss, accuracy = task.judged(model)
     lengths = {str(one.length): one.accuracy(model, size=32) for one in longer}
-    return replace(found, valid=valid, loss=loss, accuracy=accuracy, lengths=lengths)
+    return replace(found, loss=loss, accuracy=accuracy, lengths=lengths)
 
 
 def beyond(teacher: nn.Module, student: nn.Module, taps: int) -> float:

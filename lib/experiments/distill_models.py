@@ -74,7 +74,7 @@ def build(
     init: str = "lin",
 ) -> MambaClassifier:
     """A classifier of S4D blocks of N states per channel, or, of init "s5", of S5 blocks of N states in all."""
-    sizes = MambaConfig(dim=width, layers=layers)
+    sizes = MambaConfig(dim=width, layers=layers, vocabulary=task.vocabulary)
     block = partial(S5Block, width) if init == DENSE else partial(S4DBlock, width, init=init)
     mixers = (block(states=states, generator=generator) for _ in range(layers))
     return MambaClassifier(sizes, task.inputs, task.classes, pooling=task.pooling, mixers=mixers, generator=generator)
