@@ -237,8 +237,10 @@ def _one_by_one(u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last
 
 def _by_token(matrix: Tensor, channels: int) -> Tensor:
     """(B, N, T) or (B, G, N, T) as (B, T, D, N): each group's matrix for each of its channels."""
-    grouped = matrix.unsqueeze(1) if matrix.ndim == 3 else matrix
-    return grouped.movedim(-1, 1).repeat_interleave(channels // grouped.shape[1], dim=2)
+    grouped = (matrix.unsqueeze(1) if matrix.ndim == 3 else matrix).movedim(-1, 1)
+    if grouped.shape[2] == 1:  # a view costs a generated token less than a copy
+        return grouped.expand(-1, -1, channels, -1)
+    return grouped.repeat_interleave(channels // grouped.shape[2], dim=2)
 
 
 def _state_dtype(u: Tensor) -> torch.dtype:
