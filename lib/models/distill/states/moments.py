@@ -59,7 +59,7 @@ def moments(model: nn.Module, data: Tensor, *, rows: int = 8) -> dict[MambaBlock
                 model(part)
     finally:
         model.train(training)
-    return {block: _means(name, block, totals[block]) for name, block in enumerate(blocks)}
+    return {block: _means(number, block, totals[block]) for number, block in enumerate(blocks)}
 
 
 @contextmanager
@@ -120,5 +120,5 @@ def _means(number: int, block: MambaBlock, total: Sums) -> Moments:
     means = {name: (value / total["tokens"]).cpu() for name, value in total.items() if name != "tokens"}
     for name, value in means.items():
         check_finite(f"{name} of Mamba block {number}", value)
-    rate = block.A_log.detach().cpu().double().exp()
-    return Moments(**means | {"rate": rate, "decay": torch.exp(-means.pop("step").unsqueeze(1) * rate)})
+    step, rate = means.pop("step").unsqueeze(1), block.A_log.detach().cpu().double().exp()
+    return Moments(**means, decay=torch.exp(-step * rate), rate=rate)
