@@ -38,15 +38,15 @@ CNN = "cnn"
 class Settings(base.Settings):
     """What is judged.
 
-    task     a row of PLANS
-    seeds    of each reference; 0 for the plan's number
-    steps    of the CNN; 0 for the plan's number, else the run is a trial
-    source   of CIFAR-10: the hub's name or a folder; where left out, the hub's
-    only     names of references, with commas; all that suit the task where left out
+    task        a row of PLANS
+    trainings   seeds of each reference; the plan's number where left out
+    steps       of the CNN; 0 for the plan's number, else the run is a trial
+    source      of CIFAR-10: the hub's name or a folder; where left out, the hub's
+    only        names of references, with commas; all that suit the task where left out
     """
 
     task: str
-    seeds: int = 0
+    trainings: int | None = None
     steps: int = 0
     source: str = ""
     only: str = ""
@@ -86,7 +86,7 @@ def run(settings: Settings) -> Record:
     wanted = [name.strip() for name in settings.only.split(",") if name.strip()] or possible
     for name in wanted:
         check_choice("only", name, possible)
-    steps, seeds = settings.steps or plan.steps, range(settings.seeds or plan.seeds)
+    steps, seeds = settings.steps or plan.steps, range(settings.trainings or plan.seeds)
     workers = None if settings.device == "cpu" else 1
     cases, more, setting = base.Cases(PARTS), {"steps": 0}, ()
     if CNN in wanted:

@@ -20,7 +20,7 @@ LABEL = "JapaneseVowels"
 
 
 def settings(**more):
-    return Settings(task="vowels", seeds=2, steps=4, **more)
+    return Settings(task="vowels", trainings=2, steps=4, **more)
 
 
 @contextmanager
@@ -120,6 +120,11 @@ def test_a_column_that_is_renamed_is_missed(here, column):
     held = {("other" if name == column else name): value for name, value in case.parameters.items()}
     with pytest.raises(RecordError, match=f"has no {column}"):
         mrss_references.frame([made.model_copy(update={"cases": [case.model_copy(update={"parameters": held})]})])
+
+
+def test_the_plan_has_the_number_of_seeds_and_of_steps(here):
+    mrss_references.run(Settings(task="vowels", only="majority"))
+    assert [job.seed for job in here] == list(range(PLANS["vowels"].seeds))
 
 
 def test_what_is_not_there_is_refused(here):
