@@ -14,7 +14,7 @@ from lib.models.lora.layers import add_lora
 from lib.models.mrss import variants as mrss
 from lib.models.ssm.mamba import MambaConfig
 from lib.models.ssm.s4d import S4D
-from lib.names import REDUCTIONS
+from lib.names import FORMS, REDUCTIONS
 from lib.tasks import zero_shot
 from lib.tasks.data import labels
 from lib.tasks.data.images import named
@@ -70,7 +70,8 @@ def test_a_model_on_the_device_is_healed_and_judged(generator):
 @pytest.mark.slow
 def test_every_form_trains_and_streams_on_the_device(generator):
     sizes = MambaConfig(dim=16, layers=2)
-    for config in (mrss.family(sizes, 4) | mrss.proposed(sizes, 4)).values():
+    forms = [mrss.MrssConfig(sizes, form, 1 if form == "wrapped" else 4) for form in FORMS]
+    for config in (mrss.MrssConfig(sizes), *forms, *mrss.proposed(sizes, 4).values()):
         model = mrss.model(config, 3, 5, pooling="none", generator=generator).to("cuda")
         x = torch.randn(2, 9, 3, generator=generator).to("cuda")
         (model(x).square().mean() + mrss.balance(model)).backward()
@@ -78,6 +79,16 @@ def test_every_form_trains_and_streams_on_the_device(generator):
         for token in x[:, :5].unbind(1):
             y, state = model.step(token, state)
         assert y.is_cuda
+
+
+@pytest.mark.slow
+def test_every_stem_trains_on_the_device(generator):
+    for config in mrss.stems(MambaConfig(dim=16, layers=2, vocabulary=7), 4).values():
+        model = mrss.model(config, None, 5, generator=generator).to("cuda")
+        tokens = torch.randint(7, (2, 9), generator=generator).to("cuda")
+        out = model(tokens)
+        out.square().mean().backward()
+        assert out.is_cuda
 
 
 def test_scenes_are_told_apart_on_the_device_in_half_precision():
