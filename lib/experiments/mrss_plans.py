@@ -9,11 +9,13 @@ from lib.models.mrss.variants import MrssConfig
 from lib.models.ssm.mamba import MambaConfig
 
 BASELINE = "baseline"
-USUAL = {"low": (4, 8), "hybrid": (4, 8)}
+MIXED = {"hybrid 1 + 3": ("hybrid", 1)}  # other numbers of full-rate blocks than half of them: form, and that number
+USUAL = {"low": (4, 8), "hybrid": (8,), "hybrid 1 + 3": (4, 8)}
 EVERY = (2, 4, 8, 16)
 FORMS = {  # of the two tasks on which every form is trained, one of each kind
     "low": EVERY,
     "hybrid": EVERY,
+    "hybrid 1 + 3": (4, 8),
     "dynamic": (4,),
     "dual": (4,),
     "wrapped": (1,),
@@ -32,7 +34,7 @@ class Plan:
     task      a row of `lib.names.BENCHMARKS`
     steps     of the baseline; a trial of a learning rate takes a quarter of them
     batch     sequences of a step
-    forms     of `lib.names.FORMS` or `lib.names.STEMS` -> factors; 1 for a control without a low rate
+    forms     of `lib.names.FORMS` or `lib.names.STEMS`, or of MIXED -> factors; 1 for a control without a low rate
     dim, layers, states   of the baseline
     options   sizes of the task
     lengths   of sequences that the trained models are judged by, too
@@ -61,7 +63,7 @@ class Plan:
 LONGER = (256, 512, 1024, 4096)
 PLANS = {
     "tagging": Plan("tagging", 600, 8, FORMS),
-    "tagging_4096": Plan("tagging", 240, 2, {"low": (8,), "hybrid": (8,)}, dim=256, options={"length": 4096}),
+    "tagging_4096": Plan("tagging", 240, 2, {"low": (8,), "hybrid 1 + 3": (8,)}, dim=256, options={"length": 4096}),
     "characters": Plan("characters", 1600, 16),
     "forecasting": Plan("forecasting", 600, 32),
     "filling": Plan("filling", 600, 32),
@@ -93,7 +95,8 @@ def variants(plan: Plan) -> dict[str, Variant]:
     made = {BASELINE: Variant(MrssConfig(sizes))}
     for form, factors in plan.forms.items():
         for factor in factors:
-            config = MrssConfig(sizes, form, factor)
+            variant, full = MIXED.get(form, (form, None))
+            config = MrssConfig(sizes, variant, factor, full)
             label = form if factor == 1 else f"{form}, r = {factor}"
             made[label] = Variant(config if form in names.STEMS else mrss.matched(config))
         if form == "dual":

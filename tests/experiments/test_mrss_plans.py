@@ -3,7 +3,7 @@
 import pytest
 
 from lib import names
-from lib.experiments.mrss_plans import BASELINE, PLANS, Plan, Variant, variants
+from lib.experiments.mrss_plans import BASELINE, MIXED, PLANS, Plan, Variant, variants
 from lib.models.mrss import variants as mrss
 from lib.models.mrss.variants import MrssConfig
 
@@ -29,6 +29,12 @@ def test_the_original_report_s_forms_stand_as_wide_and_with_as_many_parameters()
     assert mrss.parameters(made["dual as wide, r = 4"].config) > 1.5 * wanted
 
 
+def test_a_hybrid_may_have_one_block_at_the_full_rate():
+    made = variants(Plan("tagging", 8, 2, {"hybrid 1 + 3": (4,)}, dim=40, layers=4, states=4))
+    config = made["hybrid 1 + 3, r = 4"].config
+    assert (config.variant, config.at_full, config.mamba.layers) == ("hybrid", 1, 4)
+
+
 def test_a_stem_and_larger_patches_leave_the_blocks_as_they_are():
     plan = Plan("cifar", 8, 2, {"patches": (4,)}, patches=(4,), **SMALL)
     made = variants(plan)
@@ -40,5 +46,5 @@ def test_a_stem_and_larger_patches_leave_the_blocks_as_they_are():
 def test_plans_name_forms_and_benchmarks_that_there_are(name):
     plan = PLANS[name]
     assert plan.task in names.BENCHMARKS
-    assert set(plan.forms) <= {*names.FORMS, *names.STEMS}
+    assert set(plan.forms) <= {*names.FORMS, *names.STEMS, *MIXED}
     assert plan.steps >= 4
