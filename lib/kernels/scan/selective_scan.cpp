@@ -3,7 +3,12 @@
 // Channels lie in SIMD lanes, states in registers, time runs in tiles. A task owns a few blocks of LANES channels of
 // one batch entry, walks through time once, and shares the rows of B and C among its blocks. Tasks are cut without
 // regard to the number of threads, so that results do not depend on it. The backward pass restarts from the states
-// that the forward pass kept at the start of every tile. Contract: lib/kernels/__init__.py.
+// that the forward pass kept at the start of every tile. Contract: lib/kernels/scan/__init__.py.
+//
+// What it cannot be faster than, per token and channel: N + 2 exponentials (a decay per state, softplus, SiLU), one
+// logarithm, one reciprocal; of float32, 12 bytes read and 4 written, backward 16 and 12. With AVX-512 a register of
+// channels takes 12 instructions a state and 48 a token, as many as four states; backward 20 and 63. So with 4 states in
+// place of 16, two fifths of the time remain where memory keeps up, not a quarter.
 
 #include <atomic>
 
