@@ -11,11 +11,8 @@ from lib.models.ssm.mamba import MambaConfig
 BASELINE = "baseline"
 MIXED = {"hybrid 1 + 3": ("hybrid", 1)}  # other numbers of full-rate blocks than half of them: form, and that number
 USUAL = {"low": (4, 8), "hybrid": (8,), "hybrid 1 + 3": (4, 8)}
-EVERY = (2, 4, 8, 16)
-FORMS = {  # of the two tasks on which every form is trained, one of each kind
-    "low": EVERY,
-    "hybrid": EVERY,
-    "hybrid 1 + 3": (4, 8),
+FACTORS = {"low": (2, 4, 8, 16), "hybrid": (8,), "hybrid 1 + 3": (4, 8)}
+FORMS = {  # other forms, controls and peers, on one task of each kind
     "dynamic": (4,),
     "dual": (4,),
     "wrapped": (1,),
@@ -62,7 +59,8 @@ class Plan:
 
 LONGER = (256, 512, 1024, 4096)
 PLANS = {
-    "tagging": Plan("tagging", 600, 8, FORMS),
+    "tagging": Plan("tagging", 600, 8, FACTORS),
+    "tagging_forms": Plan("tagging", 600, 8, FORMS, seeds=2),
     "tagging_4096": Plan("tagging", 240, 2, {"low": (8,), "hybrid 1 + 3": (8,)}, dim=256, options={"length": 4096}),
     "characters": Plan("characters", 1600, 16),
     "forecasting": Plan("forecasting", 600, 32),
@@ -70,7 +68,8 @@ PLANS = {
     "mqar": Plan("mqar", 2000, 64, lengths=LONGER),
     "copying_long": Plan("copying_long", 1600, 32, lengths=LONGER[1:]),
     "induction_long": Plan("induction_long", 1600, 32, lengths=LONGER[1:]),
-    "cifar": Plan("cifar", 1400, 32, FORMS | dict.fromkeys(names.STEMS, (4,)), patches=(4,)),
+    "cifar": Plan("cifar", 1400, 32, USUAL | {"patches": (4,)}, patches=(4,)),
+    "cifar_forms": Plan("cifar", 700, 32, FORMS | {"strided": (4,), "pooled": (4,), "sequence_rate": (4,)}, seeds=2),
     "plaid": Plan("plaid", 300, 16, USUAL | {"patches": (4,)}, seeds=5),
     "vowels": Plan("vowels", 300, 32, USUAL | {"patches": (4,)}, seeds=5),
     "basic_motions": Plan("basic_motions", 200, 16, USUAL | {"patches": (4,)}, seeds=5),
