@@ -137,7 +137,9 @@ class DynamicRate(nn.Module):
         slow = self._slow(whole, choice, length)
         if slow is not None:
             chance = chances.gather(-1, choice.unsqueeze(-1))
-            weight = reached(torch.ones_like(chance), chance).repeat_interleave(self.span, dim=1)[:, :length]
+            # Against the mean: what helps less than other choices is none to repeat, though it helps.
+            weight = reached(torch.ones_like(chance), chance - chance.mean())
+            weight = weight.repeat_interleave(self.span, dim=1)[:, :length]
             fast = fast + slow * weight.to(slow.dtype)
         return self.out_proj(fast * F.silu(gate))
 

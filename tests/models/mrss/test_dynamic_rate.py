@@ -17,9 +17,10 @@ from lib.models.mrss.dynamic_rate import DynamicRate
 from lib.models.mrss.gather import gathered, held
 from lib.models.mrss.low_rate import LowRate
 from lib.models.mrss.rates import chosen, halves, moments, summary
-from lib.models.mrss.variants import mixers
+from lib.models.mrss.variants import mixers, model
 from lib.models.ssm.mamba import MambaConfig
 from lib.profilers.flops import flops
+from lib.tasks.training.loop import train
 
 KINDS = ("dynamic_rate", "sequence_rate")
 SIZES = MambaConfig(dim=4, layers=1)
@@ -204,6 +205,38 @@ def test_outputs_of_taken_places_are_held_until_the_next(taken, seed):
     if taken.any():
         inputs = gathered(x, so_far, int(so_far.max()))
         assert_close(held(lambda y: y.cumsum(1), inputs, so_far), wanted)
+
+
+def news(size, generator, length=128):
+    """Tokens of which some say one of four words, often or never in turn; the last word; and when they are frequent."""
+    change = torch.rand(size, length, generator=generator) < 1 / 48
+    busy = (change.cumsum(1) + torch.randint(2, (size, 1), generator=generator)) % 2 == 1
+    words = torch.randint(1, 5, (size, length), generator=generator)
+    words *= busy & (torch.rand(size, length, generator=generator) < 0.25)
+    at = torch.where(words > 0, torch.arange(length), -1).cummax(1).values
+    return words, torch.where(at >= 0, words.gather(1, at.clamp(min=0)), 0), busy
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unchecked")
+def test_a_router_learns_to_spend_where_there_is_news(generator):
+    config = MrssConfig(MambaConfig(dim=24, layers=2, vocabulary=5), "dynamic_rate", 8)
+    classifier = model(config, None, 5, pooling="none", generator=generator)
+
+    def losses():
+        while True:
+            words, last, _ = news(16, generator)
+            yield F.cross_entropy(classifier(words).flatten(0, 1), last.flatten()) + balance(classifier)
+
+    train(classifier, losses(), 200, rate=8e-3, progress=False)
+    words, last, busy = news(64, generator)
+    with torch.no_grad():
+        right = (classifier(words).argmax(-1) == last).float().mean().item()
+    (mixer,) = (module for module in classifier.modules() if isinstance(module, DynamicRate))
+    used = mixer.used.repeat_interleave(mixer.span, dim=1)
+    assert right > 0.6
+    assert used.mean().item() == pytest.approx(config.budget, abs=0.05)
+    assert used[busy].mean() > used[~busy].mean() + 0.05
 
 
 @pytest.mark.parametrize(
