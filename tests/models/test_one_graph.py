@@ -10,16 +10,22 @@ from torch import nn
 from torch.testing import assert_close
 
 from lib import names
-from lib.models.distill import by_modes, by_taps
+from lib.models.distill.mixing import balanced_mixing
+from lib.models.distill.replace import METHODS
 from lib.models.ssm.fft_convolution import CachedConvolution
 from lib.models.ssm.s4d_block import S4DBlock
+from lib.models.ssm.s5 import S5
+from lib.models.ssm.s5_block import S5Block
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked")]
 
 
 def distilled(name: str) -> nn.Module:
-    function = getattr(by_taps, name, None) or getattr(by_modes, name)
-    return function(system(dim=6), 4, length=64).module
+    return METHODS[name](system(dim=6), 4, length=64).module
+
+
+def s5() -> S5:
+    return S5(6, 8, generator=torch.Generator().manual_seed(0)).double()
 
 
 MRSS = ("dual", "dynamic", "hiss", "scale_mixer", "hnet", "sparse_gate", "dynamic_rate", "sequence_rate")
@@ -27,6 +33,8 @@ MODELS = {
     **{f"mrss, {kind}": lambda kind=kind: (mixer(kind, 4, 6, 3), sequence(33, 6, 0)) for kind in MRSS},
     **{name: lambda name=name: (distilled(name), sequence(20, 6, 0)) for name in names.DISTILLATIONS},
     "S4D": lambda: (S4DBlock(6, generator=torch.Generator().manual_seed(0)).double(), sequence(20, 6, 0)),
+    "S5": lambda: (S5Block(6, states=8, generator=torch.Generator().manual_seed(0)).double(), sequence(20, 6, 0)),
+    "S5 of few states": lambda: (balanced_mixing(s5(), 3, length=64).module, sequence(20, 6, 0)),
     "cached convolution": lambda: (CachedConvolution(sequence(9, 6, 1)[0].T, 32), sequence(20, 6, 0)),
     "LoRA": lambda: (add(net()), features()),
 }

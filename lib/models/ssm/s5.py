@@ -11,7 +11,6 @@ import math
 
 import torch
 from jaxtyping import Complex, Float
-from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
 from lib.kernels.autocast import off, single
@@ -47,7 +46,7 @@ def mixed(
 
     A convolution by FFT for every mode, and two products with what mixes channels: O(T (log T + D) M).
     """
-    points = next_fast_len(2 * x.shape[1] - 1)
+    points = 2 * x.shape[1]
     response = powers(decay.to(torch.complex128).unsqueeze(0), x.shape[1])[0].to(decay.dtype)
     with off(x):
         entering = torch.view_as_complex(torch.einsum("btd,mdz->bmtz", x, torch.view_as_real(enter)).contiguous())
