@@ -7,7 +7,7 @@
 //
 // What it cannot be faster than, per token and channel: N + 2 exponentials (a decay per state, softplus, SiLU), one
 // logarithm, one reciprocal; of float32, 12 bytes read and 4 written, backward 16 and 12. With AVX-512 a register of
-// channels takes 12 instructions a state and 48 a token, as many as four states; backward 20 and 63. So with 4 states in
+// channels takes 12 instructions a state and 48 a token, as many as 4 states; backward 20 and 63. So with 4 states in
 // place of 16, two fifths of the time remain where memory keeps up, not a quarter.
 
 #include <atomic>
