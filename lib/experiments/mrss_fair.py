@@ -29,6 +29,7 @@ TRIAL = 4  # the part of a training's steps that a trial takes: one in so many
 TRIED = 2**31  # the seed of trials: none that is compared
 STEPS, TIME = "steps", "time"  # budgets: what a variant has as much of as the baseline
 WATCHED = 2**15  # tokens held back that the loss is followed on; the choice is by four times as many
+TESTED = 128  # sequences of another length
 ALIKE = 0.03  # training steps whose times are as near as this take the same steps
 
 
@@ -138,8 +139,9 @@ def train_one(run: Training) -> dict[str, Any]:
     loss, accuracy = task.judged(model)
     lengths = {}
     for length in plan.lengths:
-        other = task_of(plan, run.variant, run.source, torch.Generator().manual_seed(run.seed), length=length)
-        lengths[str(length)] = other.accuracy(model, size=16)
+        again = torch.Generator().manual_seed(run.seed)
+        other = task_of(plan, run.variant, run.source, again, tested=TESTED, **{plan.longer: length})
+        lengths[str(other.length)] = other.accuracy(model, size=16)
     return asdict(replace(found, accuracy=accuracy, loss=loss, lengths=lengths))
 
 

@@ -35,6 +35,7 @@ class Plan:
     dim, layers, states   of the baseline
     options   sizes of the task
     lengths   of sequences that the trained models are judged by, too
+    longer    the size of the task that such a length is
     patches   of an image task: sides of the patches behind which the baseline is trained, too
     seeds     trainings of a variant
     """
@@ -48,6 +49,7 @@ class Plan:
     states: int = 16
     options: Mapping[str, int] = field(default_factory=dict)
     lengths: tuple[int, ...] = ()
+    longer: str = "length"
     patches: tuple[int, ...] = ()
     seeds: int = 3
 
@@ -66,7 +68,7 @@ PLANS = {
     "forecasting": Plan("forecasting", 600, 32),
     "filling": Plan("filling", 600, 32),
     "mqar": Plan("mqar", 2000, 64, lengths=LONGER),
-    "copying_long": Plan("copying_long", 1600, 32, lengths=LONGER[1:]),
+    "copying_long": Plan("copying_long", 1600, 32, lengths=(496, 1008, 4080), longer="noise"),
     "induction_long": Plan("induction_long", 1600, 32, lengths=LONGER[1:]),
     "cifar": Plan("cifar", 1400, 32, USUAL | {"patches": (4,)}, patches=(4,)),
     "cifar_forms": Plan("cifar", 700, 32, FORMS | {"strided": (4,), "pooled": (4,), "sequence_rate": (4,)}, seeds=2),
