@@ -11,7 +11,7 @@ A form is a row of `lib.names.FORMS` and a file here, which defines
     FULL_RATE = True, where a form has no low rate, so that at a factor of 1 it is itself and not the baseline
 
 A module that has a term of the loss of its own has `balance()`, see `dynamic.balance`; one whose cost depends on its
-input has `spend()`, see `dynamic.spend`.
+input has `spend()`, see `dynamic.spend`; one that chooses what it computes keeps what it chose, see `routing`.
 
 A stem is a row of `lib.names.STEMS`, a control where one answer a sequence is asked, and a file in `stems/`.
 

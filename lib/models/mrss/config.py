@@ -23,7 +23,8 @@ class MrssConfig:
     factor    r from 1 to 65,536; where a form takes several, as "dual" does, also (2, 4, 8). With 1, every variant is
               the baseline, but those without a low rate, such as "wrapped", which take no other
     full      blocks at full rate, below `layers`, of forms with blocks of both rates; None for half of them
-    budget    largest share of chunks that a form with a router computes at full rate
+    budget    largest share of chunks that a form with a router computes at full rate; of one that chooses rates, the
+              share of tokens that it is held to
     raises    ValueError, quoting the value and what is allowed
     """
 
