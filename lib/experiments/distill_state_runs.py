@@ -59,9 +59,16 @@ class Plan:
 
 PLANS: Mapping[str, Plan] = MappingProxyType(
     {
-        "mqar": Plan("mqar", (("length", 18), ("pairs", 4), ("vocabulary", 34)), batch=128),
-        "copying_long": Plan("copying_long", (("noise", 32), ("items", 8), ("vocabulary", 10)), dim=32),
-        "characters": Plan("characters", (("length", 128),), steps=1500),
+        "mqar": Plan("mqar", (("length", 26), ("pairs", 8), ("vocabulary", 34)), steps=3000, healing=600),
+        "copying_long": Plan(
+            "copying_long",
+            (("noise", 32), ("items", 8), ("vocabulary", 10)),
+            dim=32,
+            steps=2500,
+            healing=500,
+            rates=(4e-3, 8e-3, 1.6e-2),
+        ),
+        "characters": Plan("characters", (("length", 256),), steps=1000, healing=200, batch=16),
     }
 )
 

@@ -17,6 +17,7 @@ from lib.experiments import base, command
 from lib.experiments.distill_state_runs import (
     CONTINUED,
     PLANS,
+    SEEN,
     Judged,
     Plan,
     Student,
@@ -107,7 +108,10 @@ def run(settings: Settings) -> Record:
     students = sweep.sweep(_students(plan, originals), reduce_one, SWEEPS, **at_once)
     for variant, states, healed, found in _grouped(plan, trained, students):
         _add(cases, plan, variant, states, healed, best, found)
-    return base.record(NAME.format(task=plan.task), cases, settings)
+    protocol = {name: getattr(plan, name) for name in ("layers", "batch", "healing", "share")}
+    protocol |= {"width": plan.dim, "rates": ", ".join(map(str, plan.rates)), "seen": SEEN}
+    protocol |= {"sizes": ", ".join(f"{name} {size}" for name, size in plan.options)}
+    return base.record(NAME.format(task=plan.task), cases, settings, **protocol)
 
 
 def _students(plan: Plan, originals: list[Training]) -> Iterator[Student]:

@@ -141,6 +141,13 @@ def test_a_record_holds_every_criterion_and_its_controls(trial):
     }
 
 
+def test_a_record_names_its_protocol(trial):
+    held = trial.parameters
+    assert (held["width"], held["layers"], held["batch"], held["healing"], held["share"]) == (8, 2, 4, 2, 0.5)
+    assert held["rates"] == "0.01, 0.02"
+    assert held["sizes"] == "length 12, pairs 2, vocabulary 10, tested 16"
+
+
 def test_every_seed_is_read_back_with_accuracy_and_loss(trial):
     every = distill_states.accuracies([trial])
     every = every[every["part"] == distill_states.TRAINED]
