@@ -32,6 +32,7 @@ from lib.models.checks import check_choice
 from lib.models.mrss import variants as mrss
 from lib.paths import SWEEPS
 from lib.records import Record
+from lib.tasks.data.images import CIFAR10
 from lib.tasks.training.sweep import sweep
 
 NAME = "mrss_compared_{task}"
@@ -45,6 +46,7 @@ PARTS = {
     TRAINED: ("task", "budget", "rate", "decay", "steps"),
     LENGTHS: ("task", "budget", "length"),
 }
+TASKS = tuple(PLANS)
 LABELS = {name: names.BENCHMARKS[plan.task].label for name, plan in PLANS.items()}
 WORDS = {"task": LABELS}
 PROTOCOL = (
@@ -84,7 +86,9 @@ def run(settings: Settings) -> Record:
         check_choice("only", label, tuple(every))
     chosen = {label: every[label] for label in every if label in labels}
     steps, seeds = settings.steps or plan.steps, range(settings.trainings or plan.seeds)
-    source = settings.source if plan.task.startswith("cifar") else ""
+    source = (
+        (CIFAR10 if settings.source in ("", "cifar10") else settings.source) if plan.task.startswith("cifar") else ""
+    )
     at_once = None if settings.device == "cpu" else 1
     costed = Costs(settings.task, tuple(chosen.items()), source, settings.device)
     (seconds,) = sweep([costed], cost_all, SWEEPS, workers=1).values()

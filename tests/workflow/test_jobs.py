@@ -1,6 +1,8 @@
 """The list of jobs: chapters, parameters and presets that exist, and a job for every record that there is."""
 
 import ast
+from dataclasses import fields
+from importlib import import_module
 
 import experiments
 import nbformat
@@ -10,7 +12,8 @@ import yaml
 from lib.paths import BOOK, PRESETS, ROOT
 
 JOBS = yaml.safe_load((ROOT / "workflow/jobs.yml").read_text())
-RUN = {name: job for name, job in JOBS.items() if "command" not in job}
+RUN = {name: job for name, job in JOBS.items() if "chapter" in job}
+OTHERS = {name: job for name, job in JOBS.items() if "experiment" in job}
 
 
 def parameters(chapter):
@@ -28,6 +31,16 @@ def test_a_job_asks_a_chapter_for_what_it_knows(name):
     assert {path.stem for path in (PRESETS / job["chapter"]).glob("*.yml")} >= {"smoke", "cpu", "gpu"}
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_job_asks_an_experiment_for_what_it_knows(name):
+    job = OTHERS[name]
+    assert set(job) <= {"experiment", "set", "after", "trains", "images"}
+    module = import_module(job["experiment"])
+    settings = {one.name for one in fields(module.Settings)}
+    assert set(job["set"]) | ({"source"} if job.get("images") else set()) <= settings
+    assert name == module.NAME.format(**job["set"])
+
+
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_waits_for_jobs_that_stand_before_it(name):
     order = list(JOBS)
@@ -41,5 +54,6 @@ def test_every_chapter_with_records_has_a_job_that_measures():
 
 def test_every_task_with_records_has_a_job_that_trains():
     trained = {(job["chapter"], job["set"]["task"]) for job in RUN.values() if job.get("trains")}
+    trained |= {(import_module(job["experiment"]).CHAPTER, job["set"]["task"]) for job in OTHERS.values()}
     recorded = {(one.CHAPTER, task) for one in experiments.ALL for task in experiments.tasks(one)}
     assert recorded == trained
