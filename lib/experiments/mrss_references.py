@@ -28,7 +28,7 @@ NAME = "mrss_references_{task}"
 CHAPTER = "mrss"
 JUDGED, SCREENED = "judged", "screened"
 PARTS = {JUDGED: ("task", "chosen", "steps"), SCREENED: ("task", "rate", "decay", "steps")}
-TASKS = tuple(PLANS)
+TASKS = tuple(name for name, plan in PLANS.items() if name == plan.task or plan.options)  # one plan a task and size
 LABELS = {name: names.BENCHMARKS[plan.task].label for name, plan in PLANS.items()}
 WORDS = {"task": LABELS}
 CNN = "cnn"

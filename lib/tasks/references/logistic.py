@@ -21,7 +21,7 @@ from lib.tasks.references import Judged, learned, refuse
 WINDOW = 32  # tokens that an answer at a token sees: itself and those before, zeros before the first
 ROWS = 20_000  # answers to learn from, at most
 NUMBERS = 2**24  # of their features, at most: 5,461 images of 3,072
-STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # C, the inverse of the penalty
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # C, the inverse of the penalty
 STEPS = 200  # of L-BFGS, at most
 EVEN = 1e-4  # of every probability is spread over all classes: one that was not learned costs much, not everything
 SEQUENCES = 500  # drawn where every token has an answer and there is no collection

@@ -1,5 +1,7 @@
 """The nearest neighbour: the answer of the training sequence that is nearest by Euclidean distance."""
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -31,7 +33,7 @@ def nearest_neighbour(task: Task, generator: torch.Generator, drawn: int = MOST)
     return Judged((found == wanted).double().mean().item())
 
 
-def _nearest(tested: Float[Tensor, "B T F"], blocks) -> Int[Tensor, " B"]:
+def _nearest(tested: Float[Tensor, "B T F"], blocks: Iterable[tuple[Tensor, Tensor]]) -> Int[Tensor, " B"]:
     """The answer of the nearest sequence among all blocks; of several as near, the first."""
     least, answers = torch.full((len(tested),), torch.inf), torch.zeros(len(tested), dtype=torch.long)
     for x, classes in blocks:
