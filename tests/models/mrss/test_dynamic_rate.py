@@ -4,8 +4,6 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from mrss_mixers import mixer, sequence, streamed
 from refusals import refused
 from torch.nn import functional as F
@@ -14,9 +12,8 @@ from torch.testing import assert_close
 from lib.models.mrss.config import MrssConfig
 from lib.models.mrss.dynamic import balance, spend
 from lib.models.mrss.dynamic_rate import DynamicRate
-from lib.models.mrss.gather import gathered, held
 from lib.models.mrss.low_rate import LowRate
-from lib.models.mrss.rates import chosen, halves, moments, summary
+from lib.models.mrss.rates import moments, summary
 from lib.models.mrss.variants import mixers, model
 from lib.models.ssm.mamba import MambaConfig
 from lib.profilers.flops import flops
@@ -148,19 +145,6 @@ def test_out_of_training_a_sequence_has_one_factor_the_median():
     assert_close(found, streamed(module, x))
 
 
-@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=5))
-def test_factors_come_as_often_as_their_chances_say(chances):
-    chances = torch.tensor(chances, dtype=torch.float64)
-    chances = chances / chances.sum()
-    found = chosen(chances.expand(500, -1), torch.arange(500)).bincount(minlength=len(chances))
-    assert (found - 500 * chances).abs().max() < 5
-
-
-def test_a_sure_router_has_its_way():
-    chances = F.one_hot(torch.arange(40) % 3, 3).double()
-    assert torch.equal(chosen(chances, torch.arange(40)), torch.arange(40) % 3)
-
-
 def test_gradients_reach_the_router_from_the_output_and_from_its_budget():
     module = rated()
     out = module(sequence(64, 5, 0)).square().sum()
@@ -187,24 +171,10 @@ def test_a_budget_is_used_up():
 
 
 def test_a_factor_stands_for_its_halves_and_one():
-    assert [halves(factor) for factor in (1, 2, 6, 7, 8)] == [(1,), (1, 2), (1, 3, 6), (1, 7), (1, 2, 4, 8)]
+    (module,) = mixers(MrssConfig(SIZES, "dynamic_rate", 6), generator=torch.Generator())
+    assert module.factors == (1, 3, 6)
     (module,) = mixers(MrssConfig(SIZES, "dynamic_rate", (4, 2)), generator=torch.Generator())
     assert module.factors == (2, 4)
-
-
-@given(st.lists(st.lists(st.booleans(), min_size=12, max_size=12), min_size=1, max_size=20), st.integers(0, 9))
-def test_outputs_of_taken_places_are_held_until_the_next(taken, seed):
-    taken = torch.tensor(taken)
-    x = sequence(12, 2, seed, batch=len(taken))
-    so_far, wanted = taken.cumsum(1), torch.zeros_like(x)
-    for row, places in enumerate(taken.tolist()):
-        total = torch.zeros(2, dtype=x.dtype)
-        for at, is_taken in enumerate(places):
-            total = total + x[row, at] if is_taken else total
-            wanted[row, at] = total
-    if taken.any():
-        inputs = gathered(x, so_far, int(so_far.max()))
-        assert_close(held(lambda y: y.cumsum(1), inputs, so_far), wanted)
 
 
 def news(size, generator, length=128):
