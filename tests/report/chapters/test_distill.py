@@ -170,7 +170,7 @@ def test_fine_tuning_that_harms_is_counted_by_seed(numbers):
 def test_what_is_kept_is_within_the_interval(numbers):
     assert numbers.kept_few == []  # equal in both seeds, so that the interval has no width
     assert (numbers.stored_low, numbers.stored_few, numbers.stored_all) == (160, 40, 640)
-    assert numbers.minutes == pytest.approx(3 * (1 + 2 * 11) * 1.0)
+    assert numbers.minutes == pytest.approx(3 * (1 + 2 * (2 * len(DISTILLATIONS) + 1)) * 1.0)
 
 
 def texts(numbers):
