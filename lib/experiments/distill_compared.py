@@ -41,7 +41,7 @@ NAME = "distill_compared_{task}"
 CHAPTER = "kernel_distillation"
 TASKS = ("cifar", "plaid")  # that are recorded, of PLANS
 BANKS = {"lin": "S4D-Lin", "real": "S4D-Real", DENSE: "S5"}
-RATES = (2e-3, 4e-3, 8e-3, 1.6e-2)
+RATES = (4e-3, 8e-3, 1.6e-2, 3.2e-2)
 TRIAL = 4  # the part of an original's steps that a trial takes: one in so many
 TRIALS, MADE, TAPS, LENGTHS, FORWARD = "trials", "made", "taps", "lengths", "forward"
 WHAT = ("task", "bank", "order", "healed")
@@ -139,7 +139,8 @@ def run(settings: Settings) -> Record:
     for key, found in groups.items():
         add_made(cases, settings, key, found)
     add_times(cases, settings)
-    said = {"protocol": PROTOCOL, "trained": steps, **PLANS[settings.task].options}
+    said = {"protocol": PROTOCOL, "trained": steps, "source": "CIFAR-10" if settings.source else ""}
+    said |= PLANS[settings.task].options
     return base.record(NAME.format(task=settings.task), cases, settings, **said)
 
 

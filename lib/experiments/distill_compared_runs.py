@@ -1,7 +1,6 @@
 """What one training of the compared distillations comes to: originals with all that is made of them, and controls.
 
-A seed decides data, weights and batches. Rates are chosen by trials on held-back data; the test set judges what is
-compared, once.
+A seed decides data, weights and batches. Held-back data judges trials; the test judges what is compared, once.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +25,7 @@ from lib.tasks.training.loop import train
 ORIGINAL, CONTROL, COMPRESSED = "original", "scratch", "compressed"  # in records, beside names of methods
 TRIED = 2**31  # the seed of trials: none that is compared
 HELD = 2**17  # tokens held back that a rate is chosen by
-LONGER = 256  # sequences of the test that judge at other lengths
+LONGER = 256  # sequences of the test, at most, that judge at other lengths
 ASIDE = 0.2  # of the sequences to learn from are held back, where a task holds none
 HEALED = ("balanced_truncation", "h2_optimal", "truncated_svd")  # what is fine-tuned, too
 METHODS = {  # by the original's bank: what its kernels can be reduced by
@@ -154,7 +153,7 @@ def outcomes(run: Run) -> Iterator[Outcome]:
     task = task_of(plan, run.source, generator)
     again = (torch.Generator().manual_seed(run.seed) for _ in plan.lengths)
     longer = [task_of(plan, run.source, one, length=length) for one, length in zip(again, plan.lengths, strict=True)]
-    longer = [replace(one, test=tuple(part[:LONGER] for part in one.test)) for one in longer]
+    longer = [replace(one, test=spread(one.test, LONGER)) for one in longer]
     judge = partial(judged, task, longer if run.judged else None)
     model = build(task, run.states, generator, run.width, run.layers, run.bank).to(run.device)
     start, history, options = perf_counter(), [], {"rate": run.rate, "progress": False}
@@ -183,15 +182,9 @@ def made(run: Run, task: Task, teacher: nn.Module, judge: Callable[..., Outcome]
             start = perf_counter()
             student, layers = distill(teacher, order, method, task.length)
             error = torch.cat([layer.error for layer in layers]).square().mean().sqrt().item()
-            found = Outcome(
-                method,
-                order,
-                False,
-                perf_counter() - start,
-                stored=sum(layer.parameters for layer in layers),
-                error=error,
-                taps={str(taps): beyond(teacher, student, taps) for taps in (2 * task.length, 4 * task.length)},
-            )
+            seconds, size = perf_counter() - start, sum(layer.parameters for layer in layers)
+            taps = {str(taps): beyond(teacher, student, taps) for taps in (2 * task.length, 4 * task.length)}
+            found = Outcome(method, order, False, seconds, stored=size, error=error, taps=taps)
             yield judge(student, found)
             if method not in HEALED:
                 continue
@@ -241,6 +234,12 @@ def first(data: tuple[Tensor, Tensor], tokens: int) -> tuple[Tensor, Tensor]:
     """The first sequences of some data that have so many tokens together, at least 32 of them."""
     count = max(32, tokens // data[0].shape[1])
     return data[0][:count], data[1][:count]
+
+
+def spread(data: tuple[Tensor, Tensor], count: int) -> tuple[Tensor, Tensor]:
+    """At most so many sequences of some data, at even distances: an archive has them class by class."""
+    step = -(-len(data[0]) // count)
+    return data[0][::step], data[1][::step]
 
 
 def _losses(run: Run, task: Task, model: nn.Module, generator: torch.Generator) -> Iterator[Tensor]:

@@ -21,6 +21,7 @@ from lib.experiments.distill_compared_runs import (
     best,
     beyond,
     outcomes,
+    spread,
     task_of,
     with_held_back,
 )
@@ -171,6 +172,12 @@ def test_errors_beyond_are_those_of_all_layers_together(generator):
         sums = [sum(one[:, :taps].square().sum() for one in each) for each in (lost, kernels)]
         assert found == pytest.approx((sums[0] / sums[1]).sqrt().item(), rel=1e-5)
     assert more > at  # a low rank ends with its taps
+
+
+def test_sequences_that_judge_at_other_lengths_are_spread_over_the_test():
+    x, answers = torch.arange(25).view(25, 1), torch.arange(25)
+    assert spread((x, answers), 10)[1].tolist() == [0, 3, 6, 9, 12, 15, 18, 21, 24]
+    assert torch.equal(spread((x, answers), 25)[0], x)
 
 
 def test_what_an_s5_stores_is_counted(generator):
