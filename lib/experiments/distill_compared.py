@@ -85,12 +85,12 @@ class Settings(base.Settings):
     task: str = TASKS[0]
     trainings: int = 3
     steps: int = 0
-    training: int = 240
-    healing: int = 60
+    training: int = 320
+    healing: int = 80
     teacher_states: int = 64
     orders: tuple[int, ...] = (2, 4, 8)
     shares: tuple[int, ...] = (90,)
-    batch: int = 32
+    batch: int = 16
     width: int = 64
     layers: int = 4
     banks: str = ",".join(BANKS)

@@ -18,7 +18,7 @@ from lib.models.checks import check_count, check_number
 from lib.models.distill.modes import Modes
 from lib.models.distill.replace import distill
 from lib.tasks.data.sequences import BENCHMARKS, TASKS, Task, of_parts
-from lib.tasks.training.compress import compress
+from lib.tasks.training.compress import CUTS, compress
 from lib.tasks.training.heal import heal
 from lib.tasks.training.loop import train
 
@@ -160,7 +160,8 @@ def outcomes(run: Run) -> Iterator[Outcome]:
     losses = _losses(run, task, model, generator)
     try:
         if run.kind == COMPRESSED:
-            _, history = compress(model, losses, run.steps, share=run.share, **options)
+            cuts = min(CUTS, run.steps - 1)  # a trial may have fewer steps
+            _, history = compress(model, losses, run.steps, share=run.share, cuts=cuts, **options)
         else:
             train(model, losses, run.steps, **options)
     except FloatingPointError:

@@ -50,6 +50,10 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "clip_accuracy": ({}, {"seeds": 1, "count": 8}),
     "clip_cost": ({"RATIOS": (0.5,), "KEEPS": (0.5,), "SIDES": (64,)}, {"scenes": 4}),
     "clip_training": ({}, TRIAL),
+    "distill_compared": (
+        {"RATES": (4e-3,)},
+        {"task": "digits", "trainings": 1, "healing": 1, "teacher_states": 8, "orders": (2,), "width": 8, "layers": 1},
+    ),
     "distill_cost": ({"SHARES": (1,), "STREAMED": 4}, {"every": False}),
     "distill_states": ({"PLANS": {"mqar": STATES}, "TOKENS": 2}, {**TRIAL, "healing": 1, "dim": 8, "length": 16}),
     "distill_training": ({}, {**TRIAL, "healing": 1, "orders": (2,), "width": 16, "layers": 1, "teacher_states": 8}),

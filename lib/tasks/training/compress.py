@@ -16,6 +16,7 @@ from lib.models.distill.modes import LAYERS
 from lib.tasks.training.loop import train
 
 NOTABLE = 0.95  # of the states: a layer that needs more of them than that stays as it is
+CUTS = 4  # as in the paper
 POLES = {"log_rate": 0.1, "angle": 0.1}  # share of the rate, as in distillation fine-tuning
 
 
@@ -25,7 +26,7 @@ def compress(
     steps: int,
     *,
     share: float,
-    cuts: int = 4,
+    cuts: int = CUTS,
     warm_up: float = 0.1,
     **options: Any,
 ) -> tuple[list[float], list[list[int]]]:
