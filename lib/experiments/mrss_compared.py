@@ -11,7 +11,6 @@ from itertools import product
 
 import pandas as pd
 
-from lib import names
 from lib.experiments import base, command
 from lib.experiments.mrss_fair import (
     DECAYS,
@@ -27,12 +26,11 @@ from lib.experiments.mrss_fair import (
     train_one,
     tuned,
 )
-from lib.experiments.mrss_plans import PLANS, variants
+from lib.experiments.mrss_plans import PLANS, source_of, title, variants
 from lib.models.checks import check_choice
 from lib.models.mrss import variants as mrss
 from lib.paths import SWEEPS
 from lib.records import Record
-from lib.tasks.data.images import CIFAR10
 from lib.tasks.training.sweep import sweep
 
 NAME = "mrss_compared_{task}"
@@ -47,7 +45,7 @@ PARTS = {
     LENGTHS: ("task", "budget", "length"),
 }
 TASKS = tuple(PLANS)
-LABELS = {name: names.BENCHMARKS[plan.task].label for name, plan in PLANS.items()}
+LABELS = {name: title(name) for name in PLANS}
 WORDS = {"task": LABELS}
 PROTOCOL = (
     f"AdamW, a warm-up and a cosine to zero; rates {', '.join(f'{rate:g}' for rate in RATES)} at decay {DECAYS[0]}, "
@@ -86,9 +84,7 @@ def run(settings: Settings) -> Record:
         check_choice("only", label, tuple(every))
     chosen = {label: every[label] for label in every if label in labels}
     steps, seeds = settings.steps or plan.steps, range(settings.trainings or plan.seeds)
-    source = (
-        (CIFAR10 if settings.source in ("", "cifar10") else settings.source) if plan.task.startswith("cifar") else ""
-    )
+    source = source_of(plan, settings.source).get("source", "")
     at_once = None if settings.device == "cpu" else 1
     costed = Costs(settings.task, tuple(chosen.items()), source, settings.device)
     (seconds,) = sweep([costed], cost_all, SWEEPS, workers=1).values()

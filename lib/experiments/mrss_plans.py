@@ -7,6 +7,7 @@ from lib import names
 from lib.models.mrss import variants as mrss
 from lib.models.mrss.variants import MrssConfig
 from lib.models.ssm.mamba import MambaConfig
+from lib.tasks.data.images import CIFAR10
 
 BASELINE = "baseline"
 MIXED = {"hybrid 1 + 3": ("hybrid", 1)}  # other numbers of full-rate blocks than half of them: form, and that number
@@ -76,6 +77,22 @@ PLANS = {
     "vowels": Plan("vowels", 300, 32, USUAL | {"patches": (4,)}, seeds=5),
     "basic_motions": Plan("basic_motions", 200, 16, USUAL | {"patches": (4,)}, seeds=5),
 }
+
+
+def source_of(plan: Plan, named: str) -> dict[str, str]:
+    """Where the images of a plan come from, as an option of its task; none where its task is not of images.
+
+    named    the hub's name or a folder; "cifar10" and nothing stand for the hub's
+    """
+    of_images = plan.task.startswith("cifar")
+    return {"source": CIFAR10 if named in ("", "cifar10") else named} if of_images else {}
+
+
+def title(name: str) -> str:
+    """What readers call a plan: its benchmark, and how it differs from the plan of the benchmark's own name."""
+    plan = PLANS[name]
+    more = f", T = {plan.options['length']:,}" if "length" in plan.options else ", other forms"
+    return names.BENCHMARKS[plan.task].label + ("" if name == plan.task else more)
 
 
 @dataclass(frozen=True)

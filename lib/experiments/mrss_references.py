@@ -15,7 +15,7 @@ import torch
 
 from lib import names
 from lib.experiments import base, command
-from lib.experiments.mrss_plans import PLANS
+from lib.experiments.mrss_plans import PLANS, source_of, title
 from lib.models.checks import check_choice
 from lib.paths import SWEEPS
 from lib.records import Record
@@ -29,7 +29,7 @@ CHAPTER = "mrss"
 JUDGED, SCREENED = "judged", "screened"
 PARTS = {JUDGED: ("task", "chosen", "steps"), SCREENED: ("task", "rate", "decay", "steps")}
 TASKS = tuple(name for name, plan in PLANS.items() if name == plan.task or plan.options)  # one plan a task and size
-LABELS = {name: names.BENCHMARKS[plan.task].label for name, plan in PLANS.items()}
+LABELS = {name: title(name) for name in PLANS}
 WORDS = {"task": LABELS}
 CNN = "cnn"
 
@@ -81,7 +81,7 @@ def run(settings: Settings) -> Record:
     """
     check_choice("task", settings.task, tuple(PLANS))
     plan = PLANS[settings.task]
-    at = {"source": settings.source, "device": settings.device}
+    at = {"device": settings.device, **source_of(plan, settings.source)}
     possible = suited(task_of(Job(settings.task, CNN, 0, **at))[0])
     wanted = [name.strip() for name in settings.only.split(",") if name.strip()] or possible
     for name in wanted:
@@ -99,13 +99,14 @@ def run(settings: Settings) -> Record:
     found = sweep(jobs, judge, SWEEPS, workers=workers)
     for name in wanted:
         _add_judged(cases, name, {job.seed: found[job] for job in jobs if job.reference == name}, settings.task, steps)
-    return base.record(NAME.format(task=settings.task), cases, settings, batch=plan.batch, **plan.options)
+    said = {"source": "CIFAR-10" if "source" in at else "", "batch": plan.batch, **plan.options}
+    return base.record(NAME.format(task=settings.task), cases, settings, **said)
 
 
 def task_of(job: Job) -> tuple[Task, torch.Generator]:
     """The task of a job, and the generator that it was made by, for what is drawn next."""
     plan, generator = PLANS[job.plan], torch.Generator().manual_seed(job.seed)
-    given = {"source": job.source} if job.source and job.task.startswith("cifar") else {}
+    given = {"source": job.source} if job.source else {}
     return BENCHMARKS[job.task](generator, **given, **plan.options), generator
 
 

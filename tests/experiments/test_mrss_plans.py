@@ -3,7 +3,7 @@
 import pytest
 
 from lib import names
-from lib.experiments.mrss_plans import BASELINE, MIXED, PLANS, Plan, Variant, variants
+from lib.experiments.mrss_plans import BASELINE, MIXED, PLANS, Plan, Variant, source_of, title, variants
 from lib.models.mrss import variants as mrss
 from lib.models.mrss.variants import MrssConfig
 
@@ -48,3 +48,16 @@ def test_plans_name_forms_and_benchmarks_that_there_are(name):
     assert plan.task in names.BENCHMARKS
     assert set(plan.forms) <= {*names.FORMS, *names.STEMS, *MIXED}
     assert plan.steps >= 4
+
+
+def test_readers_tell_plans_of_one_benchmark_apart():
+    assert title("tagging") == "tagging"
+    assert title("tagging_4096") == "tagging, T = 4,096"
+    assert title("cifar_forms") == "CIFAR-10, 2 x 2 patches, other forms"
+    assert len({title(name) for name in PLANS}) == len(PLANS)
+
+
+def test_images_have_a_source_and_other_tasks_none():
+    assert source_of(PLANS["cifar"], "") == source_of(PLANS["cifar_forms"], "cifar10") == {"source": "uoft-cs/cifar10"}
+    assert source_of(PLANS["cifar"], "folder") == {"source": "folder"}
+    assert source_of(PLANS["tagging"], "folder") == {}
