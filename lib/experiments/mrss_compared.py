@@ -27,6 +27,7 @@ from lib.experiments.mrss_fair import (
     tuned,
 )
 from lib.experiments.mrss_plans import PLANS, source_of, title, variants
+from lib.experiments.mrss_runs import MEANS
 from lib.models.checks import check_choice
 from lib.models.mrss import variants as mrss
 from lib.paths import SWEEPS
@@ -87,7 +88,7 @@ def run(settings: Settings) -> Record:
     source = source_of(plan, settings.source).get("source", "")
     at_once = None if settings.device == "cpu" else 1
     costed = Costs(settings.task, tuple(chosen.items()), source, settings.device)
-    (seconds,) = sweep([costed], cost_all, SWEEPS, workers=1).values()
+    (seconds,) = sweep([costed], cost_all, SWEEPS, workers=1).values() if plan.timed else ({},)
     options = {"workers": at_once, "device": settings.device}
     trials = tuned(settings.task, chosen, SWEEPS, source, max(1, steps // TRIAL), **options)
     planned = []
@@ -163,6 +164,16 @@ def outcomes(found: Iterable[Record]) -> pd.DataFrame:
     """One row per training and length: machine, task, part, variant, budget, seed, accuracy, loss [nats]."""
     rows = partial(base.by_seed, found, PARTS, WORDS)
     return rows(accuracies="accuracy", test_losses="loss")
+
+
+def curves(found: Iterable[Record]) -> pd.DataFrame:
+    """One row per training and twentieth of its steps: as `outcomes`, with step, and loss [nats] on data held back."""
+    rows = base.by_seed(found, PARTS, WORDS, valid_losses="curve")
+    rows = rows[rows["part"] == TRAINED].explode("curve", ignore_index=True)
+    groups = rows.groupby(["machine", "task", "variant", "budget", "seed"], sort=False)
+    number, last = groups.cumcount() + 1, groups.cumcount(ascending=False) == 0
+    step = (number * (rows["steps"] // MEANS).clip(lower=1)).where(~last, rows["steps"])
+    return rows.assign(step=step.astype(int), loss=rows["curve"].astype(float)).drop(columns="curve")
 
 
 def main() -> None:

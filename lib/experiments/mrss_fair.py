@@ -216,7 +216,12 @@ def best(trials: Mapping[Training, Outcome]) -> Training:
 
 
 def budgets(steps: int, seconds: Mapping[str, float], label: str) -> dict[str, int]:
-    """Steps of a variant by budget: the baseline's, and those that fit into the baseline's time, where it differs."""
+    """Steps of a variant by budget: the baseline's, and those that fit into the baseline's time, where it differs.
+
+    seconds   of a training step, by label; nothing where times are not to be equal
+    """
+    if not seconds:
+        return {STEPS: steps}
     ratio = seconds[BASELINE] / seconds[label]
     return {STEPS: steps} | ({} if abs(ratio - 1) <= ALIKE else {TIME: max(1, round(steps * ratio))})
 

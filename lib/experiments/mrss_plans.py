@@ -39,6 +39,7 @@ class Plan:
     longer    the size of the task that such a length is
     patches   of an image task: sides of the patches behind which the baseline is trained, too
     seeds     trainings of a variant
+    timed     whether variants are trained for the baseline's time, too
     """
 
     task: str
@@ -53,6 +54,7 @@ class Plan:
     longer: str = "length"
     patches: tuple[int, ...] = ()
     seeds: int = 3
+    timed: bool = True
 
     @property
     def sizes(self) -> MambaConfig:
@@ -61,21 +63,25 @@ class Plan:
 
 
 LONGER = (256, 512, 1024, 4096)
+RECALL = {"low": (4,), "hybrid": (4,), "hybrid 1 + 3": (4,)}
+ARCHIVE = {"low": (4,), "hybrid 1 + 3": (4,), "patches": (4,)}
+IMAGES = {"low": (4, 8), "hybrid 1 + 3": (4,), "patches": (4,)}
+SHORT = {"strided": (4,), "pooled": (4,), "sequence_rate": (4,)}
 PLANS = {
     "tagging": Plan("tagging", 600, 8, FACTORS),
-    "tagging_forms": Plan("tagging", 600, 8, FORMS, seeds=2),
-    "tagging_4096": Plan("tagging", 240, 2, {"low": (8,), "hybrid 1 + 3": (8,)}, dim=256, options={"length": 4096}),
-    "characters": Plan("characters", 1600, 16),
+    "tagging_forms": Plan("tagging", 300, 8, FORMS, seeds=2, timed=False),
+    "tagging_4096": Plan("tagging", 160, 2, {"low": (8,), "hybrid 1 + 3": (8,)}, dim=256, options={"length": 4096}),
+    "characters": Plan("characters", 1000, 16),
     "forecasting": Plan("forecasting", 600, 32),
     "filling": Plan("filling", 600, 32),
-    "mqar": Plan("mqar", 2000, 64, lengths=LONGER),
-    "copying_long": Plan("copying_long", 1600, 32, lengths=(496, 1008, 4080), longer="noise"),
-    "induction_long": Plan("induction_long", 1600, 32, lengths=LONGER[1:]),
-    "cifar": Plan("cifar", 1400, 32, USUAL | {"patches": (4,)}, patches=(4,)),
-    "cifar_forms": Plan("cifar", 700, 32, FORMS | {"strided": (4,), "pooled": (4,), "sequence_rate": (4,)}, seeds=2),
-    "plaid": Plan("plaid", 300, 16, USUAL | {"patches": (4,)}, seeds=5),
-    "vowels": Plan("vowels", 300, 32, USUAL | {"patches": (4,)}, seeds=5),
-    "basic_motions": Plan("basic_motions", 200, 16, USUAL | {"patches": (4,)}, seeds=5),
+    "mqar": Plan("mqar", 1500, 64, RECALL, lengths=LONGER),
+    "copying_long": Plan("copying_long", 1000, 32, RECALL, lengths=(496, 1008, 4080), longer="noise"),
+    "induction_long": Plan("induction_long", 1000, 32, RECALL, lengths=LONGER[1:]),
+    "cifar": Plan("cifar", 800, 32, IMAGES, patches=(4,)),
+    "cifar_forms": Plan("cifar", 400, 32, FORMS | SHORT, seeds=2, timed=False),
+    "plaid": Plan("plaid", 300, 16, ARCHIVE, seeds=5),
+    "vowels": Plan("vowels", 300, 32, ARCHIVE, seeds=5),
+    "basic_motions": Plan("basic_motions", 200, 16, ARCHIVE, seeds=5),
 }
 
 

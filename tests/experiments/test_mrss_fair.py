@@ -98,6 +98,7 @@ def test_budgets_are_the_baseline_s_steps_and_its_time():
     assert budgets(100, seconds, "low") == {STEPS: 100, TIME: 400}
     assert budgets(100, seconds, "dual") == {STEPS: 100, TIME: 50}
     assert budgets(100, seconds, "same") == {STEPS: 100}
+    assert budgets(100, {}, "low") == {STEPS: 100}
 
 
 def test_steps_of_all_variants_are_timed_in_turns():
