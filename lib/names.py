@@ -29,10 +29,12 @@ class Sequences(Method):
 
     split    sequences that are tested, and that are trained on, where every seed splits one collection anew
     solved   accuracy above which a model knows the rule of the task, where it does or stays on a plateau far below
+    tokens   whether an answer is asked at every token, so that no stem can shorten the sequence
     """
 
     split: tuple[int, int] | None = None
     solved: float | None = None
+    tokens: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,10 +196,10 @@ SEQUENCES = {  # sequence tasks
 BENCHMARKS = {  # sequence tasks with sequences held back, by which settings are chosen; trained by the fair protocol
     "cifar": Sequences("CIFAR-10, 2 x 2 patches", f"{_DATA}.cifar", "256 colour patches of an image, row by row"),
     "cifar_grey": Sequences("CIFAR-10, pixels", f"{_DATA}.cifar_grey", "1,024 grey pixels of an image, row by row"),
-    "characters": Sequences("characters", f"{_DATA}.characters", "the next character of the King James Bible"),
-    "tagging": Sequences("tagging", f"{_DATA}.tagging", "which slow and which fast process is on, at every token"),
-    "forecasting": Sequences("forecasting", f"{_DATA}.forecasting", "the current of an appliance, some samples ahead"),
-    "filling": Sequences("filling in", f"{_DATA}.filling", "samples missing from the current of an appliance"),
+    "characters": Sequences("characters", f"{_DATA}.characters", "the King James Bible's next character", tokens=True),
+    "tagging": Sequences("tagging", f"{_DATA}.tagging", "which slow and which fast process is on", tokens=True),
+    "forecasting": Sequences("forecasting", f"{_DATA}.forecasting", "a current, some samples ahead", tokens=True),
+    "filling": Sequences("filling in", f"{_DATA}.filling", "samples missing from an appliance's current", tokens=True),
     "mqar": Sequences("MQAR", f"{_DATA}.mqar", "the values of several keys, each when its key returns", solved=0.9),
     "copying_long": Sequences("selective copying, long", f"{_DATA}.copying_long", "16 items in noise", solved=0.9),
     "induction_long": Sequences("induction, long", f"{_DATA}.induction_long", "what once followed a token", solved=0.9),

@@ -46,6 +46,7 @@ PARTS = {
     LENGTHS: ("task", "budget", "length"),
 }
 TASKS = tuple(PLANS)
+ON_GPU = tuple(name for name, plan in PLANS.items() if plan.gpu)  # whose records no CPU makes
 LABELS = {name: title(name) for name in PLANS}
 WORDS = {"task": LABELS}
 PROTOCOL = (

@@ -40,7 +40,7 @@ def fitting(rows: pd.DataFrame) -> Callable[[Any], Interval]:
     """
     if "checkpoint" in rows:
         return lambda values: statistics.clustered_t(values, list(rows["checkpoint"]))
-    split = _row(rows["task"].iloc[0]).split
+    split = known(rows["task"].iloc[0]).split
     return statistics.paired_t if split is None else lambda values: statistics.corrected_t(values, *split)
 
 
@@ -150,15 +150,16 @@ def solves(rows: pd.DataFrame) -> pd.Series:
     raises   Missing, naming it, for another task
     """
     task = rows["task"].iloc[0]
-    if (least := _row(task).solved) is None:
+    if (least := known(task).solved) is None:
         raise Missing(f"{task}: there is no accuracy above which it is solved")
     return rows["accuracy"] > least
 
 
-def _row(task: str) -> names.Sequences:
-    """What the table of tasks says of one, by its label; of any other task nothing."""
-    rows = {row.label: row for row in names.SEQUENCES.values() if isinstance(row, names.Sequences)}
-    return rows.get(task, names.Sequences(task, "", ""))
+def known(task: str) -> names.Sequences:
+    """What the tables of tasks say of one, by its label, alone or before a comma and more; of others nothing."""
+    rows = (*names.SEQUENCES.values(), *names.BENCHMARKS.values())
+    found = [row for row in rows if isinstance(row, names.Sequences) and f"{task}, ".startswith(f"{row.label}, ")]
+    return max(found, key=lambda row: len(row.label), default=names.Sequences(task, "", ""))
 
 
 def _intervals(cases: pd.DataFrame, base: pd.DataFrame) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def _intervals(cases: pd.DataFrame, base: pd.DataFrame) -> dict[str, Any]:
         own = of_images(lambda ours: ours, found, cases)
         difference = of_images(np.subtract, found - before, cases, base)
         return _bounds("accuracy", own) | _bounds("difference", difference)
-    if _row(cases["task"].iloc[0]).solved is not None:
+    if known(cases["task"].iloc[0]).solved is not None:
         count, other, of = int(solves(cases).sum()), int(solves(base).sum()), len(cases)
         share, same = statistics.solved(count, of), cases["variant"].iloc[0] == base["variant"].iloc[0]
         difference = statistics.solved_difference(count, of, other, of)

@@ -5,6 +5,7 @@ import torch
 from folder_of_images import written
 from refusals import refused
 
+from lib import names
 from lib.tasks.data import patches
 from lib.tasks.data.sequences import BENCHMARKS, IGNORE
 
@@ -54,6 +55,12 @@ def test_what_is_drawn_held_back_and_tested_has_the_sizes_that_the_task_tells(na
         assert (known.min() >= 0, known.max() < task.classes) == (True, True)
         if task.vocabulary is not None:
             assert (x.min() >= 0, x.max() < task.vocabulary) == (True, True)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_the_table_says_whether_an_answer_is_asked_at_every_token(name, made):
+    row = names.BENCHMARKS[name]
+    assert (made(name).pooling == "none") == (row.tokens or row.solved is not None)
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
