@@ -76,7 +76,9 @@ def test_a_record_is_read_by_its_experiment(path):
 
 
 def test_every_experiment_has_a_record_here():
-    assert {path.stem for path in PATHS} == {name for one in experiments.ALL for name in experiments.names(one)}
+    every = {name for one in experiments.ALL for name in experiments.names(one)}
+    on_gpu = {name for one in experiments.ALL for name in experiments.on_gpu(one)}
+    assert every - on_gpu <= {path.stem for path in PATHS} <= every
 
 
 @pytest.mark.parametrize("one", experiments.ALL, ids=lambda one: one.__name__.rpartition(".")[2])

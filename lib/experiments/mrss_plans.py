@@ -40,6 +40,7 @@ class Plan:
     patches   of an image task: sides of the patches behind which the baseline is trained, too
     seeds     trainings of a variant
     timed     whether variants are trained for the baseline's time, too
+    gpu       whether it takes a GPU: on a CPU a day or more
     """
 
     task: str
@@ -55,6 +56,7 @@ class Plan:
     patches: tuple[int, ...] = ()
     seeds: int = 3
     timed: bool = True
+    gpu: bool = False
 
     @property
     def sizes(self) -> MambaConfig:
@@ -66,6 +68,7 @@ LONGER = (256, 512, 1024, 4096)
 RECALL = {"low": (4,), "hybrid": (4,), "hybrid 1 + 3": (4,)}
 ARCHIVE = {"low": (4,), "hybrid 1 + 3": (4,), "patches": (4,)}
 IMAGES = {"low": (4, 8), "hybrid 1 + 3": (4,), "patches": (4,)}
+GREY = {"low": (4, 8), "hybrid 1 + 3": (4, 8), "patches": (4,)}
 SHORT = {"strided": (4,), "pooled": (4,), "sequence_rate": (4,)}
 PLANS = {
     "tagging": Plan("tagging", 600, 8, FACTORS),
@@ -78,6 +81,7 @@ PLANS = {
     "copying_long": Plan("copying_long", 1000, 32, RECALL, lengths=(496, 1008, 4080), longer="noise"),
     "induction_long": Plan("induction_long", 1000, 32, RECALL, lengths=LONGER[1:]),
     "cifar": Plan("cifar", 800, 32, IMAGES, patches=(4,)),
+    "cifar_grey": Plan("cifar_grey", 2000, 32, GREY, seeds=1, timed=False, gpu=True),
     "cifar_forms": Plan("cifar", 400, 32, FORMS | SHORT, seeds=2, timed=False),
     "plaid": Plan("plaid", 300, 16, ARCHIVE, seeds=5),
     "vowels": Plan("vowels", 300, 32, ARCHIVE, seeds=5),

@@ -28,7 +28,9 @@ NAME = "mrss_references_{task}"
 CHAPTER = "mrss"
 JUDGED, SCREENED = "judged", "screened"
 PARTS = {JUDGED: ("task", "chosen", "steps"), SCREENED: ("task", "rate", "decay", "steps")}
-TASKS = tuple(name for name, plan in PLANS.items() if name == plan.task or plan.options)  # one plan a task and size
+TASKS = tuple(  # one plan a task and size, of those that a CPU trains
+    name for name, plan in PLANS.items() if (name == plan.task or plan.options) and not plan.gpu
+)
 LABELS = {name: title(name) for name in PLANS}
 WORDS = {"task": LABELS}
 CNN = "cnn"

@@ -6,16 +6,33 @@ from importlib import import_module
 
 import experiments
 import pytest
+from refusals import refused
 
-from lib.experiments.gpu.jobs import JOBS, LIMIT, chosen
+from lib.experiments.gpu.jobs import JOBS, LIMIT, chosen, reading
 from lib.experiments.gpu.work import settings_of
 from lib.paths import ROOT
 
 COST = [job for job in JOBS.values() if not job.trains]
+TRAINED = {job.name for job in JOBS.values() if job.trains}
 
 
-def test_every_experiment_without_a_task_is_a_job():
-    assert {job.name for job in COST} == {one.NAME for one in experiments.MEASURING if not experiments.tasks(one)}
+def test_every_experiment_with_one_record_is_a_job():
+    single = {one.NAME for one in experiments.MEASURING if not experiments.tasks(one)}
+    assert {job.name for job in COST} == single - TRAINED
+    assert single <= set(JOBS)
+
+
+def test_a_record_that_only_a_gpu_makes_is_a_job():
+    assert {name for one in experiments.ALL for name in experiments.on_gpu(one)} <= TRAINED
+
+
+def test_what_reads_images_is_told_where_they_are(tmp_path):
+    grey, other = JOBS["mrss_compared_cifar_grey"], JOBS["mrss_compared_mqar"]
+    assert reading(grey, tmp_path).more == {"task": "cifar_grey", "source": str(tmp_path)}
+    assert reading(other, tmp_path) is other
+    assert {job.name for job in JOBS.values() if job.images} == {name for name in TRAINED if "cifar" in name}
+    with refused(f"--images {tmp_path / 'none'}: no such folder"):
+        reading(grey, tmp_path / "none")
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -32,7 +49,7 @@ def test_costs_take_less_than_a_minute_each_and_ten_minutes_in_all():
     assert max(job.seconds for job in COST) < 60
     assert sum(job.seconds for job in COST) < len(COST) * LIMIT < 600
     assert {job.limit for job in COST} == {LIMIT}
-    assert all(LIMIT < job.seconds < job.limit for job in JOBS.values() if job.trains)
+    assert all(LIMIT < job.seconds < 480 < job.limit for job in JOBS.values() if job.trains)
 
 
 def test_trainings_come_where_they_are_asked_for():

@@ -27,6 +27,11 @@ def tasks(experiment: ModuleType) -> list[str]:
     return list(getattr(experiment, "TASKS", ()))
 
 
+def on_gpu(experiment: ModuleType) -> list[str]:
+    """Names of its records that no CPU makes."""
+    return [experiment.NAME.format(task=task) for task in getattr(experiment, "ON_GPU", ())]
+
+
 def names(experiment: ModuleType) -> list[str]:
     """Names of an experiment's records."""
     return [experiment.NAME.format(task=task) for task in tasks(experiment)] or [experiment.NAME]

@@ -14,6 +14,7 @@ from lib.paths import BOOK, PRESETS, ROOT
 JOBS = yaml.safe_load((ROOT / "workflow/jobs.yml").read_text())
 RUN = {name: job for name, job in JOBS.items() if "chapter" in job}
 OTHERS = {name: job for name, job in JOBS.items() if "experiment" in job}
+APART = {import_module(job["experiment"]) for job in OTHERS.values()}  # experiments that no chapter runs
 
 
 def parameters(chapter):
@@ -34,11 +35,13 @@ def test_a_job_asks_a_chapter_for_what_it_knows(name):
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_job_asks_an_experiment_for_what_it_knows(name):
     job = OTHERS[name]
-    assert set(job) <= {"experiment", "set", "after", "trains", "images"}
+    assert set(job) <= {"experiment", "set", "after", "trains", "images", "gpu"}
     module = import_module(job["experiment"])
     settings = {one.name for one in fields(module.Settings)}
-    assert set(job["set"]) | ({"source"} if job.get("images") else set()) <= settings
-    assert name == module.NAME.format(**job["set"])
+    given = job.get("set", {})
+    assert set(given) | ({"source"} if job.get("images") else set()) <= settings
+    assert name == module.NAME.format(**given)
+    assert bool(job.get("gpu")) == (given.get("task") in getattr(module, "ON_GPU", ()))
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -54,6 +57,9 @@ def test_every_chapter_with_records_has_a_job_that_measures():
 
 def test_every_task_with_records_has_a_job_that_trains():
     trained = {(job["chapter"], job["set"]["task"]) for job in RUN.values() if job.get("trains")}
-    trained |= {(import_module(job["experiment"]).CHAPTER, job["set"]["task"]) for job in OTHERS.values()}
-    recorded = {(one.CHAPTER, task) for one in experiments.ALL for task in experiments.tasks(one)}
+    recorded = {(one.CHAPTER, task) for one in experiments.ALL if one not in APART for task in experiments.tasks(one)}
     assert recorded == trained
+
+
+def test_every_record_of_an_experiment_that_no_chapter_runs_has_a_job():
+    assert {name for one in APART for name in experiments.names(one)} == set(OTHERS)

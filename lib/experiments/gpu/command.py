@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from lib.experiments.gpu.jobs import JOBS, LIMIT, TRAINING, Job, chosen
+from lib.experiments.gpu.jobs import JOBS, LIMIT, TRAINING, Job, chosen, reading
 from lib.experiments.gpu.kept import Place, alone
 from lib.experiments.gpu.summary import table
 from lib.experiments.gpu.turns import LookError, Turns
@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None, jobs: Mapping[str, Job] = JOBS)
         if given.limit is not None and not 0 < given.limit < inf:
             raise ValueError(f"--limit {given.limit}: a number of seconds above 0 is needed")
         picked = chosen(jobs, given.jobs.split(",") if given.jobs else None, given.trainings)
+        picked = [reading(job, given.images) for job in picked] if given.images else picked
         if given.out.resolve().is_relative_to(RUNS.resolve()):
             raise ValueError(f"--out {given.out}: logs and trials do not go there; unpack the archive there afterwards")
         for name in OFFLINE:
@@ -128,6 +129,7 @@ def _parser(jobs: Mapping[str, Job]) -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=OUT, help="folder (default: %(default)s)")
     parser.add_argument("--jobs", metavar="NAME,NAME", help=f"some of {', '.join(jobs)}; default: all but trainings")
     parser.add_argument("--trainings", action="store_true", help="train, too, what a GPU trains in minutes")
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="of CIFAR-10 (default: the hub's, once loaded)")
     parser.add_argument("--list", action="store_true", help="show the jobs and what they should take, and end")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu rehearses (default: cuda)")
     parser.add_argument("--preset", choices=presets, default=PRESET, help="whose sizes (default: %(default)s)")
