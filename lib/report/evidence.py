@@ -1,9 +1,31 @@
 """Evidence: all that judges and texts read, by name. Its parts are in `lib.report.views`, a file per subject."""
 
-from lib.report.views import clip, distill, lora, mrss, original, repeats, ssm
+from lib.report.views import (
+    clip,
+    distill,
+    distill_compared,
+    distill_states,
+    lora,
+    mrss,
+    mrss_compared,
+    original,
+    repeats,
+    ssm,
+)
 
 
-class Evidence(ssm.Views, mrss.Views, distill.Views, clip.Views, lora.Views, original.Views, repeats.Views):
+class Evidence(
+    ssm.Views,
+    mrss.Views,
+    mrss_compared.Views,
+    distill.Views,
+    distill_compared.Views,
+    distill_states.Views,
+    clip.Views,
+    lora.Views,
+    original.Views,
+    repeats.Views,
+):
     """Records of the reference machine as frames, the original report's tables, and toys computed live.
 
     Each attribute is read when it is first needed, and raises `lib.report.frames.Missing` where a record that it needs
