@@ -167,6 +167,16 @@ def outcomes(found: Iterable[Record]) -> pd.DataFrame:
     return rows(accuracies="accuracy", test_losses="loss")
 
 
+def trials(found: Iterable[Record]) -> pd.DataFrame:
+    """One row per trial: machine, task, variant, rate, decay, steps, held-back loss [nats], NaN where it diverged."""
+    found = list(found)
+    at = ["machine", "task", "variant", "rate", "decay", "steps"]
+    rows = frame(found)
+    losses = base.by_seed(found, PARTS, WORDS, valid_losses="loss")
+    last = losses[losses["part"] == TRIED][at].assign(loss=losses["loss"].map(lambda curve: curve[-1]))
+    return rows[rows["part"] == TRIED][at].merge(last, on=at, how="left")
+
+
 def curves(found: Iterable[Record]) -> pd.DataFrame:
     """One row per training and twentieth of its steps: as `outcomes`, with step, and loss [nats] on data held back."""
     rows = base.by_seed(found, PARTS, WORDS, valid_losses="curve")
