@@ -15,6 +15,8 @@ from lib.report.views.distill_states import CRITERIA, RECALL, SMALL, TRAINED_ON,
 
 H2, SVD = "H2-optimal", "truncated SVD"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
