@@ -60,7 +60,7 @@ class Task:
         check_tensor("answers", answers)
         check_shape("logits", logits, *answers.shape, "C", C=self.classes)
         check_labels("answers", answers, self.classes, *answers.shape, ignored=IGNORE)
-        return F.cross_entropy(logits.flatten(0, -2), answers.flatten(), ignore_index=IGNORE)
+        return F.cross_entropy(logits.flatten(0, -2), answers.flatten().long(), ignore_index=IGNORE)
 
     def accuracy(self, model: nn.Module, data: tuple[Tensor, Tensor] | None = None, size: int = 128) -> float:
         """Share of the answers, the test's or those of other data, that a model gets right; see `judged`."""
@@ -89,7 +89,7 @@ class Task:
                 check_shape("answers", answers, *logits.shape[:-1])
                 known = answers.cpu() != IGNORE
                 logits, answers = logits[known], answers.cpu()[known]
-                lost += F.cross_entropy(logits, answers, reduction="sum").item()
+                lost += F.cross_entropy(logits, answers.long(), reduction="sum").item()
                 right += (logits.argmax(-1) == answers).sum().item()
                 answered += len(answers)
         finally:

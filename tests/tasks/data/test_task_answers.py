@@ -45,6 +45,7 @@ def test_the_loss_is_the_mean_over_the_answers_that_there_are(task):
     answers = torch.tensor([[1, IGNORE, 2], [IGNORE, IGNORE, 0]])
     rows = [-logits[b, t].log_softmax(-1)[answers[b, t]] for b in range(2) for t in range(3) if answers[b, t] >= 0]
     torch.testing.assert_close(task.loss(logits, answers), torch.stack(rows).mean())
+    torch.testing.assert_close(task.loss(logits, answers.to(torch.int32)), torch.stack(rows).mean())
 
 
 UNFIT = {
