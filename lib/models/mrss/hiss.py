@@ -39,7 +39,7 @@ class Hierarchy(nn.Module):
     factor         r >= 1
     lower, upper   number of blocks, at least 1 each
     raises         ValueError, quoting it, for a size below 1, and for an input of another shape
-    source         Bhirangi et al. (2024), section 4
+    source         Bhirangi et al. (2024)
     """
 
     def __init__(

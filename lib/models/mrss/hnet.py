@@ -46,7 +46,7 @@ class DynamicChunking(nn.Module):
 
     factor   r >= 2, the number of tokens to a chunk that `balance` holds the router to
     raises   ValueError, quoting it, for a factor below 2 or no layers, and for an input or a state of another shape
-    source   Hwang, Wang and Gu (2025), section 2.2
+    source   Hwang, Wang and Gu (2025)
     """
 
     def __init__(self, config: MambaConfig, factor: int, layers: int, *, generator: torch.Generator | None = None):
