@@ -1,0 +1,86 @@
+"""What the section on the fair comparison says follows its records; every head is turned by them."""
+
+import pytest
+from compared_records import BASELINE, HYBRID, LOW, USUAL, compared
+from rehearsal import evidence
+
+from lib.experiments.mrss_fair import RATES
+from lib.report import prose
+from lib.report.chapters import mrss_compared as chapter
+from lib.report.frames.mrss_bars import Bar
+
+PATCHES = "patches, r = 4"
+CONTROLLED = USUAL | {PATCHES: (0.2, {"steps": 1.0, "time": 0.8})}
+LOST = USUAL | {LOW: (0.5, {"steps": 1.2, "time": 1.1})}
+HIGH, MIDDLE, SMALL = [0.9, 0.91, 0.92], [0.6, 0.61, 0.62], [0.5, 0.51, 0.52]
+
+
+def said(folder, *made):
+    return prose.render("mrss/compared", chapter.numbers(evidence(folder, *made))).data
+
+
+def controlled(patches, low):
+    return compared("plaid", CONTROLLED, right={PATCHES: patches, LOW: low, HYBRID: SMALL})
+
+
+def recalled(hybrid):
+    return compared("mqar", USUAL, right={BASELINE: [1.0] * 3, HYBRID: hybrid})
+
+
+@pytest.mark.parametrize(
+    ("made", "head"),
+    [
+        ([compared()], "**A low rate pays where an output is asked at every token.**"),
+        ([compared(), compared("filling", LOST)], "**A low rate pays on some tasks with an output at every token.**"),
+        ([compared(variants=LOST)], "**No low-rate form clears the bar where an output is asked at every token.**"),
+        ([controlled(HIGH, MIDDLE)], "**Where one answer is asked for a sequence, use patches.**"),
+        ([controlled(MIDDLE, HIGH)], "**Where one answer is asked for a sequence, a form beats patches.**"),
+        ([controlled(HIGH, [0.6, 0.99, 0.9])], "forms and patches are not separated.**"),
+        ([recalled([1.0] * 3)], "**A hybrid keeps recall.**"),
+        ([recalled([1.0, 0.2, 1.0])], "**No hybrid clears the bar on recall.**"),
+        ([compared(falls=0.1)], "**Some baselines were still learning.**"),
+        ([compared(falls=0.001)], "**All baselines had come to rest.**"),
+        ([compared()], "**Some variants differ from the baseline.**"),
+    ],
+    ids=lambda one: one.strip("*.")[:40] if isinstance(one, str) else "",
+)
+def test_every_head_follows_the_records(made, head, tmp_path):
+    assert head in said(tmp_path, *made)
+
+
+def test_without_differences_that_is_the_head(tmp_path):
+    same = {name: (share, dict.fromkeys(losses, 1.0)) for name, (share, losses) in USUAL.items()}
+    text = said(tmp_path, compared(variants=same))
+    assert "**No variant is separated from the baseline.**  Not separated: tagging." in text
+    assert "differ from" not in text
+    assert "No size beyond the tasks' own was trained." in text
+
+
+def test_numbers_are_those_of_the_records(tmp_path):
+    n = chapter.numbers(evidence(tmp_path, compared(rate=RATES[0]), controlled(HIGH, MIDDLE)))
+    assert n.tasks == ["tagging", "PLAID, its own split"]
+    assert (list(n.training), list(n.inference), list(n.control_times)) == ([0.5], [0.5], [0.2])
+    assert (n.sure, n.patches, n.edge, n.trainings) == (["tagging"], ["PLAID, its own split"], 3, 7)
+    assert n.seeds == (3, 3)
+    assert n.longest == 0
+
+
+def test_the_longest_size_is_told_with_its_width(tmp_path):
+    found = evidence(tmp_path, compared(), compared("tagging_4096"))
+    n = chapter.numbers(found)
+    assert (n.longest, n.widest) == (4096, 256)
+    assert "have 4,096 tokens, at $D = 256$" in prose.render("mrss/compared", n).data
+
+
+def test_what_is_missed_is_named_beside_the_form(tmp_path):
+    assert f"- tagging: *{LOW}*, missed, by loss at equal steps and loss in equal time." in said(
+        tmp_path,
+        compared(
+            variants=USUAL | {LOW: (0.5, {"steps": 1.2, "time": 1.1}), HYBRID: (0.9, {"steps": 2.0, "time": 2.0})}
+        ),
+    )
+
+
+def test_of_no_bars_none_is_met():
+    assert chapter.met([]) == chapter.NONE
+    assert chapter.met([Bar("t", "low", {"a": "met on average"})]) == chapter.ALL
