@@ -25,7 +25,7 @@ from chapters import tagged
 from fake_cuda import pretended
 from torch.utils._python_dispatch import _disable_current_modes
 
-from lib.experiments import lora_cases, lora_live
+from lib.experiments import lora_cases, lora_live, mrss_plans
 from lib.experiments.distill_state_runs import Plan
 from lib.kernels import driver, eager
 from lib.models.clip import load as clip
@@ -40,11 +40,19 @@ from lib.tasks.training import clips
 TIMED = {"device": "cuda", "runs": 2, "warmup": 0}
 TRIAL = {"seeds": 1, "steps": 2}
 PROFILED = "mrss_proxy"  # the one experiment in which operations are counted, and calls timed
-SWEEPING = ("lib.experiments.mrss_runs",)  # modules beside the experiments' own that train
+SWEEPING = ("lib.experiments.mrss_runs", "lib.experiments.mrss_fair")  # modules beside the experiments' own that train
 NOT_THERE = "the GPU is pretended: no kernel runs on it"
 STATES = Plan(
     "mqar", (("length", 12), ("pairs", 2), ("vocabulary", 10), ("tested", 4)), 8, 1, 4, (2,), 2, 1, 2, (0.01,)
 )
+FAIR = mrss_plans.Plan("tagging", 4, 1, {"low": (4,)}, 40, 1, 4, {"length": 16, "tested": 2}, (32,), seeds=1)
+GATES = {
+    "FORMS": ("sparse_gate", "hnet"),
+    "SIZES": MambaConfig(dim=32, layers=2),
+    "LENGTH": 16,
+    "TESTED": 1,
+    "BATCH": 1,
+}
 # Experiment -> constants of its module, settings over those of the smoke preset.
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "clip_accuracy": ({}, {"seeds": 1, "count": 8}),
@@ -60,7 +68,10 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "lora_cost": ({"VARIANTS": {"merge_in_rounds, 0.5": {"keep": 0.5}}, "SHOWN": 4}, {}),
     "lora_labels": ({"VARIANTS": {"full": {"way": "full"}, "lora": {}}}, {**TRIAL, "per_step": 2, "tested": 8}),
     "lora_tokens": ({"VARIANTS": {"fewer": {"keep": 0.5}}}, {**TRIAL, "per_step": 2, "tested": 8}),
+    "mrss_compared": ({}, {"steps": 4}),
+    "mrss_gates": (GATES, {"steps": 1}),
     "mrss_proxy": ({"SHARES": (1,)}, {"length": 64}),
+    "mrss_references": ({}, {"steps": 4}),
     "mrss_scan": ({"SHARES": (4,), "FACTORS": (2,)}, {"longest": 64}),
     "mrss_training": ({"SIZES": MambaConfig(dim=64, layers=2)}, {**TRIAL, "task": "motions"}),
     "ssm_scaling": ({"SHARES": (1,), "LONGER": (2,)}, {"length": 64}),
@@ -142,6 +153,9 @@ def _small(name: str, module: ModuleType, constants: dict[str, Any]) -> Iterator
             if hasattr(where, "sweep"):
                 target = where.sweep if isinstance(where.sweep, ModuleType) else where
                 stack.enter_context(patch.object(target, "sweep", _here))
+        stack.enter_context(patch.dict(mrss_plans.PLANS, {FAIR.task: FAIR}))
+        stack.enter_context(patch.multiple("lib.experiments.mrss_fair", RATES=(4e-3,), WATCHED=64))
+        stack.enter_context(patch.multiple("lib.tasks.references.cnn", RATES=(4e-3,), HELD_BACK=64))
         if name != PROFILED:  # each callable is called once, for its memory
             stack.enter_context(patch("lib.profilers.profile.flops", lambda *_, **__: 10**6))
             stack.enter_context(patch("lib.profilers.profile.timings", _timed))
