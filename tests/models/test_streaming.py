@@ -11,6 +11,7 @@ from refusals import refused
 from torch.testing import assert_close
 
 import lib.models
+from lib.models.distill.mixing import MixingModes
 from lib.models.distill.modes import Modes
 from lib.models.distill.recurrence import Recurrence
 from lib.models.mrss.dual_branch import DualBranch
@@ -26,6 +27,8 @@ from lib.models.ssm.mamba import MambaBackbone, MambaBlock, MambaClassifier, Mam
 from lib.models.ssm.residual import Residual
 from lib.models.ssm.s4d import S4D
 from lib.models.ssm.s4d_block import S4DBlock
+from lib.models.ssm.s5 import S5, Mixing
+from lib.models.ssm.s5_block import S5Block
 from lib.models.ssm.streaming import Streaming
 from lib.profilers.passes import stream
 
@@ -33,9 +36,13 @@ DIM, LENGTH, VOCABULARY = 4, 11, 7
 SIZES = MambaConfig(DIM, layers=2, states=3)
 WORDS = MambaConfig(DIM, layers=2, states=3, vocabulary=VOCABULARY)
 
+ABSTRACT = {Streaming, Mixing}  # what others are made of
 MADE = {  # by the generator given; LENGTH is beyond what the convolution has as taps, and no multiple of a factor
     S4D: lambda g: S4D(DIM, 6, generator=g),
     S4DBlock: lambda g: S4DBlock(DIM, states=6, generator=g),
+    S5: lambda g: S5(DIM, 6, generator=g),
+    S5Block: lambda g: S5Block(DIM, states=6, generator=g),
+    MixingModes: lambda g: reduced(S5(DIM, 6, generator=g)),
     CachedConvolution: lambda g: CachedConvolution(torch.randn(DIM, 5, generator=g, dtype=torch.float64), LENGTH),
     Modes: lambda g: Modes.of(S4D(DIM, 6, generator=g)),
     Recurrence: lambda g: Recurrence(Modes.of(S4D(DIM, 6, generator=g))),
@@ -53,6 +60,11 @@ MADE = {  # by the generator given; LENGTH is beyond what the convolution has as
     SparseGate: lambda g: SparseGate(SIZES, 3, generator=g),
     DynamicRate: lambda g: DynamicRate(SIZES, (1, 3), 1, generator=g),
 }
+
+
+def reduced(layer: S5) -> MixingModes:
+    """A layer's modes, without its step sizes."""
+    return MixingModes(*(part.detach() for part in (*layer.modes(), layer.skip)))
 
 
 def streaming_classes() -> set[type]:
@@ -74,7 +86,7 @@ def made(kind, generator):
 
 
 def test_every_class_that_steps_is_held_to_the_contract():
-    assert {kind.__name__ for kind in streaming_classes() - {Streaming}} == {kind.__name__ for kind in MADE}
+    assert {kind.__name__ for kind in streaming_classes() - ABSTRACT} == {kind.__name__ for kind in MADE}
 
 
 @every

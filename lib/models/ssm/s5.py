@@ -24,7 +24,7 @@ def initial_system(init: str, states: int) -> tuple[Complex[Tensor, " M"], Compl
 
     init     "legs", the normal part of HiPPO-LegS, or "real", whose states have decays of their own
     raises   ValueError, quoting the value, for another init, and for an odd number of states where they are pairs
-    source   section 4.3 of the paper
+    source   the paper, on initialisation
     """
     check_choice("init", init, ("legs", "real"))
     real = initial_eigenvalues(init, states)
@@ -119,7 +119,7 @@ class S5(Mixing):
     states          N >= 2 real states in all, even
     dt_min, dt_max  step sizes start log-uniform between them, in units of A's time
     raises          ValueError, quoting the value, for a size or a step that does not fit
-    source          sections 3 and 4 of the paper; one block of HiPPO
+    source          the paper, with one block of HiPPO
     """
 
     def __init__(

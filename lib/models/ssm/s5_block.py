@@ -16,7 +16,7 @@ class S5Block(nn.Module):
     dim      D
     options  of the S5: `states`, `dt_min`, `dt_max`
     raises   ValueError, quoting its shape or dtype, for an input or a state of another
-    source   the layer of S5, Smith, Warrington and Linderman (2023), https://arxiv.org/abs/2208.04933, appendix G.1
+    source   the layer of S5, Smith, Warrington and Linderman (2023), https://arxiv.org/abs/2208.04933
     """
 
     def __init__(self, dim: int, *, generator: torch.Generator | None = None, **options):
