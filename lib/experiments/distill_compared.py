@@ -22,7 +22,6 @@ from lib.experiments.distill_compared_runs import (
     CONTROL,
     ORIGINAL,
     PLANS,
-    TRIED,
     Outcome,
     Run,
     best,
@@ -36,13 +35,13 @@ from lib.paths import SWEEPS
 from lib.profilers.profile import profile
 from lib.records import Record
 from lib.tasks.training import sweep
+from lib.tasks.training.protocol import TRIAL, TRIED
 
 NAME = "distill_compared_{task}"
 CHAPTER = "kernel_distillation"
 TASKS = ("cifar", "plaid")  # that are recorded, of PLANS
 BANKS = {"lin": "S4D-Lin", "real": "S4D-Real", DENSE: "S5"}
 RATES = (4e-3, 8e-3, 1.6e-2, 3.2e-2)
-TRIAL = 4  # the part of an original's steps that a trial takes: one in so many
 TRIALS, MADE, TAPS, LENGTHS, FORWARD = "trials", "made", "taps", "lengths", "forward"
 WHAT = ("task", "bank", "order", "healed")
 PARTS = {

@@ -21,10 +21,9 @@ from lib.tasks.data.sequences import BENCHMARKS, TASKS, Task, of_parts
 from lib.tasks.training.compress import CUTS, compress
 from lib.tasks.training.heal import heal
 from lib.tasks.training.loop import train
+from lib.tasks.training.protocol import HELD_BACK, first
 
 ORIGINAL, CONTROL, COMPRESSED = "original", "scratch", "compressed"  # in records, beside names of methods
-TRIED = 2**31  # the seed of trials: none that is compared
-HELD = 2**17  # tokens held back that a rate is chosen by
 LONGER = 256  # sequences of the test, at most, that judge at other lengths
 ASIDE = 0.2  # of the sequences to learn from are held back, where a task holds none
 HEALED = ("balanced_truncation", "h2_optimal", "truncated_svd")  # what is fine-tuned, too
@@ -202,7 +201,7 @@ def judged(task: Task, longer: list[Task] | None, model: nn.Module, found: Outco
     longer   the task at other lengths, whose tests judge, too; None of a trial
     """
     if longer is None:
-        return replace(found, valid=task.judged(model, first(task.valid, HELD))[0])
+        return replace(found, valid=task.judged(model, first(task.valid, HELD_BACK))[0])
     loss, accuracy = task.judged(model)
     lengths = {str(one.length): one.accuracy(model, size=32) for one in longer}
     return replace(found, loss=loss, accuracy=accuracy, lengths=lengths)
@@ -229,12 +228,6 @@ def best(trials: Mapping[Run, Outcome]) -> float:
     if trials[run].valid is None:
         raise ValueError(f"{run.bank} of {run.states} states: at every rate the loss was not finite")
     return run.rate
-
-
-def first(data: tuple[Tensor, Tensor], tokens: int) -> tuple[Tensor, Tensor]:
-    """The first sequences of some data that have so many tokens together, at least 32 of them."""
-    count = max(32, tokens // data[0].shape[1])
-    return data[0][:count], data[1][:count]
 
 
 def spread(data: tuple[Tensor, Tensor], count: int) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,6 @@ import pandas as pd
 
 from lib.experiments import base, command
 from lib.experiments.mrss_fair import (
-    DECAYS,
-    RATES,
-    TRIAL,
     Costs,
     Outcome,
     Training,
@@ -32,6 +29,7 @@ from lib.models.checks import check_choice
 from lib.models.mrss import variants as mrss
 from lib.paths import SWEEPS
 from lib.records import Record
+from lib.tasks.training.protocol import DECAYS, RATES, TRIAL
 from lib.tasks.training.sweep import sweep
 
 NAME = "mrss_compared_{task}"

@@ -21,14 +21,11 @@ from lib.models.mrss import variants as mrss
 from lib.profilers.passes import passes
 from lib.tasks.data.sequences import BENCHMARKS, Task
 from lib.tasks.training.loop import train
+from lib.tasks.training.protocol import DECAYS, HELD_BACK, RATES, TRIED, first
 from lib.tasks.training.sweep import sweep
 
-RATES = (2e-3, 4e-3, 8e-3, 1.6e-2)
-DECAYS = (0.01, 0.1)
-TRIAL = 4  # the part of a training's steps that a trial takes: one in so many
-TRIED = 2**31  # the seed of trials: none that is compared
 STEPS, TIME = "steps", "time"  # budgets: what a variant has as much of as the baseline
-WATCHED = 2**15  # tokens held back that the loss is followed on; the choice is by four times as many
+WATCHED = 2**15  # tokens held back that the loss is followed on; the choice is by HELD_BACK
 TESTED = 128  # sequences of another length
 ALIKE = 0.03  # training steps whose times are as near as this take the same steps
 
@@ -131,7 +128,7 @@ def train_one(run: Training) -> dict[str, Any]:
     except FloatingPointError:
         return asdict(Outcome(None, curve, [], 0, perf_counter() - start))
     seconds = perf_counter() - start - spent[0]
-    valid, _ = task.judged(model, first(task.valid, 4 * WATCHED))
+    valid, _ = task.judged(model, first(task.valid, HELD_BACK))
     follow()
     found = Outcome(valid, curve, means(taken, width), len(taken), seconds)
     if not run.judged:
@@ -224,9 +221,3 @@ def budgets(steps: int, seconds: Mapping[str, float], label: str) -> dict[str, i
         return {STEPS: steps}
     ratio = seconds[BASELINE] / seconds[label]
     return {STEPS: steps} | ({} if abs(ratio - 1) <= ALIKE else {TIME: max(1, round(steps * ratio))})
-
-
-def first(data: tuple[torch.Tensor, torch.Tensor], tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first sequences of some data that have so many tokens together, at least 32 of them."""
-    count = max(32, tokens // data[0].shape[1])
-    return data[0][:count], data[1][:count]

@@ -21,7 +21,8 @@ from lib.paths import SWEEPS
 from lib.records import Record
 from lib.tasks.data.sequences import BENCHMARKS, Task
 from lib.tasks.references import REFERENCES, suited
-from lib.tasks.references.cnn import TRIAL, TRIED, Setting, best, screened, tried
+from lib.tasks.references.cnn import Setting, best, screened, tried
+from lib.tasks.training.protocol import TRIAL, TRIED
 from lib.tasks.training.sweep import sweep
 
 NAME = "mrss_references_{task}"

@@ -8,7 +8,7 @@ from parity_task import parity
 from refusals import refused
 
 from lib.experiments import distill_compared, distill_compared_runs
-from lib.experiments.distill_compared import FORWARD, LENGTHS, MADE, TAPS, TRIALS, Settings, planned, trials
+from lib.experiments.distill_compared import FORWARD, LENGTHS, MADE, TAPS, TRIALS, TRIED, Settings, planned, trials
 from lib.experiments.distill_compared_runs import (
     COMPRESSED,
     CONTROL,
@@ -86,7 +86,7 @@ def test_originals_and_every_small_size_have_the_same_trials():
     by_size = {}
     for one in found:
         by_size.setdefault((one.kind, one.bank, one.states), []).append(one.rate)
-        assert (one.judged, one.steps, one.seed) == (False, 25, distill_compared_runs.TRIED)
+        assert (one.judged, one.steps, one.seed) == (False, 25, TRIED)
     assert set(map(tuple, by_size.values())) == {distill_compared.RATES}
     assert (CONTROL, "real", 1) in by_size
     assert (CONTROL, "lin", 1) not in by_size

@@ -154,7 +154,7 @@ def _small(name: str, module: ModuleType, constants: dict[str, Any]) -> Iterator
                 target = where.sweep if isinstance(where.sweep, ModuleType) else where
                 stack.enter_context(patch.object(target, "sweep", _here))
         stack.enter_context(patch.dict(mrss_plans.PLANS, {FAIR.task: FAIR}))
-        stack.enter_context(patch.multiple("lib.experiments.mrss_fair", RATES=(4e-3,), WATCHED=64))
+        stack.enter_context(patch.multiple("lib.experiments.mrss_fair", RATES=(4e-3,), WATCHED=64, HELD_BACK=64))
         stack.enter_context(patch.multiple("lib.tasks.references.cnn", RATES=(4e-3,), HELD_BACK=64))
         if name != PROFILED:  # each callable is called once, for its memory
             stack.enter_context(patch("lib.profilers.profile.flops", lambda *_, **__: 10**6))

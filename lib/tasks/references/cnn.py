@@ -10,11 +10,8 @@ from lib.models.mrss.cnn import CausalCnn
 from lib.tasks.data.sequences import Task
 from lib.tasks.references import Judged
 from lib.tasks.training.loop import train
+from lib.tasks.training.protocol import DECAYS, HELD_BACK, RATES, TRIAL, TRIED, first
 
-RATES, DECAYS = (2e-3, 4e-3, 8e-3, 1.6e-2), (0.01, 0.1)  # every rate at the first decay, the best at the others
-TRIAL = 4  # part of the steps that a trial takes: one in so many
-TRIED = 2**31  # seed of trials
-HELD_BACK = 2**17  # tokens that a trial is judged by
 Setting = tuple[float, float]  # rate and decay
 
 
@@ -71,8 +68,7 @@ def tried(task: Task, rate: float, decay: float, *, steps: int, batch: int, devi
         model = trained(task, torch.Generator().manual_seed(TRIED), steps, batch, rate, decay, device)
     except FloatingPointError:
         return float("inf")
-    count = max(32, HELD_BACK // task.length)
-    return task.judged(model, tuple(part[:count] for part in task.valid or task.train))[0]
+    return task.judged(model, first(task.valid or task.train, HELD_BACK))[0]
 
 
 def screened(trial: Callable[[list[Setting]], Mapping[Setting, float]]) -> dict[Setting, float]:

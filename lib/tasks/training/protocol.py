@@ -1,0 +1,21 @@
+"""One protocol for all that is compared: what is tried, by how many steps, and what held-back data chooses by."""
+
+from torch import Tensor
+
+from lib.models.checks import check_count
+
+RATES, DECAYS = (2e-3, 4e-3, 8e-3, 1.6e-2), (0.01, 0.1)  # every rate at the first decay, the best at the others
+TRIAL = 4  # the part of a training's steps that a trial takes: one in so many
+TRIED = 2**31  # the seed of trials: none that is compared
+HELD_BACK = 2**17  # tokens held back that a trial is judged by
+FEWEST = 32  # sequences that judge, however long they are
+
+
+def first(data: tuple[Tensor, Tensor], tokens: int) -> tuple[Tensor, Tensor]:
+    """The first sequences of some data that have so many tokens together, at least FEWEST of them.
+
+    raises   ValueError, quoting it, for fewer tokens than one
+    """
+    check_count("tokens", tokens)
+    count = max(FEWEST, tokens // data[0].shape[1])
+    return data[0][:count], data[1][:count]
