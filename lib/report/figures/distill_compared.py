@@ -24,14 +24,14 @@ def accuracies(evidence: Evidence) -> Figure:
     """Accuracy against the order, a row per task and a column per bank."""
     rows, whole = evidence.bank_quality, evidence.bank_originals
     tasks, banks = (list(whole[name].unique()) for name in ("task", "bank"))
-    size = (8.6, 0.8 + 2.9 * len(tasks))
+    size = (8.6, 1.8 + 2.7 * len(tasks))
     figure, axes = plt.subplots(len(tasks), len(banks), figsize=size, layout="constrained", squeeze=False, sharey="row")
     for ax, (task, bank) in zip(axes.flat, product(tasks, banks), strict=True):
         at = {"task": task, "bank": bank}
         seeds = frames.where(whole, **at)["accuracy"]
         accuracy_over_order(ax, frames.where(rows, **at), seeds, f"{bank}, {task.split(',')[0]}")
         ax.label_outer()
-    _one_legend(figure, axes.flat, ncols=3)
+    _one_legend(figure, axes.flat, ncols=2)
     return figure
 
 

@@ -21,7 +21,7 @@ TITLES = {
     states.SCAN_TRAINING: "scan, training",
     states.FORWARD: "model, forward",
     states.TRAINING: "model, training",
-    states.STREAMED: "model, token by token",
+    states.STREAMED: "model, streamed",
 }
 
 
