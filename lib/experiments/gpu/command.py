@@ -115,9 +115,9 @@ def _refuse(why: str) -> int:
 
 
 def _list(jobs: Mapping[str, Job]) -> int:
-    print(f"{'job':22}{'estimate on a T4':>18}  module")
+    print(f"{'job':26}{'estimate on a T4':>18}  module")
     for job in jobs.values():
-        print(f"{job.name:22}{job.seconds:>16} s  {job.module}{', with --trainings' if job.trains else ''}")
+        print(f"{job.name:26}{job.seconds:>16} s  {job.module}{', with --trainings' if job.trains else ''}")
     return 0
 
 
