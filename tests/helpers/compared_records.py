@@ -1,9 +1,12 @@
 """Records of the fair comparison, written by hand: three seeds, costs and losses that can be worked out."""
 
+import torch
+
 from lib import records
-from lib.experiments import base, mrss_compared, mrss_references
+from lib.experiments import base, mrss_compared, mrss_gates, mrss_references
 from lib.experiments.mrss_compared import FORWARD, LENGTHS, TRAINED, TRAINING, TRIED
 from lib.experiments.mrss_fair import DECAYS, RATES, STEPS, TIME
+from lib.experiments.mrss_gate_uses import packed
 from lib.profilers.profile import Profile
 from lib.records import Record
 from lib.report.frames.mrss_compared import results
@@ -71,6 +74,26 @@ def references(plan: str = "tagging", **judged: tuple[float, float | None]) -> R
         held |= {} if loss is None else {"test_losses": dict.fromkeys(range(3), loss)}
         cases.add(mrss_references.JUDGED, name, measured=held, task=plan, chosen="", steps=0)
     return records.new(mrss_references.NAME.format(task=plan), cases, seed=0, parameters={})
+
+
+def gates() -> Record:
+    """A record of learned gates: the baseline, and a form that computes one token in two."""
+    cases = base.Cases(mrss_gates.PARTS)
+    at = {"batch": 1, "length": 4, "input_bytes": 0}
+    for form, gate, share in (
+        (BASELINE, "as learned", 1.0),
+        ("dynamic", "as learned", 0.5),
+        ("dynamic", "all open", 2.0),
+    ):
+        name = form if gate == "as learned" else f"{form}, {gate}"
+        cases.add(mrss_gates.FORWARD, name, Profile([share] * 3, 100, 1), form=form, gate=gate, **at)
+    right = {"accuracies": {0: 0.8}, "test_losses": {0: 1.0}}
+    at = {"steps": 4, "parameters": 10, "used": 0.5, "after_fast": 0.5, "after_slow": 0.5}
+    cases.add(mrss_gates.TRAINED, "dynamic", measured=right, parameters={"form": "dynamic", **at})
+    shares = packed(torch.tensor([1.0, 0.0]))
+    cases.add(mrss_gates.USED, "dynamic, mixer 1", measured=right, form="dynamic", mixer=1, span=2, shares=shares)
+    held = {"signal": "0 100 50 -50", "slow": "0011", "fast": "0101"}
+    return records.new(mrss_gates.NAME, cases, seed=0, parameters=held)
 
 
 def table(*made: Record):

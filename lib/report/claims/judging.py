@@ -11,6 +11,7 @@ from lib.report.claims import (
     history,
     lora,
     mrss,
+    mrss_fair,
     mrss_scan,
     mrss_table,
     original,
@@ -21,7 +22,7 @@ from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 
 # imported for their judges
-SUBJECTS = (ssm, mrss_table, mrss, mrss_scan, distill, clip, clip_cost, lora, original, history, cited)
+SUBJECTS = (ssm, mrss_table, mrss, mrss_scan, mrss_fair, distill, clip, clip_cost, lora, original, history, cited)
 
 
 def judged(evidence: Evidence, ids: Iterable[str] | None = None, on: str | None = None) -> list[Verdict]:

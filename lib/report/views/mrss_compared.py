@@ -7,6 +7,7 @@ import pandas as pd
 
 from lib.experiments import mrss_compared, mrss_gates, mrss_references
 from lib.experiments.mrss_compared import LABELS, LENGTHS, TASKS, TRAINED
+from lib.experiments.mrss_fair import STEPS
 from lib.experiments.mrss_plans import PLANS
 from lib.report import frames
 from lib.report.frames import Missing
@@ -68,6 +69,15 @@ class Views(Base):
     def fair_results(self) -> pd.DataFrame:
         """Losses, accuracies and costs of the same models: see `lib.report.frames.mrss_compared.results`."""
         return results(mrss_compared.frame(self._fair), self.fair_outcomes, mrss_compared.curves(self._fair))
+
+    @cached_property
+    def fair_original(self) -> pd.DataFrame:
+        """Of these, the original report's two forms as wide as the baseline, after equal steps.
+
+        raises   Missing where no recorded plan has them, and where one of them diverged or failed
+        """
+        rows = frames.where(self.fair_results, budget=STEPS)
+        return known(rows[rows["variant"].str.contains("as wide")], "points", "forward", "training")
 
     @cached_property
     def fair_curves(self) -> pd.DataFrame:
