@@ -169,24 +169,6 @@ def test_seeds_that_solve_a_task_or_do_not_are_counted():
     assert shown(accuracy.compared(rows), "baseline")["difference_low"] == 0
 
 
-@pytest.mark.parametrize(
-    ("task", "split", "solved"),
-    [
-        ("MQAR", None, 0.9),
-        ("selective copying, long", None, 0.9),
-        ("selective copying", None, None),
-        ("PLAID", (534, 535), None),
-        ("PLAID, its own split", None, None),
-        ("tagging, other forms", None, None),
-        ("MQAR, T = 512", None, 0.9),
-        ("MQARs", None, None),
-    ],
-)
-def test_a_benchmark_is_known_by_its_label_whatever_follows(task, split, solved):
-    row = accuracy.known(task)
-    assert (row.split, row.solved) == (split, solved)
-
-
 def test_a_task_of_shares_is_not_solved_or_unsolved():
     assert list(accuracy.solves(of_task("induction heads", low=[0.9, 0.91]))) == [False, True]
     with pytest.raises(Missing, match="digits: there is no accuracy above which it is solved"):

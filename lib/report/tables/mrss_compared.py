@@ -162,8 +162,9 @@ def _ratio(rows: pd.DataFrame, column: str) -> str:
 
 
 def _reported(one) -> str:
-    """A published number: an accuracy, or bits per character."""
-    return f"{one.bits:.3f} bits per character" if one.accuracy is None else f"{100 * one.accuracy:.1f} %"
+    """A published number, an accuracy or bits per character, and what keeps it from being compared as it is."""
+    number = f"{one.bits:.3f} bits per character" if one.accuracy is None else f"{100 * one.accuracy:.1f} %"
+    return f"{number} ({one.note})" if one.note else number
 
 
 def _explained(rows: pd.DataFrame) -> str:

@@ -65,6 +65,12 @@ def test_numbers_are_those_of_the_records(tmp_path):
     assert n.longest == 0
 
 
+def test_rates_at_an_edge_are_warned_of_where_there_are_any(tmp_path):
+    warned = "a rate beyond might be better"
+    assert warned in said(tmp_path / "edge", compared(rate=RATES[0]))
+    assert warned not in said(tmp_path / "inside", compared())
+
+
 def test_the_longest_size_is_told_with_its_width(tmp_path):
     found = evidence(tmp_path, compared(), compared("tagging_4096"))
     n = chapter.numbers(found)

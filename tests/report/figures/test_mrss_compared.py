@@ -3,7 +3,8 @@
 import matplotlib as mpl
 import pandas as pd
 import pytest
-from compared_records import BASELINE, HYBRID, LOW, compared, table
+from compared_records import BASELINE, HYBRID, LOW, compared, gates, references, table
+from rehearsal import evidence
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
@@ -103,3 +104,14 @@ def test_labels_do_not_meet_and_do_not_leave_the_axis(heights, placed):
 )
 def test_kinds_are_known_by_their_labels(variant, kind):
     assert draw.kind_of(variant) == kind
+
+
+def test_every_figure_of_the_chapter_has_a_panel_for_each_task(tmp_path):
+    recall = compared("mqar", lengths=(256, 512))
+    found = evidence(tmp_path, compared(), recall, compared("plaid"), references(), gates())
+    panels = {"frontier": 6, "losses_over_time": 3, "accuracies_by_length": 1, "gates_used": 3, "gates_latency": 1}
+    assert {name: len(getattr(draw, name)(found).axes) for name in panels} == panels
+    plt.close("all")
+    assert found.gates_trained["used"].tolist() == [0.5]
+    rows = found.gates_timed.set_index(["form", "gate"])["latency_ratio"]
+    assert (rows["dynamic", "as learned"], rows["dynamic", "all open"]) == (0.5, 2.0)
