@@ -4,9 +4,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lib.report import units
-from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, decides
+from lib.report import frames, prose, units
+from lib.report.accuracy import POINT
+from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict, decide, decides
+from lib.report.frames.paired import BELOW
 from lib.report.prose import extent
+from lib.report.views import distill_compared
 from lib.report.views.distill import LOW_RANK
 
 NEAR = 0.05  # as a share: how far the storage counted may be from r / L, which leaves out the factors of the channels
@@ -55,4 +58,46 @@ def low_rank_is_faster(low_rank: pd.DataFrame) -> Verdict:
         f"Convolving with the basis kernels takes {extent(low_rank['latency_ratio'])} the time of one convolution with "
         "the whole kernel's spectrum, over all lengths and ranks.",
         decide(holds, fails),
+    )
+
+
+@decides("A11", on="kernel_models")
+def low_rank_keeps_trained_models(bank_quality: pd.DataFrame) -> Verdict:
+    """A11: does a trained model keep its accuracy at a low rank as it is, only fine-tuned, or not even then?
+
+    bank_quality   columns task, bank, variant, order, healed, states, accuracy, difference with _low and _high, word:
+                   at the largest rank that is recorded, a model is kept where it is not below its original after
+                   Holm's correction, and at most a point on average
+    """
+    rows = frames.where(bank_quality, variant=distill_compared.LOW_RANK)
+    rows = rows[rows["order"] == rows["order"].max()]
+    kept = (rows["word"] != BELOW) & (rows["difference"] >= -POINT)
+    before, after = (kept[rows["healed"].astype(bool) == healed] for healed in (False, True))
+    said = [
+        f"{prose.points(row)} ({row.bank}, {row.task}, {'fine-tuned' if row.healed else 'as it is'})"
+        for row in rows.itertuples()
+    ]
+    word = (
+        REPRODUCED if before.all() else CORRECTED if after.all() else CONTRADICTED if not after.any() else UNSUPPORTED
+    )
+    return Verdict(
+        f"Accuracy of trained models at rank {rows['order'].iloc[0]:g}, minus the original's, in points: "
+        f"{units.listed(said)}. Kept is what is not below after correction, and at most a point on average: "
+        f"{prose.out_of(int(before.sum()), len(before))} as they are, {prose.out_of(int(after.sum()), len(after))} "
+        "fine-tuned.",
+        word,
+    )
+
+
+@decides("A12", on="kernel_models")
+def low_rank_models_are_faster(bank_times: pd.DataFrame) -> Verdict:
+    """A12: does a trained model of low rank take less time than its original, of any bank and rank, or of none?
+
+    bank_times   columns variant, bank, latency_ratio with _low and _high: forward passes of the same models
+    """
+    low = frames.where(bank_times, variant=distill_compared.LOW_RANK)
+    by_bank = [f"{extent(rows['latency_ratio'])} ({bank})" for bank, rows in low.groupby("bank", sort=False)]
+    return Verdict(
+        f"A forward pass of the whole model at a low rank takes {units.listed(by_bank)} of the original's time.",
+        decide((low["latency_ratio_high"] < 1).any(), (low["latency_ratio_low"] >= 1).all()),
     )
