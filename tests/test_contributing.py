@@ -19,6 +19,7 @@ ROWS = {  # table -> the row, the file, a neighbour that the file is made of, an
     "FORMS": ("lib/models/mrss/lottery.py", "hybrid.py", {}),
     "STEMS": ("lib/models/mrss/stems/lottery.py", "pooled.py", {}),
     "DISTILLATIONS": ("lib/models/distill/lottery.py", None, {}),
+    "STATE_CHOICES": ("lib/models/distill/states/lottery.py", "energy.py", {"def energy": "def lottery"}),
     "BACKENDS": ("lib/kernels/scan/lottery.py", None, {}),
     "PEERS": ("lib/experiments/peers/lottery.py", None, {}),
     "SEQUENCES": ("lib/tasks/data/lottery.py", "clocks.py", {"def clocks": "def lottery", '"clocks"': '"lottery"'}),
@@ -89,7 +90,7 @@ def add_row(copy, table):
 def test_the_recipes_name_files_that_there_are():
     for name in re.findall(r"`((?:lib|book|data|tests|workflow)/[\w./-]+)`", TEXT):
         assert (ROOT / name).exists(), name
-    assert set(re.findall(r"^\| `([A-Z]+)` \|", TEXT, re.MULTILINE)) == set(ROWS)
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", TEXT, re.MULTILINE)) == set(ROWS)
 
 
 SEEN = """
@@ -99,6 +100,7 @@ from lib.experiments import clip_variants, mrss_training, peers
 from lib.models.clip import load
 from lib.models.clip.reduction import reduce_tokens
 from lib.models.distill.replace import METHODS
+from lib.models.distill.states.reduce import CRITERIA
 from lib.models.mrss import variants
 from lib.models.ssm.mamba import MambaConfig
 from lib.models.ssm.scan import KERNELS, selective_scan_fn
@@ -117,6 +119,7 @@ assert "lottery, r = 4" in variants.stems(MambaConfig(dim=32, layers=2), 4)
 assert "lottery" in mrss_training.TASKS
 assert "lottery" in peers.everyone(torch.device("cpu")) and callable(peers.PEERS["lottery"])
 assert "lottery" in METHODS and "lottery" in KERNELS and "lottery" in TASKS
+assert "lottery" in CRITERIA and callable(CRITERIA["lottery"])
 
 tower = load.random_init("openai/clip-vit-base-patch32", 0).vision_model  # and it runs
 x = torch.randn(1, 3, 224, 224)
@@ -145,7 +148,8 @@ def test_a_row_without_its_file_fails_by_its_name(copy):
         (copy / ROWS[table][0]).unlink()
     code = """
 from lib import names
-for kind in ("REDUCTIONS", "FORMS", "STEMS", "DISTILLATIONS", "BACKENDS", "PEERS", "SEQUENCES", "REFERENCES"):
+kinds = "REDUCTIONS FORMS STEMS DISTILLATIONS STATE_CHOICES BACKENDS PEERS SEQUENCES REFERENCES"
+for kind in kinds.split():
     try:
         names.code(kind, "lottery", getattr(names, kind)["lottery"])
     except ImportError as error:
