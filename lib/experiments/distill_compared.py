@@ -114,8 +114,7 @@ class Settings(base.Settings):
     def run_of(self, kind: str, bank: str, states: int, rate: float, steps: int, seed: int, **more: object) -> Run:
         """A training at these sizes."""
         sizes = {"batch": self.batch, "width": self.width, "layers": self.layers, "device": self.device}
-        source = self.source if PLANS[self.task].task == "cifar" else ""
-        return Run(self.task, kind, bank, states, rate, steps, seed, **sizes, source=source, **more)
+        return Run(self.task, kind, bank, states, rate, steps, seed, **sizes, source=self.source, **more)
 
 
 def run(settings: Settings) -> Record:
@@ -138,7 +137,7 @@ def run(settings: Settings) -> Record:
     for key, found in groups.items():
         add_made(cases, settings, key, found)
     add_times(cases, settings)
-    said = {"protocol": PROTOCOL, "trained": steps, "source": "CIFAR-10" if settings.source else ""}
+    said = {"protocol": PROTOCOL, "trained": steps, "source": "CIFAR-10" if settings.task == "cifar" else ""}
     said |= PLANS[settings.task].options
     return base.record(NAME.format(task=settings.task), cases, settings, **said)
 
@@ -204,7 +203,7 @@ def add_made(cases: base.Cases, settings: Settings, key: tuple, found: dict[Run,
 def add_times(cases: base.Cases, settings: Settings) -> None:
     """Forward passes of originals and of all that is made of them, in turns; weights change no time, and are fresh."""
     generator = settings.generator()
-    task = task_of(PLANS[settings.task], settings.source if PLANS[settings.task].task == "cifar" else "", generator)
+    task = task_of(PLANS[settings.task], settings.source, generator)
     x, _ = task.draw(settings.batch, generator)
     x = x.to(settings.device)
     for bank in settings.chosen:

@@ -120,8 +120,11 @@ class Outcome:
 
 
 def task_of(plan: Plan, source: str, generator: torch.Generator, **more: int) -> Task:
-    """The task of a plan, with sequences held back."""
-    given = {"source": source} if source else {}
+    """The task of a plan, with sequences held back.
+
+    source   of CIFAR-10, for a plan of it: a folder or a name of the hub; "cifar10" and nothing stand for the hub's own
+    """
+    given = {"source": source} if plan.task == "cifar" and source not in ("", "cifar10") else {}
     if plan.task in BENCHMARKS:
         return BENCHMARKS[plan.task](generator, **{**given, **plan.options, **more})
     return with_held_back(TASKS[plan.task](generator, **{**plan.options, **more}), ASIDE)

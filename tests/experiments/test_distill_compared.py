@@ -115,6 +115,23 @@ def test_the_rate_is_that_of_the_lowest_loss_on_held_back_data():
         best({RUN: outcome(None)})
 
 
+@pytest.mark.parametrize(
+    ("plan", "source", "given"),
+    [
+        ("cifar", "a folder", {"source": "a folder"}),
+        ("cifar", "cifar10", {}),
+        ("cifar", "", {}),
+        ("plaid", "a folder", {"length": 256}),
+    ],
+)
+def test_images_come_from_where_they_are_said_to_be(plan, source, given, monkeypatch, generator):
+    asked = {}
+    make = {plan: lambda generator, **sizes: asked.update(sizes) or parity(generator)}
+    monkeypatch.setattr(distill_compared_runs, "BENCHMARKS", make)
+    distill_compared_runs.task_of(distill_compared_runs.PLANS[plan], source, generator)
+    assert asked == given
+
+
 def test_no_test_judges_a_trial(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("the test judged a trial")
