@@ -231,16 +231,8 @@ def test_a_chapter_lacks_what_the_tests_name(copy):
     """A chapter's row alone fails by what is missing; the recipe's files are those of every chapter."""
     text = (copy / "lib/names.py").read_text()
     (copy / "lib/names.py").write_text(text.replace("CHAPTERS = {", 'CHAPTERS = {\n    "lottery": "lottery",', 1))
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "tests/test_notebooks.py",
-        "tests/test_texts.py",
-        "-k",
-        "there_is_a_notebook or has_an_abstract",
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/test_notebooks.py", "tests/test_texts.py"]
+    command += ["-k", "there_is_a_notebook or has_an_abstract"]
     ended = subprocess.run(command, cwd=copy, capture_output=True, text=True)
     assert ended.returncode == 1
     assert "test_there_is_a_notebook_for_every_chapter" in ended.stdout
