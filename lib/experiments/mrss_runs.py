@@ -27,6 +27,7 @@ LABELS = {name: row.label for name, row in names.SEQUENCES.items()}  # as frames
 BASELINE = "baseline"
 STEPS, OPERATIONS = "steps", "operations"  # budgets: what a variant has as many of as the baseline
 SIZES = MambaConfig(dim=64, layers=4)  # of the baseline
+NEW = 2**31  # from a seed to that of the sequences that may end its training; a CPU reads a seed modulo 2**32
 ROUTING = 1.0  # weight of a router's distance from its budget in the loss
 MEANS = 20  # of losses are recorded for a training
 
@@ -156,14 +157,14 @@ def build(config: MrssConfig, task: Task, generator: torch.Generator) -> MambaCl
 def train_one(run: Run) -> dict[str, Any]:
     """Train one run on its device, and return its `Result` as plain values.
 
-    Where every batch is new, it ends once 1,024 new sequences are all right.
+    Where every batch is new, it ends once 1,024 sequences are all right that are neither learned from nor tested.
     """
     generator = torch.Generator().manual_seed(run.seed)
     task, plan = DATA[run.task](generator), plan_of(run.task)
     model = build(run.config, task, generator).to(run.device)
     judge, start = None, perf_counter()
     if task.endless:
-        judge = partial(task.accuracy, model, task.draw(1024, torch.Generator().manual_seed(run.seed + 2**32)))
+        judge = partial(task.accuracy, model, task.draw(1024, torch.Generator().manual_seed(run.seed + NEW)))
 
     def losses():
         while True:
