@@ -59,7 +59,14 @@ class Plan:
 
 PLANS: Mapping[str, Plan] = MappingProxyType(
     {
-        "mqar": Plan("mqar", (("length", 26), ("pairs", 8), ("vocabulary", 34)), steps=3000, healing=600),
+        "mqar": Plan(
+            "mqar",
+            (("length", 26), ("pairs", 8), ("vocabulary", 34)),
+            dim=32,
+            steps=3000,
+            healing=600,
+            rates=(4e-3, 8e-3, 1.6e-2),
+        ),
         "copying_long": Plan(
             "copying_long",
             (("noise", 32), ("items", 8), ("vocabulary", 10)),
@@ -68,7 +75,7 @@ PLANS: Mapping[str, Plan] = MappingProxyType(
             healing=500,
             rates=(4e-3, 8e-3, 1.6e-2),
         ),
-        "characters": Plan("characters", (("length", 256),), steps=1000, healing=200, batch=16),
+        "characters": Plan("characters", (("length", 256),), steps=800, healing=200, batch=8),
     }
 )
 

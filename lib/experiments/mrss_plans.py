@@ -11,7 +11,6 @@ from lib.tasks.data.images import CIFAR10
 
 BASELINE = "baseline"
 MIXED = {"hybrid 1 + 3": ("hybrid", 1)}  # other numbers of full-rate blocks than half of them: form, and that number
-USUAL = {"low": (4, 8), "hybrid": (8,), "hybrid 1 + 3": (4, 8)}
 FACTORS = {"low": (2, 4, 8, 16), "hybrid": (8,), "hybrid 1 + 3": (4, 8)}
 FORMS = {  # other forms, controls and peers, on one task of each kind
     "dynamic": (4,),
@@ -46,7 +45,7 @@ class Plan:
     task: str
     steps: int
     batch: int
-    forms: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: dict(USUAL))
+    forms: Mapping[str, tuple[int, ...]]
     dim: int = 64
     layers: int = 4
     states: int = 16
@@ -65,25 +64,40 @@ class Plan:
 
 
 LONGER = (256, 512, 1024, 4096)
+USUAL = {"low": (4, 8), "hybrid 1 + 3": (4, 8)}
 RECALL = {"low": (4,), "hybrid": (4,), "hybrid 1 + 3": (4,)}
 ARCHIVE = {"low": (4,), "hybrid 1 + 3": (4,), "patches": (4,)}
 IMAGES = {"low": (4, 8), "hybrid 1 + 3": (4,), "patches": (4,)}
 GREY = {"low": (4, 8), "hybrid 1 + 3": (4, 8), "patches": (4,)}
 SHORT = {"strided": (4,), "pooled": (4,), "sequence_rate": (4,)}
+ASKED = {"length": 32, "vocabulary": 34}  # of MQAR: every key among half of its tokens
 PLANS = {
     "tagging": Plan("tagging", 600, 8, FACTORS),
-    "tagging_forms": Plan("tagging", 300, 8, FORMS, seeds=2, timed=False),
-    "tagging_4096": Plan("tagging", 160, 2, {"low": (8,), "hybrid 1 + 3": (8,)}, dim=256, options={"length": 4096}),
-    "characters": Plan("characters", 1000, 16),
-    "forecasting": Plan("forecasting", 600, 32),
-    "filling": Plan("filling", 600, 32),
-    "mqar": Plan("mqar", 1500, 64, RECALL, lengths=LONGER),
-    "copying_long": Plan("copying_long", 1000, 32, RECALL, lengths=(496, 1008, 4080), longer="noise"),
-    "induction_long": Plan("induction_long", 1000, 32, RECALL, lengths=LONGER[1:]),
-    "cifar": Plan("cifar", 800, 32, IMAGES, patches=(4,)),
+    "tagging_forms": Plan("tagging", 300, 4, FORMS, seeds=2, timed=False),
+    "tagging_4096": Plan("tagging", 120, 2, {"low": (8,), "hybrid 1 + 3": (8,)}, dim=256, options={"length": 4096}),
+    "characters": Plan("characters", 800, 8, {"low": (4,), "hybrid": (8,), "hybrid 1 + 3": (4, 8)}),
+    "forecasting": Plan("forecasting", 500, 16, USUAL),
+    "filling": Plan("filling", 300, 16, USUAL),
+    "mqar": Plan(
+        "mqar", 3000, 64, {"low": (4,), "hybrid": (2, 4, 8)}, layers=2, options=ASKED, lengths=LONGER, timed=False
+    ),
+    "copying_long": Plan(
+        "copying_long",
+        1000,
+        64,
+        RECALL,
+        options=dict(noise=60, items=4, vocabulary=10),
+        lengths=(252, 1020, 4092),
+        longer="noise",
+        timed=False,
+    ),
+    "induction_long": Plan(
+        "induction_long", 600, 64, RECALL, options=dict(length=64, vocabulary=10), lengths=LONGER, timed=False
+    ),
+    "cifar": Plan("cifar", 700, 16, IMAGES, patches=(4,)),
     "cifar_grey": Plan("cifar_grey", 2000, 32, GREY, seeds=1, timed=False, gpu=True),
-    "cifar_forms": Plan("cifar", 400, 32, FORMS | SHORT, seeds=2, timed=False),
-    "plaid": Plan("plaid", 300, 16, ARCHIVE, seeds=5),
+    "cifar_forms": Plan("cifar", 300, 16, FORMS | SHORT, seeds=2, timed=False),
+    "plaid": Plan("plaid", 300, 8, ARCHIVE),
     "vowels": Plan("vowels", 300, 32, ARCHIVE, seeds=5),
     "basic_motions": Plan("basic_motions", 200, 16, ARCHIVE, seeds=5),
 }

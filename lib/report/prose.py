@@ -90,12 +90,13 @@ def spread(mean: float, high: float, low: float | None = None) -> str:
 
 
 def _tenths(value: float, sign: str = "") -> str:
-    return f"{round(value, 1) + 0.0:{sign}.1f}".replace("-", "−")  # a zero more, so that none is negative
+    found = units.signed(value)
+    return found if sign else found.removeprefix("+")
 
 
 def extent_of_points(differences: pd.Series) -> str:
     """Smallest and largest difference of accuracies in points: `−4.0 to +0.3`."""
-    low, high = (f"{100 * one:+.1f}".replace("-", "−") for one in (differences.min(), differences.max()))
+    low, high = (units.signed(100 * one) for one in (differences.min(), differences.max()))
     return low if low == high else f"{low} to {high}"
 
 
@@ -115,5 +116,5 @@ FILTERS = {
     "count": lambda value: f"{value:,.0f}",
     "points": points,
     "spread": lambda row: spread(row.mean, row.high, getattr(row, "low", None)),
-    "signed_points": lambda value: f"{100 * value:+.1f}".replace("-", "−"),
+    "signed_points": lambda value: units.signed(100 * value),
 }

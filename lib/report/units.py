@@ -16,7 +16,17 @@ def times(ratio: float) -> str:
 
 def change(ratio: float) -> str:
     """A ratio as the change it makes: `+50 %`, `−27 %`."""
-    return f"{ratio - 1:+.0%}".replace("%", " %").replace("-", "−")
+    return signed_share(ratio - 1, 0)
+
+
+def signed(value: float, decimals: int = 1) -> str:
+    """A number with its sign: `+0.3`, `−4.0`; what is rounded to zero is `+0.0`."""
+    return f"{round(value, decimals) + 0.0:+.{decimals}f}".replace("-", "−")  # a zero more, so that none is negative
+
+
+def signed_share(part: float, decimals: int = 1) -> str:
+    """A part of one in percent, with its sign: `+3.3 %`, `−43.6 %`."""
+    return f"{signed(100 * part, decimals)} %"
 
 
 def tiny(value: float) -> str:

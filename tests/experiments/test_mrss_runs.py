@@ -26,6 +26,21 @@ def test_a_seed_decides_everything():
     assert one.losses != other.losses
 
 
+@pytest.mark.parametrize("task", ["copying", "induction", "clocks"])
+def test_a_training_is_not_ended_by_the_test_s_own_sequences(task, monkeypatch):
+    looked = []
+    monkeypatch.setattr(mrss_runs, "train", lambda *_, judge, **options: (judge(), [1.0])[1])
+    monkeypatch.setattr(
+        Task, "accuracy", lambda self, model, data=None, size=128: looked.append((data, self.test)) or 0.5
+    )
+    train_one(run(task=task))
+    (held_back, tested), (none, _) = looked
+    assert none is None  # the last look is the test's
+    assert held_back[0].shape == tested[0].shape
+    alike = (held_back[0] == tested[0]).flatten(1).all(1)
+    assert not alike.any()
+
+
 def test_trainings_go_through_a_sweep(tmp_path):
     runs = [run(seed) for seed in (0, 1)]
     found = mrss_runs.by_seed(sweep(runs, train_one, tmp_path, workers=1, progress=False))

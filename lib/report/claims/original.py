@@ -9,6 +9,7 @@ from lib.report import frames, units
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, Verdict, decide, decides, falls
 from lib.report.frames import original
 from lib.report.history import REPORT, TODAY
+from lib.report.units import signed_share
 
 CLOSE = 0.01  # what rounding of a printed latency can explain
 BATCH = 8  # sequences, or images, of both of its experiments
@@ -50,7 +51,7 @@ def tables_agree(original_mrss: pd.DataFrame, original_clip: pd.DataFrame, origi
     if off.isna().any():
         raise ValueError("a row of the original report's tables lacks its latency or its throughput")
     wrong = off.abs() > CLOSE
-    found = [f"{variant} by {signed(by)}" for variant, by in zip(both["variant"][wrong], off[wrong], strict=True)]
+    found = [f"{variant} by {signed_share(by)}" for variant, by in zip(both["variant"][wrong], off[wrong], strict=True)]
     return Verdict(
         f"Batch over latency is the printed throughput, to one percent, in {(~wrong).sum()} of {len(both)} rows"
         + (f"; off are {units.listed(found)}." if found else ".")
@@ -73,13 +74,14 @@ def gains_at_half(original_runs: pd.DataFrame) -> Verdict:
         abs(own["throughput_ratio"] / THROUGHPUT - 1) <= noise.max(),
     ]
     others = [
-        f"{signed(row.latency_ratio - 1)} and {signed(row.throughput_ratio - 1)}"
+        f"{signed_share(row.latency_ratio - 1)} and {signed_share(row.throughput_ratio - 1)}"
         for row in half.loc[[original.SECOND, original.THIRD]].itertuples()
     ]
     return Verdict(
-        f"Its CSV: latency {signed(own['latency_ratio'] - 1)}, throughput {signed(own['throughput_ratio'] - 1)}; its "
-        f"text says {signed(LATENCY - 1)} and {signed(THROUGHPUT - 1)}, its conclusion −40 % and +75 %. Its second and "
-        f"third run: {units.listed(others)}. Two runs of its protocol differ by {100 * noise.min():.2f} to "
+        f"Its CSV: latency {signed_share(own['latency_ratio'] - 1)}, throughput "
+        f"{signed_share(own['throughput_ratio'] - 1)}; its text says {signed_share(LATENCY - 1)} and "
+        f"{signed_share(THROUGHPUT - 1)}, its conclusion −40 % and +75 %. Its second and third run: "
+        f"{units.listed(others)}. Two runs of its protocol differ by {100 * noise.min():.2f} to "
         f"{100 * noise.max():.1f} %.",
         REPRODUCED if all(close) else CORRECTED if any(close) else CONTRADICTED,
     )
@@ -138,12 +140,7 @@ def pruning_is_quadratic(original_runs: pd.DataFrame) -> Verdict:
 _WORDS = {original.CSV: "its CSV", original.SECOND: "its second run", original.THIRD: "its third run"}
 
 
-def signed(change: float, decimals: int = 1) -> str:
-    """A change in percent: `+3.3 %`, `−43.6 %`."""
-    return f"{100 * change:+.{decimals}f} %".replace("-", "−")
-
-
 def _by_share(rows: pd.DataFrame) -> str:
     """`+1.6 % (baseline), +3.3 % (keep 1), ...`."""
     named = ["baseline" if row.variant == original.BASELINE else f"keep {row.keep:g}" for row in rows.itertuples()]
-    return units.listed([f"{signed(by)} ({name})" for by, name in zip(rows["difference"], named, strict=True)])
+    return units.listed([f"{signed_share(by)} ({name})" for by, name in zip(rows["difference"], named, strict=True)])

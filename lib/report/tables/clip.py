@@ -51,8 +51,8 @@ def overheads(frame: pd.DataFrame, caption: str) -> Markdown:
             "method": list(frame["variant"]),
             "operations": [f"{row.flops_ratio:.3f}" for row in frame.itertuples()],
             "latency ratio": [_latency(row, 3) for row in frame.itertuples()],
-            "latency above operations": [_signed(one) for one in frame["excess"]],
-            "reduction itself": [_signed(one) for one in frame["overhead"]],
+            "latency above operations": [units.signed_share(one) for one in frame["excess"]],
+            "reduction itself": [units.signed_share(one) for one in frame["overhead"]],
         },
         caption,
     )
@@ -162,10 +162,6 @@ def _latency(row, digits: int) -> str:
         f"{one:.{digits}f}" for one in (row.latency_ratio, row.latency_ratio_low, row.latency_ratio_high)
     )
     return f"{middle} ({low} – {high})"
-
-
-def _signed(share: float) -> str:
-    return f"{share:+.1%}".replace("-", "−")
 
 
 def _spread(row) -> str:

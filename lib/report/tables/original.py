@@ -7,10 +7,10 @@ import pandas as pd
 from IPython.display import Markdown
 
 from lib.report import frames, units
-from lib.report.claims.original import signed
 from lib.report.frames import original
 from lib.report.history import NEVER, PRESENT, History, Search
 from lib.report.tables import table
+from lib.report.units import signed_share
 
 SEEN = {NEVER: "in no commit up to this one", PRESENT: "present at this commit"}
 
@@ -68,11 +68,11 @@ def runs(rows: pd.DataFrame, caption: str) -> Markdown:
             "patches kept": [_share(*kind) for kind in kinds],
             "CSV [ms]": [_cell(by, original.CSV, kind, "seconds", 1e3) for kind in kinds],
             "second run [ms]": [_cell(by, original.SECOND, kind, "seconds", 1e3) for kind in kinds],
-            "difference": [signed(noise[kind], 2) for kind in kinds],
+            "difference": [signed_share(noise[kind], 2) for kind in kinds],
             "third run [ms]": [_cell(by, original.THIRD, kind, "seconds", 1e3) for kind in kinds],
             "printed [images/s]": [_cell(by, original.PRINTED, kind, "throughput") for kind in kinds],
             "CSV [images/s]": [_cell(by, original.CSV, kind, "throughput") for kind in kinds],
-            "printed against CSV": [signed(printed[kind]) for kind in kinds],
+            "printed against CSV": [signed_share(printed[kind]) for kind in kinds],
         },
         caption,
     )

@@ -3,6 +3,7 @@
 import pandas as pd
 from IPython.display import Markdown
 
+from lib.report import units
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 from lib.report.tables import table
@@ -47,7 +48,7 @@ def trainings(frame: pd.DataFrame, caption: str) -> Markdown:
             "training": [f"{row.variant}: {row.setting}" for row in frame.itertuples()],
             "first [%]": [f"{100 * value:.2f}" for value in frame["first"]],
             "second [%]": [f"{100 * value:.2f}" for value in frame["second"]],
-            "points": [f"{100 * value:+.2f}".replace("-", "−") for value in frame["difference"]],
+            "points": [units.signed(100 * value, 2) for value in frame["difference"]],
         },
         caption,
     )

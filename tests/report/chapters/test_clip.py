@@ -85,7 +85,9 @@ def test_accuracies_follow_the_record(found, tmp_path):
     assert after.lowest[0] == "none that we tried on scenes"
     tome = after.met["time"]["scenes"]["tome"]
     assert (tome.ahead, tome.behind) == (0, tome.total) == (0, before.met["time"]["scenes"]["tome"].total)
-    assert f"and behind in {after.tome['operations'].behind + after.tome['time'].behind}.**" in said(after)
+    lost = [after.tome[name].behind for name in ("operations", "time", "own_time")]
+    assert all(lost)
+    assert f"it is behind in {lost[0]}, {lost[1]} and {lost[2]} of them.**" in said(after)
 
 
 def test_a_guide_is_worse_on_the_data_sets_that_are_named(found):
