@@ -65,11 +65,14 @@ class Plan:
 
 LONGER = (256, 512, 1024, 4096)
 USUAL = {"low": (4, 8), "hybrid 1 + 3": (4, 8)}
-RECALL = {"low": (4,), "hybrid": (4,), "hybrid 1 + 3": (4,)}
+RECALL = {"low": (4,), "hybrid": (4,)}
+RECALLING = {"layers": 2, "timed": False}  # as many blocks as the sources have
 ARCHIVE = {"low": (4,), "hybrid 1 + 3": (4,), "patches": (4,)}
 IMAGES = {"low": (4, 8), "hybrid 1 + 3": (4,), "patches": (4,)}
 GREY = {"low": (4, 8), "hybrid 1 + 3": (4, 8), "patches": (4,)}
 SHORT = {"strided": (4,), "pooled": (4,), "sequence_rate": (4,)}
+HIDDEN = {"noise": 60, "items": 4, "vocabulary": 10}  # of selective copying
+NOISE = (252, 1020, 4092)
 ASKED = {"length": 32, "vocabulary": 34}  # of MQAR: every key among half of its tokens
 PLANS = {
     "tagging": Plan("tagging", 600, 8, FACTORS),
@@ -78,22 +81,9 @@ PLANS = {
     "characters": Plan("characters", 800, 8, {"low": (4,), "hybrid": (8,), "hybrid 1 + 3": (4, 8)}),
     "forecasting": Plan("forecasting", 500, 16, USUAL),
     "filling": Plan("filling", 300, 16, USUAL),
-    "mqar": Plan(
-        "mqar", 3000, 64, {"low": (4,), "hybrid": (2, 4, 8)}, layers=2, options=ASKED, lengths=LONGER, timed=False
-    ),
-    "copying_long": Plan(
-        "copying_long",
-        1000,
-        64,
-        RECALL,
-        options=dict(noise=60, items=4, vocabulary=10),
-        lengths=(252, 1020, 4092),
-        longer="noise",
-        timed=False,
-    ),
-    "induction_long": Plan(
-        "induction_long", 600, 64, RECALL, options=dict(length=64, vocabulary=10), lengths=LONGER, timed=False
-    ),
+    "mqar": Plan("mqar", 3000, 64, {"low": (4,), "hybrid": (2, 4, 8)}, options=ASKED, lengths=LONGER, **RECALLING),
+    "copying_long": Plan("copying_long", 1000, 64, RECALL, options=HIDDEN, lengths=NOISE, longer="noise", **RECALLING),
+    "induction_long": Plan("induction_long", 1500, 32, RECALL, options={"length": 64}, lengths=LONGER, **RECALLING),
     "cifar": Plan("cifar", 700, 16, IMAGES, patches=(4,)),
     "cifar_grey": Plan("cifar_grey", 2000, 32, GREY, seeds=1, timed=False, gpu=True),
     "cifar_forms": Plan("cifar", 300, 16, FORMS | SHORT, seeds=2, timed=False),
