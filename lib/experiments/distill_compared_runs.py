@@ -6,7 +6,6 @@ A seed decides data, weights and batches. Held-back data judges trials; the test
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -21,7 +20,7 @@ from lib.tasks.data.sequences import BENCHMARKS, TASKS, Task, of_parts
 from lib.tasks.training.compress import CUTS, compress
 from lib.tasks.training.heal import heal
 from lib.tasks.training.loop import train
-from lib.tasks.training.protocol import HELD_BACK, first
+from lib.tasks.training.protocol import HELD_BACK, first, lowest
 
 ORIGINAL, CONTROL, COMPRESSED = "original", "scratch", "compressed"  # in records, beside names of methods
 LONGER = 256  # sequences of the test, at most, that judge at other lengths
@@ -227,10 +226,8 @@ def best(trials: Mapping[Run, Outcome]) -> float:
 
     raises   ValueError, naming the bank and its states, where all of them diverged
     """
-    run = min(trials, key=lambda one: inf if trials[one].valid is None else trials[one].valid)
-    if trials[run].valid is None:
-        raise ValueError(f"{run.bank} of {run.states} states: at every rate the loss was not finite")
-    return run.rate
+    one = next(iter(trials))
+    return lowest({run: found.valid for run, found in trials.items()}, f"{one.bank} of {one.states} states").rate
 
 
 def spread(data: tuple[Tensor, Tensor], count: int) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ A seed decides everything. Each training is a job of its own; the weights of ori
 
 import copy
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -23,6 +22,7 @@ from lib.paths import SWEEPS
 from lib.tasks.data.sequences import BENCHMARKS, Task
 from lib.tasks.training.heal import heal
 from lib.tasks.training.loop import train
+from lib.tasks.training.protocol import lowest
 
 CONTINUED = "continued"  # in place of a criterion: the original, trained on
 SEEN = 64  # sequences of the training data by which states are chosen
@@ -223,16 +223,12 @@ def steps_of(plan: Plan, states: int) -> int:
 def chosen(found: Mapping[Training, Judged]) -> dict[int, Training]:
     """Number of states -> the training of the lowest loss on what is held back.
 
-    raises   FloatingPointError where all trainings of a number of states diverged
+    raises   ValueError where all trainings of a number of states diverged
     """
-    best: dict[int, Training] = {}
-    for states in {run.states: None for run in found}:
-        runs = {run: math.inf if one.valid_loss is None else one.valid_loss for run, one in found.items()}
-        runs = {run: loss for run, loss in runs.items() if run.states == states and loss < math.inf}
-        if not runs:
-            raise FloatingPointError(f"states = {states}: training diverged at every rate; lower rates may help")
-        best[states] = min(runs, key=runs.__getitem__)
-    return best
+    losses: dict[int, dict[Training, float | None]] = {}
+    for run, one in found.items():
+        losses.setdefault(run.states, {})[run] = one.valid_loss
+    return {states: lowest(trials, f"{states} states") for states, trials in losses.items()}
 
 
 def repeated(best: Mapping[int, Training], seeds: range) -> list[Training]:

@@ -21,7 +21,7 @@ from lib.models.mrss import variants as mrss
 from lib.profilers.passes import passes
 from lib.tasks.data.sequences import BENCHMARKS, Task
 from lib.tasks.training.loop import train
-from lib.tasks.training.protocol import DECAYS, HELD_BACK, RATES, TRIED, first
+from lib.tasks.training.protocol import DECAYS, HELD_BACK, RATES, TRIED, first, lowest
 from lib.tasks.training.sweep import sweep
 
 STEPS, TIME = "steps", "time"  # budgets: what a variant has as much of as the baseline
@@ -206,10 +206,7 @@ def best(trials: Mapping[Training, Outcome]) -> Training:
 
     raises   ValueError, naming the variant, where all of them diverged
     """
-    finite = {run: found.valid for run, found in trials.items() if found.valid is not None}
-    if not finite:
-        raise ValueError(f"{next(iter(trials)).label}: at every rate the loss was not finite")
-    return min(finite, key=finite.__getitem__)
+    return lowest({run: found.valid for run, found in trials.items()}, next(iter(trials)).label)
 
 
 def budgets(steps: int, seconds: Mapping[str, float], label: str) -> dict[str, int]:

@@ -21,7 +21,7 @@ from lib.paths import SWEEPS
 from lib.records import Record
 from lib.tasks.data.sequences import BENCHMARKS, Task
 from lib.tasks.references import REFERENCES, suited
-from lib.tasks.references.cnn import Setting, best, screened, tried
+from lib.tasks.references.cnn import Setting, chosen, screened, tried
 from lib.tasks.training.protocol import TRIAL, TRIED
 from lib.tasks.training.sweep import sweep
 
@@ -93,7 +93,7 @@ def run(settings: Settings) -> Record:
     workers = None if settings.device == "cpu" else 1
     cases, more, setting = base.Cases(PARTS), {"steps": 0}, ()
     if CNN in wanted:
-        setting = best(_screen(cases, Job(settings.task, CNN, TRIED, max(1, steps // TRIAL), **at), workers))
+        setting = chosen(_screen(cases, Job(settings.task, CNN, TRIED, max(1, steps // TRIAL), **at), workers))
     jobs = [
         Job(settings.task, name, seed, **(at | ({"steps": steps, "setting": setting} if name == CNN else more)))
         for name in wanted

@@ -19,7 +19,6 @@ KINDS = ("variant", "order", "healed")
 CRITERIA = tuple(row.label for row in names.STATE_CHOICES.values())
 TRAINED_ON, SMALL = (states.LABELS[name] for name in (CONTINUED, states.SCRATCH))
 RECALL = tuple(names.BENCHMARKS[task].label for task in states.TASKS if names.BENCHMARKS[task].solved is not None)
-FOR_THE_RECORD = tuple(label for label in states.WORDS["task"].values() if label not in RECALL)  # judged by its loss
 COSTS = (states.SCAN, states.SCAN_TRAINING, states.FORWARD, states.TRAINING, states.STREAMED)
 SIZE = ("machine", "part", "dim", "length")  # what a number of states and all of them have in common
 

@@ -10,7 +10,7 @@ from lib.models.mrss.cnn import CausalCnn
 from lib.tasks.data.sequences import Task
 from lib.tasks.references import Judged
 from lib.tasks.training.loop import train
-from lib.tasks.training.protocol import DECAYS, HELD_BACK, RATES, TRIAL, TRIED, first
+from lib.tasks.training.protocol import DECAYS, HELD_BACK, RATES, TRIAL, TRIED, first, lowest
 
 Setting = tuple[float, float]  # rate and decay
 
@@ -37,7 +37,7 @@ def cnn(
     """
     check_count("batch", batch)
     sizes = {"steps": max(1, steps // TRIAL), "batch": batch, "device": device}
-    rate, decay = setting or best(screened(lambda settings: {one: tried(task, *one, **sizes) for one in settings}))
+    rate, decay = setting or chosen(screened(lambda settings: {one: tried(task, *one, **sizes) for one in settings}))
     model = trained(task, generator, steps, batch, rate, decay, device)
     loss, accuracy = task.judged(model)
     return Judged(accuracy, loss, f"rate {rate:g}, decay {decay:g}")
@@ -77,16 +77,13 @@ def screened(trial: Callable[[list[Setting]], Mapping[Setting, float]]) -> dict[
     trial    from settings to their losses on held-back sequences
     """
     found = dict(trial([(rate, DECAYS[0]) for rate in RATES]))
-    rate, _ = best(found)
+    rate, _ = chosen(found)
     return found | dict(trial([(rate, decay) for decay in DECAYS[1:]]))
 
 
-def best(trials: Mapping[Setting, float]) -> Setting:
+def chosen(trials: Mapping[Setting, float]) -> Setting:
     """The setting of the lowest loss.
 
-    raises   ValueError, listing the rates, where none was finite
+    raises   ValueError where none was finite
     """
-    setting = min(trials, key=trials.__getitem__)
-    if trials[setting] == float("inf"):
-        raise ValueError(f"rates {', '.join(f'{rate:g}' for rate, _ in trials)}: the loss was not finite with any")
-    return setting
+    return lowest(trials, "the small CNN")

@@ -1,5 +1,9 @@
 """One protocol for all that is compared: what is tried, by how many steps, and what held-back data chooses by."""
 
+import math
+from collections.abc import Mapping
+from typing import TypeVar
+
 from torch import Tensor
 
 from lib.models.checks import check_count
@@ -9,6 +13,7 @@ TRIAL = 4  # the part of a training's steps that a trial takes: one in so many
 TRIED = 2**31  # the seed of trials: none that is compared
 HELD_BACK = 2**17  # tokens held back that a trial is judged by
 FEWEST = 32  # sequences that judge, however long they are
+Trial = TypeVar("Trial")
 
 
 def first(data: tuple[Tensor, Tensor], tokens: int) -> tuple[Tensor, Tensor]:
@@ -19,3 +24,15 @@ def first(data: tuple[Tensor, Tensor], tokens: int) -> tuple[Tensor, Tensor]:
     check_count("tokens", tokens)
     count = max(FEWEST, tokens // data[0].shape[1])
     return data[0][:count], data[1][:count]
+
+
+def lowest(losses: Mapping[Trial, float | None], what: str) -> Trial:
+    """The trial of the lowest loss on held-back data; None and what is not finite stand for one that diverged.
+
+    what     is trained, for the error
+    raises   ValueError, naming it, where all of them diverged
+    """
+    finite = {trial: loss for trial, loss in losses.items() if loss is not None and math.isfinite(loss)}
+    if not finite:
+        raise ValueError(f"{what}: at every rate the loss was not finite")
+    return min(finite, key=finite.__getitem__)

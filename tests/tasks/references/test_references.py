@@ -184,7 +184,7 @@ def test_every_rate_is_tried_and_the_best_at_every_decay():
         asked.append(settings)
         return {(rate, decay): abs(rate - 4e-3) + decay for rate, decay in settings}
 
-    assert cnn.best(cnn.screened(trial)) == (4e-3, cnn.DECAYS[0])
+    assert cnn.chosen(cnn.screened(trial)) == (4e-3, cnn.DECAYS[0])
     assert asked == [[(rate, cnn.DECAYS[0]) for rate in cnn.RATES], [(4e-3, cnn.DECAYS[1])]]
 
 
@@ -201,8 +201,8 @@ def test_a_rate_that_diverges_is_not_chosen(generator):
     task = separable(generator)
     broken = Task(**{**vars(task), "draw": lambda size, _: (torch.full((size, 6, 2), torch.nan), task.train[1][:size])})
     assert cnn.tried(broken, 1e-3, 0.01, steps=2, batch=4) == np.inf
-    with pytest.raises(ValueError, match=r"rates 0\.1, 0\.2: the loss was not finite with any"):
-        cnn.best({(0.1, 0): np.inf, (0.2, 0): np.inf})
+    with pytest.raises(ValueError, match="the small CNN: at every rate the loss was not finite"):
+        cnn.chosen({(0.1, 0): np.inf, (0.2, 0): np.inf})
 
 
 def test_what_is_learned_from_is_the_collection_or_drawn(generator):
