@@ -41,7 +41,7 @@ def test_a_typed_decimal_is_found():
 @every_template
 def test_names_are_fields_of_the_chapters_numbers(path):
     subject = names.CHAPTERS[path.parent.name]
-    own = f"{subject}_{path.stem}"  # a section of a chapter may have numbers of its own
+    own = f"{subject}_{path.stem.removesuffix('_abstract')}"  # a section of a chapter may have numbers of its own
     module = own if find_spec(f"lib.report.chapters.{own}") else subject
     numbers = import_module(f"lib.report.chapters.{module}").Numbers
     used = meta.find_undeclared_variables(prose._environment().parse(path.read_text()))

@@ -29,6 +29,11 @@ def render(name: str, numbers: Any) -> Markdown:
     return Markdown(_environment().get_template(f"{name}.md").render(held).strip())
 
 
+def joined(*texts: Markdown) -> Markdown:
+    """Texts below each other, as one: an abstract whose parts have numbers of their own."""
+    return Markdown("\n".join(text.data for text in texts))
+
+
 def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(in_repository(TEXTS)),

@@ -16,6 +16,7 @@ from lib.report.evidence import Evidence
 REFERENCE = "amd-epyc-2-cores"
 COMMITTED = DATA / "runs" / REFERENCE
 COST = ("scan", "ssm_scaling", "mrss_proxy", "mrss_scan", "distillation", "clip_cost", "lora_cost")  # no trainings
+FAIR = ("mrss_compared_", "mrss_references_", "mrss_gates", "distill_compared_", "distill_states_")  # begin like that
 
 
 def evidence(
@@ -42,6 +43,13 @@ def evidence(
         (place / f"{one.experiment}.json").unlink(missing_ok=True)
         records.write(one.model_copy(update={"environment": environment}), folder)
     return Evidence(toys or {}, runs=folder, machine=machine)
+
+
+def alone(folder: Path, *made: Record, **more: Any) -> Evidence:
+    """The same, but of the families of FAIR there are these records alone, whatever is committed."""
+    given = {one.experiment for one in made}
+    there = {path.stem for path in COMMITTED.glob("*.json") if path.stem.startswith(FAIR)}
+    return evidence(folder, *made, without=sorted(there - given), **more)
 
 
 def machines(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from distill_records import LONGER, STATES, banks, states
-from rehearsal import evidence
+from rehearsal import alone
 
 from lib.experiments import distill_compared, distill_states
 from lib.experiments.distill_compared_runs import CONTROL, ORIGINAL
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     made = [banks(task) for task in distill_compared.TASKS] + [states(task) for task in distill_states.TASKS]
-    return evidence(tmp_path_factory.mktemp("runs"), *made)
+    return alone(tmp_path_factory.mktemp("runs"), *made)
 
 
 def test_methods_stand_against_their_original_by_seed(found):
@@ -68,27 +68,28 @@ def test_times_are_relative_to_the_original_of_the_same_bank(found):
 
 def test_what_diverged_has_no_row_and_others_stay(tmp_path):
     made = [banks(task, diverged=("h2_optimal",)) for task in distill_compared.TASKS]
-    rows = evidence(tmp_path, *made).bank_quality
+    rows = alone(tmp_path, *made).bank_quality
     assert H2 not in set(rows["variant"])
     assert SVD in set(rows["variant"])
 
 
-def test_a_task_that_is_absent_is_missing(tmp_path):
-    with pytest.raises(Missing, match="no record of distill_compared_plaid"):
-        _ = evidence(tmp_path, banks("cifar")).bank_quality
+def test_a_task_that_is_not_recorded_is_named(tmp_path):
+    found = alone(tmp_path, banks("cifar"))
+    assert set(found.bank_quality["task"]) == {"CIFAR-10, 2 x 2 patches"}
+    assert found.bank_lacking == ["PLAID, its own split"]
 
 
 def test_an_original_that_diverged_is_missing(tmp_path):
     made = [banks(task, diverged=(ORIGINAL,)) for task in distill_compared.TASKS]
     with pytest.raises(Missing, match="no case with variant original"):
-        _ = evidence(tmp_path, *made).bank_quality
+        _ = alone(tmp_path, *made).bank_quality
 
 
 def test_states_stand_against_the_original_and_against_the_one_trained_on(tmp_path):
     def lost(variant, order, healed):
         return {distill_states.ORIGINAL: 0.1, "continued": 0.0}.get(variant, 0.03)
 
-    rows = evidence(tmp_path, *(states(task, lost) for task in distill_states.TASKS))
+    rows = alone(tmp_path, *(states(task, lost) for task in distill_states.TASKS))
     at = {"task": "MQAR", "variant": CRITERIA[0], "order": 4, "healed": True}
     assert frames.only(rows.state_quality, **at)["difference"] == pytest.approx(0.07)
     assert frames.only(rows.state_quality_equal, **at)["difference"] == pytest.approx(-0.03)

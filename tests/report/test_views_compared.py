@@ -2,7 +2,7 @@
 
 import pytest
 from compared_records import BASELINE, HYBRID, LOW, USUAL, compared, references
-from rehearsal import evidence
+from rehearsal import alone
 
 from lib.experiments.mrss_fair import RATES
 from lib.report.frames import Missing
@@ -11,7 +11,7 @@ from lib.report.frames import Missing
 @pytest.fixture
 def found(tmp_path):
     made = compared("tagging_forms", {BASELINE: (1.0, {"steps": 1.0}), LOW: (0.5, {"steps": 1.1})})
-    return evidence(tmp_path, compared(lengths=(96, 256)), made, references())
+    return alone(tmp_path, compared(lengths=(96, 256)), made, references())
 
 
 def test_plans_that_are_recorded_are_read_and_the_others_named(found):
@@ -47,24 +47,24 @@ def test_a_trial_that_diverged_has_no_loss(tmp_path):
         else one
         for one in made.cases
     ]
-    rows = evidence(tmp_path, made.model_copy(update={"cases": cases})).fair_tried
+    rows = alone(tmp_path, made.model_copy(update={"cases": cases})).fair_tried
     assert rows["loss"].isna().sum() == len(USUAL)
 
 
 def test_published_numbers_stand_beside_a_benchmark(tmp_path):
-    found = evidence(tmp_path, compared("vowels"), compared("mqar")).fair_published
+    found = alone(tmp_path, compared("vowels"), compared("mqar")).fair_published
     assert list(found) == ["JapaneseVowels"]
     assert all(one.accuracy for one in found["JapaneseVowels"])
 
 
 def test_without_records_that_is_said(tmp_path):
-    with pytest.raises(Missing, match="no plan of the fair comparison is recorded"):
-        evidence(tmp_path).fair_results  # noqa: B018
+    with pytest.raises(Missing, match="there is no record of mrss_compared_"):
+        alone(tmp_path).fair_results  # noqa: B018
 
 
 def test_protocols_that_differ_are_named(tmp_path):
     other = compared("plaid")
     other = other.model_copy(update={"parameters": other.parameters | {"protocol": "another"}})
-    found = evidence(tmp_path, compared(), other)
+    found = alone(tmp_path, compared(), other)
     with pytest.raises(Missing, match="mrss_compared_tagging and mrss_compared_plaid were trained by different"):
         found.fair_protocol  # noqa: B018

@@ -26,6 +26,7 @@ class Numbers:
                  tuned small model of the same order, after Holm's correction; of `against` comparisons
     low          of a low rank as small, fine-tuned: its difference to the original, per task and bank
     states_time, low_time   latency ratios to the original, all banks and orders
+    lacking      tasks that are not recorded
     seeds, minutes          of every training, and of one core for all
     """
 
@@ -40,6 +41,7 @@ class Numbers:
     low: list[Case]
     states_time: object
     low_time: object
+    lacking: list[str]
     seeds: int
     minutes: float
 
@@ -66,6 +68,7 @@ def numbers(evidence: Evidence) -> Numbers:
         low=[Case.of(row) for _, row in low.iterrows()],
         states_time=frames.where(times, variant=STATES)["latency_ratio"],
         low_time=frames.where(times, variant=LOW_RANK)["latency_ratio"],
+        lacking=evidence.bank_lacking,
         seeds=int(quality["seeds"].min()),
         minutes=evidence.bank_minutes,
     )

@@ -38,6 +38,7 @@ class Numbers:
     differ        tasks on which criteria are apart after fine-tuning
     times         part -> latency ratio of the larger model, or scan, with `keep` states; `floor` of the scan, or None
     state         bytes of the state with `keep` states, relative to all
+    lacking      tasks that are not recorded
     seeds, minutes   of every training, and of one core for all
     """
 
@@ -53,6 +54,7 @@ class Numbers:
     times: dict[str, float]
     floor: float | None
     state: float
+    lacking: list[str]
     seeds: int
     minutes: float
 
@@ -82,6 +84,7 @@ def numbers(evidence: Evidence) -> Numbers:
         times={part: float(frames.only(rows, part=part)["latency_ratio"]) for part in SHOWN},
         floor=None if scan["floor"] != scan["floor"] else float(scan["floor"]),
         state=float(scan["state_ratio"]),
+        lacking=evidence.state_lacking,
         seeds=int(evidence.state_quality["seeds"].min()),
         minutes=evidence.state_minutes,
     )

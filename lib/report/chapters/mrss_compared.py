@@ -9,11 +9,12 @@ from lib.experiments.mrss_fair import STEPS
 from lib.experiments.mrss_plans import PLANS
 from lib.report.evidence import Evidence
 from lib.report.frames import mrss_bars, where
-from lib.report.frames.mrss_bars import CONTROL, FORM, MET, NOT_SEPARATED, ON_AVERAGE, Bar
+from lib.report.frames.mrss_bars import CONTROL, FORM, LOWER_LOSS, MET, MISSED, NOT_SEPARATED, ON_AVERAGE, Bar
 from lib.report.frames.mrss_compared import LOSS, plan_of
 from lib.report.views.files import naming_files
 
 ALL, SOME, NONE = "all", "some", "none"
+LONGER = [name for name, plan in PLANS.items() if name != plan.task and "length" in plan.options]
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,12 @@ class Numbers:
     """All that the section says. Times are relative to the baseline's.
 
     tasks, lacking       plans that are recorded, and those that are not
-    longest, widest      tokens of the longest sequences that a plan's own sizes name, and channels of its baseline;
-                         zeros where no plan names its length
+    longest, widest      tokens of the longest sequences of a benchmark's second plan, and channels of its baseline;
+                         zeros where no such plan is recorded
     faster, recall_faster, loss   of the bars: shares of the baseline's time; what a loss may be above the baseline's
     tokens               the best form on each task with an output at every token
     tokens_met           whether ALL, SOME or NONE of them meet the bar, at least on average
+    lower                those on which its loss is lower in equal time, at least on average
     sure                 tasks on which the bar is met by tests
     training, inference  times of those forms
     recall, recall_met   the same on recall
@@ -47,6 +49,7 @@ class Numbers:
     loss: float
     tokens: list[Bar]
     tokens_met: str
+    lower: list[str]
     sure: list[str]
     training: pd.Series
     inference: pd.Series
@@ -77,18 +80,19 @@ def numbers(evidence: Evidence) -> Numbers:
         for outcome in (CONTROL, FORM, NOT_SEPARATED)
     }
     own = where(found, budget=STEPS)
-    named = [PLANS[plan_of(task)] for task in own["task"].unique()]
-    longest = max(named, key=lambda plan: plan.options.get("length", 0))
+    longer = [PLANS[name] for name in map(plan_of, own["task"].unique()) if name in LONGER]
+    longest = max(longer, key=lambda plan: plan.options["length"], default=None)
     return Numbers(
         tasks=list(own["task"].unique()),
         lacking=evidence.fair_lacking,
-        longest=longest.options.get("length", 0),
-        widest=longest.dim if "length" in longest.options else 0,
+        longest=longest.options["length"] if longest else 0,
+        widest=longest.dim if longest else 0,
         faster=mrss_bars.FASTER,
         recall_faster=mrss_bars.RECALL_FASTER,
         loss=LOSS,
         tokens=tokens,
         tokens_met=met(tokens),
+        lower=[bar.task for bar in tokens if bar.parts[LOWER_LOSS] != MISSED],
         sure=[bar.task for bar in tokens if bar.outcome == MET],
         training=_times(own, [(bar.task, bar.variant) for bar in tokens], "training"),
         inference=_times(own, [(bar.task, bar.variant) for bar in tokens], "forward"),

@@ -85,6 +85,19 @@ class Base:
         with self.files.naming():
             return experiment.frame(self.records(*named(experiment, tasks)))
 
+    def recorded(self, experiment: ModuleType, tasks: Iterable[str]) -> list[str]:
+        """Those of a family's tasks that the reference machine has a record of.
+
+        raises   Missing, naming the family, where it has none
+        """
+        found = [task for task in tasks if self._has(*named(experiment, [task]))]
+        if not found:
+            raise Missing(f"there is no record of {experiment.NAME}")
+        return found
+
+    def _has(self, name: str) -> bool:
+        return self.machine is not None and self._place(self.machine, name).exists()
+
     def sources(self, *names: str) -> str:
         """Machine, day and commit of the reference machine's records, for a caption."""
         return tables.sources(self.records(*names))

@@ -23,6 +23,19 @@ class Views(Base):
     """Frames of the records on compared distillations, by name; methods and banks by their labels."""
 
     @cached_property
+    def bank_tasks(self) -> list[str]:
+        """Tasks that are recorded.
+
+        raises   Missing where none is
+        """
+        return self.recorded(compared, compared.TASKS)
+
+    @property
+    def bank_lacking(self) -> list[str]:
+        """What readers call the tasks that are not recorded."""
+        return [compared.DATA[task] for task in compared.TASKS if task not in self.bank_tasks]
+
+    @cached_property
     def bank_seeds(self) -> pd.DataFrame:
         """What was trained or made, a row per seed.
 
@@ -31,7 +44,7 @@ class Views(Base):
         """
         rows = compared.accuracies(self._bank_records)
         rows = known(frames.where(known(rows), part=compared.MADE), "accuracy", each={"variant": (ORIGINAL,)})
-        return known(rows, each={"task": [compared.DATA[task] for task in compared.TASKS]})
+        return known(rows, each={"task": [compared.DATA[task] for task in self.bank_tasks]})
 
     @cached_property
     def bank_quality(self) -> pd.DataFrame:
@@ -105,15 +118,15 @@ class Views(Base):
     @property
     def bank_sources(self) -> str:
         """Machine, day and commit of these records, for a caption."""
-        return self.sources(*named(compared, compared.TASKS))
+        return self.sources(*named(compared, self.bank_tasks))
 
     @property
     def _bank_records(self) -> Sequence:
-        return self.records(*named(compared, compared.TASKS))
+        return self.records(*named(compared, self.bank_tasks))
 
     @cached_property
     def _bank_cases(self) -> pd.DataFrame:
-        return self.frame(compared, *compared.TASKS)
+        return self.frame(compared, *self.bank_tasks)
 
     def _bank_means(self, part: str, size: str, measure: str) -> pd.DataFrame:
         rows = known(frames.where(compared.accuracies(self._bank_records), part=part), measure)

@@ -27,11 +27,27 @@ class Views(Base):
     """Frames of the records on fewer states, by name; criteria by their labels. `order` counts states that are kept."""
 
     @cached_property
+    def state_tasks(self) -> list[str]:
+        """Tasks that are recorded.
+
+        raises   Missing where none is
+        """
+        return self.recorded(states, states.TASKS)
+
+    @property
+    def state_lacking(self) -> list[str]:
+        """What readers call the tasks that are not recorded."""
+        return [states.WORDS["task"][task] for task in states.TASKS if task not in self.state_tasks]
+
+    @cached_property
     def state_seeds(self) -> pd.DataFrame:
         """Every model, a row per seed: task, variant, order, healed, rate, steps, seed, accuracy, test_loss [nats]."""
-        rows = states.accuracies(self.records(*named(states, states.TASKS)))
+        rows = states.accuracies(self.records(*named(states, self.state_tasks)))
         rows = frames.where(known(rows), part=states.TRAINED).rename(columns={"states": "order"})
-        every = {"task": list(states.WORDS["task"].values()), "variant": (states.ORIGINAL, TRAINED_ON, SMALL)}
+        every = {
+            "task": [states.WORDS["task"][task] for task in self.state_tasks],
+            "variant": (states.ORIGINAL, TRAINED_ON, SMALL),
+        }
         return complete(known(rows, "accuracy", "test_loss", each=every), list(KINDS), "task")
 
     @cached_property
@@ -67,8 +83,9 @@ class Views(Base):
     def recalls(self) -> list[Recall]:
         """The bar on recall, a judgement per recall task."""
         rows = self.state_quality_equal
-        at = (self.states_whole, SMALL, CRITERIA, len(RECALL))
-        return [recall(rows, task, *at) for task in RECALL]
+        tasks = [task for task in RECALL if task in set(rows["task"])]
+        at = (self.states_whole, SMALL, CRITERIA, len(tasks))
+        return [recall(rows, task, *at) for task in tasks]
 
     @cached_property
     def state_costs(self) -> pd.DataFrame:
@@ -77,8 +94,8 @@ class Views(Base):
         Columns part (of COSTS), dim, length, states, latency_ratio with _low and _high, state_ratio, floor: what the
         scan's time cannot be below, as the same ratio; NaN of other parts and on a GPU.
         """
-        (first, *_) = named(states, states.TASKS)
-        rows = self.frame(states, states.TASKS[0])
+        (first, *_) = named(states, self.state_tasks)
+        rows = self.frame(states, self.state_tasks[0])
         rows = known(rows[rows["part"].isin(COSTS)], "seconds", each={"part": COSTS})
         whole = int(rows["states"].max())
         found = frames.ratios(complete(rows, "states", ["part", "dim"]), states.NUMBER.format(whole), SIZE)
@@ -90,19 +107,19 @@ class Views(Base):
     @cached_property
     def state_protocol(self) -> Mapping[str, object]:
         """Sizes and schedule of the first task's record."""
-        return self.records(*named(states, states.TASKS))[0].parameters
+        return self.records(*named(states, self.state_tasks))[0].parameters
 
     @cached_property
     def state_minutes(self) -> float:
         """What all trainings took, each on one thread."""
-        rows = self.frame(states, *states.TASKS)
+        rows = self.frame(states, *self.state_tasks)
         rows = rows[rows["part"].isin((states.SCREENED, states.TRAINED)) & rows["error"].isna()]
         return accuracy.training_minutes(known(rows, "seconds"))
 
     @property
     def state_sources(self) -> str:
         """Machine, day and commit of these records, for a caption."""
-        return self.sources(*named(states, states.TASKS))
+        return self.sources(*named(states, self.state_tasks))
 
     def _against(self, base: str, measure: str) -> pd.DataFrame:
         rows = self.state_seeds

@@ -25,10 +25,7 @@ class Views(Base):
 
         raises   Missing where none is
         """
-        found = [name for name in TASKS if self._has(mrss_compared.NAME.format(task=name))]
-        if not found:
-            raise Missing("no plan of the fair comparison is recorded")
-        return found
+        return self.recorded(mrss_compared, TASKS)
 
     @property
     def fair_lacking(self) -> list[str]:
@@ -138,6 +135,3 @@ class Views(Base):
     @property
     def _fair(self):
         return self.records(*named(mrss_compared, self.fair_plans))
-
-    def _has(self, name: str) -> bool:
-        return self.machine is not None and self._place(self.machine, name).exists()

@@ -2,25 +2,26 @@
 
 import pytest
 from distill_records import banks, kept_by_default, lost_by_default, states
-from rehearsal import evidence
+from rehearsal import alone
 
 from lib.experiments import distill_compared as compared
 from lib.experiments import distill_states
 from lib.report import prose
 from lib.report.chapters import distill_compared as of_banks
 from lib.report.chapters import distill_states as of_states
+from lib.report.frames import Missing
 
 pytestmark = pytest.mark.slow
 
 
 def text_of_banks(folder, lost=lost_by_default, other=None, **more):
     made = [banks(task, (other or lost) if task == "plaid" else lost, **more) for task in compared.TASKS]
-    numbers = of_banks.numbers(evidence(folder, *made))
+    numbers = of_banks.numbers(alone(folder, *made))
     return numbers, prose.render("kernel_distillation/compared", numbers).data
 
 
 def text_of_states(folder, lost=kept_by_default, **more):
-    numbers = of_states.numbers(evidence(folder, *(states(task, lost, **more) for task in distill_states.TASKS)))
+    numbers = of_states.numbers(alone(folder, *(states(task, lost, **more) for task in distill_states.TASKS)))
     return numbers, prose.render("kernel_distillation/states", numbers).data
 
 
@@ -122,7 +123,7 @@ def test_criteria_may_differ_by_task_and_after_fine_tuning(tmp_path):
         return 0.2 - lost if variant in distill_states.LABELS and variant not in ("scratch", "continued") else lost
 
     made = [states(task, turned if task == "mqar" else kept_by_default) for task in distill_states.TASKS]
-    numbers = of_states.numbers(evidence(tmp_path, *made))
+    numbers = of_states.numbers(alone(tmp_path, *made))
     text = prose.render("kernel_distillation/states", numbers).data
     assert numbers.best == ["random", "refitted"]
     assert "**Before fine-tuning, no criterion is best on every task.**" in text
@@ -139,3 +140,26 @@ def test_time_falls_with_the_state_or_not(tmp_path):
     assert numbers.floor is None
     assert "**Time falls with the state.** With" in text
     assert "instructions" not in text
+
+
+def test_tasks_without_a_record_are_named(tmp_path):
+    numbers = of_banks.numbers(alone(tmp_path / "banks", banks("cifar")))
+    assert numbers.lacking == ["PLAID, its own split"]
+    assert "; not recorded here: PLAID, its own split." in prose.render("kernel_distillation/compared", numbers).data
+    numbers = of_states.numbers(alone(tmp_path / "states", states("mqar")))
+    assert len(numbers.lacking) == len(distill_states.TASKS) - 1
+    assert len(numbers.recalls) == 1
+    with pytest.raises(Missing, match="there is no record of distill_states_"):
+        _ = alone(tmp_path / "none", banks("cifar")).state_tasks
+
+
+@pytest.mark.parametrize(
+    ("kept", "small", "words"),
+    [
+        (0.0, 0.2, "4 of 16 states can be kept where"),
+        (0.1, 0.2, "does not clear the bar on recall"),
+    ],
+)
+def test_the_abstract_follows_the_record(tmp_path, kept, small, words):
+    numbers = of_states.numbers(alone(tmp_path, states("mqar", recall_task(kept, small))))
+    assert words in prose.render("kernel_distillation/states_abstract", numbers).data

@@ -2,7 +2,7 @@
 
 import pytest
 from compared_records import BASELINE, HYBRID, LOW, USUAL, compared
-from rehearsal import evidence
+from rehearsal import alone
 
 from lib.experiments.mrss_fair import RATES
 from lib.report import prose
@@ -16,7 +16,7 @@ HIGH, MIDDLE, SMALL = [0.9, 0.91, 0.92], [0.6, 0.61, 0.62], [0.5, 0.51, 0.52]
 
 
 def said(folder, *made):
-    return prose.render("mrss/compared", chapter.numbers(evidence(folder, *made))).data
+    return prose.render("mrss/compared", chapter.numbers(alone(folder, *made))).data
 
 
 def controlled(patches, low):
@@ -57,12 +57,13 @@ def test_without_differences_that_is_the_head(tmp_path):
 
 
 def test_numbers_are_those_of_the_records(tmp_path):
-    n = chapter.numbers(evidence(tmp_path, compared(rate=RATES[0]), controlled(HIGH, MIDDLE)))
+    n = chapter.numbers(alone(tmp_path, compared(rate=RATES[0]), controlled(HIGH, MIDDLE)))
     assert n.tasks == ["tagging", "PLAID, its own split"]
     assert (list(n.training), list(n.inference), list(n.control_times)) == ([0.5], [0.5], [0.2])
     assert (n.sure, n.patches, n.edge, n.trainings) == (["tagging"], ["PLAID, its own split"], 3, 7)
     assert n.seeds == (3, 3)
-    assert n.longest == 0
+    assert (n.longest, n.lower) == (0, ["tagging"])
+    assert chapter.numbers(alone(tmp_path / "recall", recalled([1.0] * 3))).longest == 0  # its length is its own
 
 
 def test_rates_at_an_edge_are_warned_of_where_there_are_any(tmp_path):
@@ -72,7 +73,7 @@ def test_rates_at_an_edge_are_warned_of_where_there_are_any(tmp_path):
 
 
 def test_the_longest_size_is_told_with_its_width(tmp_path):
-    found = evidence(tmp_path, compared(), compared("tagging_4096"))
+    found = alone(tmp_path, compared(), compared("tagging_4096"))
     n = chapter.numbers(found)
     assert (n.longest, n.widest) == (4096, 256)
     assert "have 4,096 tokens, at $D = 256$" in prose.render("mrss/compared", n).data
@@ -90,3 +91,20 @@ def test_what_is_missed_is_named_beside_the_form(tmp_path):
 def test_of_no_bars_none_is_met():
     assert chapter.met([]) == chapter.NONE
     assert chapter.met([Bar("t", "low", {"a": "met on average"})]) == chapter.ALL
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (
+            [compared()],
+            "on all 1 tasks; the whole bar, which asks for at most 1 % more loss at equal steps, too, is met",
+        ),
+        ([compared(variants=LOST)], "lower, at least on average, on none of 1 tasks"),
+        ([controlled(HIGH, MIDDLE)], "beat every form on PLAID, its own split: there, use patches."),
+        ([controlled(MIDDLE, HIGH)], "a form is better on PLAID, its own split."),
+        ([controlled(HIGH, [0.6, 0.99, 0.9])], "nothing is sure on PLAID, its own split."),
+    ],
+)
+def test_the_abstract_follows_the_records(made, words, tmp_path):
+    assert words in prose.render("mrss/compared_abstract", chapter.numbers(alone(tmp_path, *made))).data

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 from compared_records import BASELINE, compared, table
-from rehearsal import evidence
+from rehearsal import alone
 
 from lib.report.claims import mrss_fair as judges
 from lib.report.claims.judging import judged
@@ -59,5 +59,5 @@ def test_quartiles_around_twice_decide_nothing():
 
 @pytest.mark.parametrize("id_", ["A3", "A7"])
 def test_without_those_forms_a_claim_is_not_testable(id_, tmp_path):
-    (found,) = judged(evidence(tmp_path, compared()), [id_], on="trained")
+    (found,) = judged(alone(tmp_path, compared()), [id_], on="trained")
     assert found.verdict == NOT_TESTABLE

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import pytest
 from distill_records import banks, states
-from rehearsal import evidence
+from rehearsal import alone
 
 from lib.experiments import distill_compared as compared
 from lib.experiments import distill_states
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     made = [banks(task) for task in compared.TASKS] + [states(task) for task in distill_states.TASKS]
-    return evidence(tmp_path_factory.mktemp("runs"), *made)
+    return alone(tmp_path_factory.mktemp("runs"), *made)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import pandas as pd
 import pytest
 from compared_records import BASELINE, HYBRID, LOW, compared, gates, references, table
-from rehearsal import evidence
+from rehearsal import alone
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
@@ -108,7 +108,7 @@ def test_kinds_are_known_by_their_labels(variant, kind):
 
 def test_every_figure_of_the_chapter_has_a_panel_for_each_task(tmp_path):
     recall = compared("mqar", lengths=(256, 512))
-    found = evidence(tmp_path, compared(), recall, compared("plaid"), references(), gates())
+    found = alone(tmp_path, compared(), recall, compared("plaid"), references(), gates())
     panels = {"frontier": 6, "losses_over_time": 3, "accuracies_by_length": 1, "gates_used": 3, "gates_latency": 1}
     assert {name: len(getattr(draw, name)(found).axes) for name in panels} == panels
     plt.close("all")

@@ -2,7 +2,7 @@
 
 import pytest
 from distill_records import banks, states
-from rehearsal import evidence
+from rehearsal import alone
 
 from lib.experiments import distill_compared as compared
 from lib.experiments import distill_states
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     made = [banks(task, diverged=("truncated_svd",) if task == "cifar" else ()) for task in compared.TASKS]
-    return evidence(tmp_path_factory.mktemp("runs"), *made, *(states(task) for task in distill_states.TASKS))
+    return alone(tmp_path_factory.mktemp("runs"), *made, *(states(task) for task in distill_states.TASKS))
 
 
 def cells(shown):

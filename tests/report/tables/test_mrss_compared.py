@@ -2,7 +2,7 @@
 
 import pytest
 from compared_records import BASELINE, HYBRID, LOW, USUAL, compared, references, table
-from rehearsal import evidence
+from rehearsal import alone
 
 from lib.experiments import mrss_compared
 from lib.report.tables import mrss_compared as tables
@@ -22,7 +22,7 @@ def found(tmp_path):
     right = {PATCHES: [0.9, 0.91, 0.92], HYBRID: [0.5, 0.51, 0.52], LOW: [0.6, 0.61, 0.62]}
     made = [compared(), compared("characters"), compared("plaid", controlled, right=right)]
     solving = {BASELINE: [1.0] * 3, HYBRID: [1.0, 0.2, 1.0]}
-    return evidence(tmp_path, *made, compared("mqar", right=solving), references())
+    return alone(tmp_path, *made, compared("mqar", right=solving), references())
 
 
 def test_a_task_has_one_row_with_costs_and_quality_of_one_model(found):
@@ -68,7 +68,7 @@ def test_what_is_missed_is_named(low, verdict):
 
 def test_a_training_that_diverged_is_named(tmp_path):
     made = compared(variants=USUAL | {LOW: (0.5, {"steps": 1.0, "time": None})})
-    rows = cells(tables.every_variant(evidence(tmp_path, made), "Table 2. Caption"))
+    rows = cells(tables.every_variant(alone(tmp_path, made), "Table 2. Caption"))
     lost = next(row for row in rows if (row["variant"], row["equal"]) == (LOW, "time"))
     assert (lost["test"], lost["change"], lost["verdict"]) == ("–", "–", "diverged")
 
