@@ -157,9 +157,12 @@ def test_tasks_without_a_record_are_named(tmp_path):
     ("kept", "small", "words"),
     [
         (0.0, 0.2, "4 of 16 states can be kept where"),
+        (0.0, 0.0, "does not fail on recall"),
         (0.1, 0.2, "does not clear the bar on recall"),
     ],
 )
 def test_the_abstract_follows_the_record(tmp_path, kept, small, words):
     numbers = of_states.numbers(alone(tmp_path, states("mqar", recall_task(kept, small))))
-    assert words in prose.render("kernel_distillation/states_abstract", numbers).data
+    text = prose.render("kernel_distillation/states_abstract", numbers).data
+    assert words in text
+    assert all(line.startswith(">") for line in text.splitlines() if line)
