@@ -84,9 +84,8 @@ def written(one: Found) -> str:
         return f"{100 * one.value:.1f} %"
     if one.unit is Unit.RANGE:
         return f"{100 * one.low:.1f} to {100 * one.high:.1f} %"
-    if one.unit is Unit.SEEDS:
-        return f"{round(one.value * one.of)} of {one.of}"
-    sign, end = ("+", "") if one.unit is Unit.POINTS else ("", " %")
+    sign = "+" if one.unit in (Unit.POINTS, Unit.CHANGE) else ""
+    end = "" if one.unit is Unit.POINTS else " %"
     middle, low, high = (100 * value for value in (one.value, one.low, one.high))
     below, above = middle - low, high - middle
     if abs(below - above) < 0.05:

@@ -20,9 +20,10 @@ Case = dict[str, Any]
 
 
 class Unit(Enum):
-    """How a number is printed: ratios, points of accuracy, percent with an interval, a share, a range, seeds of all."""
+    """How a number is printed: ratios, points of accuracy, percent and changes in percent with an interval, a share, a
+    range."""
 
-    TIMES, POINTS, PERCENT, SHARE, RANGE, SEEDS = range(6)
+    TIMES, POINTS, PERCENT, CHANGE, SHARE, RANGE = range(6)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ class Found:
 
     low, high   NaN where it has no spread
     within      how far its ends may be from those of the headline
-    of          seeds in all
     """
 
     value: float
@@ -39,7 +39,6 @@ class Found:
     high: float = nan
     within: float = EXACT
     unit: Unit = Unit.TIMES
-    of: int = 0
 
 
 def cases(folder: Path, name: str, **where: Any) -> list[Case]:

@@ -124,15 +124,11 @@ def measured(row: Any, columns: tuple[str, ...], show: Callable[[float], str], r
 
 
 def points(row: Any, record: str, model: Model) -> Measured:
-    """A difference of accuracies in points; of a task that a training solves or does not, how many of them do.
+    """A difference of accuracies in points.
 
     row   of `lib.report.accuracy.compared`
     """
-    of = row.get("of")
-    if of is None or not math.isfinite(of) or not of:
-        return measured(row, DIFFERENCE, lambda _: prose.points(row), record, model)
-    solved, of = int(row["solved"]), int(of)
-    return Measured(solved / of, None, None, f"{solved} of {of}", record, row["variant"], model)
+    return measured(row, DIFFERENCE, lambda _: prose.points(row), record, model)
 
 
 def right(row: Any, record: str, model: Model) -> Measured:

@@ -1,133 +1,148 @@
-"""Blocks at a low rate against the baseline, on the digits: time, memory and accuracy of the models that were trained.
+"""Blocks at a low rate against the baseline, on tagging, by the fair protocol: time, memory and loss of one model."""
 
-Both headlines on sequence models are of the digits, since of distilled models those of the digits alone are timed.
-"""
-
-from collections.abc import Collection
+from dataclasses import dataclass
 
 import pandas as pd
 
-from lib.experiments import mrss_scan, mrss_training
-from lib.experiments.mrss_runs import BASELINE, LABELS, OPERATIONS, SIZES, STEPS
-from lib.experiments.mrss_scan import label
-from lib.report import frames, units
+from lib.experiments import mrss_compared
+from lib.experiments.mrss_fair import STEPS, TIME
+from lib.experiments.mrss_plans import PLANS
+from lib.report import frames, prose, units
 from lib.report.evidence import Evidence
-from lib.report.headlines import sizes
-from lib.report.headlines.case import MEMORY, QUARTILES, Headline, Measured, Model, Point, measured, points, right
-from lib.report.views.base import known
+from lib.report.frames import mrss_bars
+from lib.report.frames.mrss_compared import TOKENS
+from lib.report.headlines.case import Headline, Measured, Model, Point, measured, points
 from lib.report.views.files import naming_files
 
-TASK = "digits"
-LABEL = LABELS[TASK]
-NAME = mrss_training.NAME.format(task=TASK)
-BUDGETS = {STEPS: "equal steps", OPERATIONS: "equal operations"}
+PLAN = "tagging"  # an output at every token, so that no stem can stand in for the branch
+FORMS = "tagging_forms"  # where the original report's form is trained, as wide as the baseline
+LABEL = mrss_compared.LABELS[PLAN]
+FORWARD, TRAINING = (tuple(f"{part}{end}" for end in ("", "_low", "_high")) for part in ("forward", "training"))
+RELATIVE = ("relative", "relative_low", "relative_high")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A variant of one plan: its row after equal steps, and in equal time where it was trained so."""
+
+    plan: str
+    steps: pd.Series
+    timed: pd.Series | None
+
+    @property
+    def model(self) -> Model:
+        """What its numbers are of."""
+        plan = PLANS[self.plan]
+        sizes = {"layers": plan.layers, "channels": plan.dim, "parameters of blocks": int(self.steps["parameters"])}
+        return Model(self.steps["variant"], self.steps["task"], sizes)
+
+    def ratio(self, columns: tuple[str, ...]) -> Measured:
+        """A cost relative to the baseline's."""
+        return self._of(self.steps, columns, lambda value: units.times(value))
+
+    def loss(self, row: pd.Series) -> Measured:
+        """The test loss relative to the baseline's, less one."""
+        said = f"{prose.around(*(row[column] for column in RELATIVE), '+')} %"
+        return self._of(row, RELATIVE, lambda _: said)
+
+    @property
+    def accuracy(self) -> Measured:
+        """Accuracy minus the baseline's, after equal steps."""
+        return points(self.steps, self._record, self.model)
+
+    @property
+    def _record(self) -> str:
+        return mrss_compared.NAME.format(task=self.plan)
+
+    def _of(self, row: pd.Series, columns: tuple[str, ...], show) -> Measured:
+        return measured(row, columns, show, self._record, self.model)
 
 
 @naming_files
 def headline(e: Evidence) -> Headline:
-    """The low-rate form beside the two branches and the fastest other form that keeps the accuracy, after equal steps.
+    """The form that comes closest to the bar, beside the original report's form where it was trained so.
 
     raises   Missing where a form was not timed or not trained
     """
-    factor = int(e.records(NAME)[0].parameters["r"])
-    low, dual = (label(form, factor) for form in (mrss_scan.LOW, mrss_scan.DUAL))
-    forward, training = (costs(e, part) for part in (mrss_training.FORWARD, mrss_training.TRAINING))
-    after = frames.where(e.resolutions, task=LABEL, budget=STEPS)
+    rows = frames.where(e.fair_results, task=LABEL)
+    ours = compared(rows, closest(rows))
     found = {
-        "time": _ratio(forward, low, factor, QUARTILES),
-        "memory": _ratio(forward, low, factor, MEMORY),
-        "training time": _ratio(training, low, factor, QUARTILES),
-        "right": _right(after, low, factor),
-        "accuracy": _points(after, low, factor),
+        "time": ours.ratio(FORWARD),
+        "training time": ours.ratio(TRAINING),
+        "training memory": ours.ratio(("memory",)),
+        "loss at equal steps": ours.loss(ours.steps),
+        "accuracy": ours.accuracy,
     }
-    time, memory, trained, correct, gained = (one.printed for one in found.values())
-    peers = {dual: "The original report's two branches take"}
-    if other := fastest(after, forward, without=(low, dual, BASELINE)):
-        peers[other] = f"The fastest other form that keeps the accuracy ({other}) takes"
+    if ours.timed is not None:
+        found["loss in equal time"] = ours.loss(ours.timed)
+    model, said = ours.model, {name: one.printed for name, one in found.items()}
+    text = (
+        f"On {LABEL}, with an output at every token, a Mamba of {model.sizes['layers']} blocks and "
+        f"{model.sizes['channels']} channels as *{model.words}* takes **{said['time']}** the time of a baseline with "
+        f"the same number of parameters, {said['training time']} the time of its training step and "
+        f"{said['training memory']} that step's memory. After equal steps its test loss is "
+        f"**{said['loss at equal steps']}** relative to the baseline's and its accuracy {said['accuracy']} "
+        "points"
+    )
+    text += f"; in equal time its loss is {said['loss in equal time']}." if ours.timed is not None else "."
     beside: dict[str, Measured] = {}
-    said = []
-    for variant, words in peers.items():
-        took, came = _ratio(forward, variant, factor, QUARTILES), _points(after, variant, factor)
-        beside |= {f"{variant}, time": took, f"{variant}, accuracy": came}
-        said.append(f"{words} {took.printed} the time for {came.printed} points.")
-    elsewhere = losses(e, low, factor)
-    model = found["accuracy"].model
+    proposed = None
+    if FORMS in e.fair_plans:
+        original = proposal(e)
+        took, lost = original.ratio(FORWARD), original.loss(original.steps)
+        beside = {"original form, time": took, "original form, loss": lost}
+        proposed = Point(took.value, f"two branches as wide, {lost.printed} loss")
+        text += f" The original report's two branches, as wide as the baseline, take {took.printed} for {lost.printed}."
     return Headline(
         topic="Multi-resolution scan",
-        text=(
-            f"On {LABEL} ({model.sizes['tokens']} tokens), a Mamba of {model.sizes['layers']} blocks "
-            f"({model.sizes['parameters of blocks']:,} parameters) at 1/{factor} of the temporal resolution takes "
-            f"**{time}** the time and {memory} the memory of a baseline with the same number of parameters, and "
-            f"{trained} the time of its training step. After equal steps it is right on {correct} of the "
-            f"test, **{gained}** points relative to the baseline. {' '.join(said)} {lost(elsewhere)}"
-        ),
+        text=f"{text} {elsewhere(e)}".strip(),
         chapter="mrss",
         machine=e.title,
         model=model,
         measured=found,
-        beside=beside | {name: one for name, (one, _) in elsewhere.items()},
+        beside=beside,
         baseline="one resolution",
-        proposed=Point(beside[f"{dual}, time"].value, f"two branches, {beside[f'{dual}, accuracy'].printed} points"),
-        reached=Point(found["time"].value, f"low rate, {gained} points on {LABEL}"),
+        proposed=proposed,
+        reached=Point(found["time"].value, f"{model.words}, {said['loss at equal steps']} loss on {LABEL}"),
     )
 
 
-def costs(e: Evidence, part: str) -> pd.DataFrame:
-    """All forms at the task's own sizes in one pass, with ratios to the baseline."""
-    rows = known(frames.where(e.frame(mrss_training, TASK), part=part), "seconds")
-    return frames.ratios(rows, BASELINE, ("machine", "task"))
+def closest(rows: pd.DataFrame) -> str:
+    """The *low* or *hybrid* form that misses fewest parts of the bar, on average; of those the fastest to train.
+
+    rows     of `lib.report.frames.mrss_compared.results`, of one task
+    raises   Missing where no such form was trained
+    """
+    bars = mrss_bars.of_task(rows)
+    if not bars:
+        raise frames.Missing(f"no low-rate form was trained on {LABEL}")
+    times = rows.drop_duplicates("variant").set_index("variant")["training"]
+    return min(bars, key=lambda bar: (len(bar.missed), times[bar.variant])).variant
 
 
-def fastest(after: pd.DataFrame, cost: pd.DataFrame, without: Collection[str]) -> str | None:
-    """The variant of least time among those that keep the accuracy by mean or whole interval; None where none does."""
-    good = after[after["verdict"].str.startswith("kept") & ~after["variant"].isin(without)]
-    rows = cost[cost["variant"].isin(good["variant"])].sort_values("latency_ratio")
-    return None if rows.empty else rows["variant"].iloc[0]
+def compared(rows: pd.DataFrame, variant: str, plan: str = PLAN) -> Compared:
+    """A variant's rows of one plan."""
+    timed = frames.where(rows, variant=variant, budget=TIME)
+    return Compared(plan, frames.only(rows, variant=variant, budget=STEPS), None if timed.empty else timed.iloc[0])
 
 
-def losses(e: Evidence, variant: str, factor: int) -> dict[str, tuple[Measured, str]]:
-    """Tasks on which a variant does not keep the accuracy after its last training: by how much, and in words."""
-    last = frames.where(e.resolutions, variant=variant).drop_duplicates("task", keep="last")
-    names, found = {words: name for name, words in LABELS.items()}, {}
-    for _, row in last[~last["verdict"].str.startswith("kept")].iterrows():
-        task = row["task"]
-        one = points(row, mrss_training.NAME.format(task=names[task]), _model(task, variant, factor))
-        what = f"{one.printed} points"
-        if one.low is None:
-            what = f"solved by {one.printed} seeds, of the baseline by {int(row['solved_by_baseline'])}"
-        found[f"{task}, accuracy"] = one, f"{task} ({what} at {BUDGETS[row['budget']]}: {row['verdict']})"
-    return found
+def proposal(e: Evidence) -> Compared:
+    """The original report's form with one low-rate branch, as wide as the baseline."""
+    rows = frames.where(e.fair_results, task=mrss_compared.LABELS[FORMS])
+    (wide,) = [name for name in rows["variant"].unique() if name.startswith("dual as wide")]
+    return compared(rows, wide, FORMS)
 
 
-def lost(found: dict[str, tuple[Measured, str]]) -> str:
-    """Where it is not shown to keep the accuracy, in a sentence."""
-    if not found:
-        return "It keeps the accuracy on all tasks, by mean or surely."
-    return f"It is not shown to keep the accuracy on {units.listed([said for _, said in found.values()])}."
-
-
-def _model(task: str, variant: str, factor: int) -> Model:
-    return Model(
-        variant,
-        task,
-        {
-            "tokens": sizes.tokens(task),
-            "layers": SIZES.layers,
-            "parameters of blocks": sizes.blocks(variant, factor),
-        },
-    )
-
-
-def _ratio(rows: pd.DataFrame, variant: str, factor: int, columns: tuple[str, ...]) -> Measured:
-    row = frames.only(rows, variant=variant)
-    return measured(row, columns, units.times, NAME, _model(row["task"], variant, factor))
-
-
-def _right(rows: pd.DataFrame, variant: str, factor: int) -> Measured:
-    row = frames.only(rows, variant=variant)
-    return right(row, NAME, _model(row["task"], variant, factor))
-
-
-def _points(rows: pd.DataFrame, variant: str, factor: int) -> Measured:
-    row = frames.only(rows, variant=variant)
-    return points(row, NAME, _model(row["task"], variant, factor))
+def elsewhere(e: Evidence) -> str:
+    """Where such a form is not shown to help, in sentences; nothing where it helps everywhere."""
+    found = e.fair_results
+    tokens = frames.where(found, asks=TOKENS)
+    made = {task: mrss_bars.of_task(rows) for task, rows in tokens[tokens["task"] != LABEL].groupby("task", sort=False)}
+    lost = [task for task, bars in made.items() if bars and all(mrss_bars.LOWER_LOSS in bar.missed for bar in bars)]
+    whole = mrss_bars.patches_or_forms(found, e.fair_outcomes)
+    control = [task for task, (word, _) in whole.items() if word == mrss_bars.CONTROL]
+    said = [f"In equal time no such form has a lower loss on {units.listed(lost)}."] if lost else []
+    if control:
+        where = units.listed(control)
+        said.append(f"Where one answer is asked for a sequence, patches before a plain Mamba are better ({where}).")
+    return " ".join(said)

@@ -19,11 +19,6 @@ def tokens(task: str) -> int:
     return mrss_tasks.DATA[TASKS.get(task, task)](torch.Generator().manual_seed(0)).length
 
 
-def blocks(variant: str, factor: int) -> int:
-    """Parameters of the blocks of a multi-resolution form as it is trained."""
-    return mrss_tasks.parameters(factor)[variant]
-
-
 def header(weights: Path) -> dict[str, str]:
     """What the header of a file of weights says of its model: task, states and more."""
     with safe_open(weights, "pt") as file:

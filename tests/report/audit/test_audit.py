@@ -66,7 +66,7 @@ def twice_as_slow(case):
     ("record", "said"),
     [
         ("scan", "Selective scan: forward pass: "),
-        ("mrss_digits", "Multi-resolution scan: time: "),
+        ("mrss_compared_tagging", "Multi-resolution scan: time: "),
         ("distillation", "Distilled kernels: time: "),
         ("clip_cost", "CLIP's visual tokens: "),
         ("lora_labels_cifar10", "Low-rank adapters: time: "),
@@ -82,10 +82,19 @@ def less_accurate(case):
         case["accuracies"] = {seed: value - 0.001 for seed, value in case["accuracies"].items()}
 
 
-@pytest.mark.parametrize("record", ["mrss_digits", "mrss_plugs", "distillation_digits", "lora_labels_cifar10"])
+@pytest.mark.parametrize("record", ["mrss_compared_tagging", "distillation_digits", "lora_labels_cifar10"])
 def test_an_altered_accuracy_is_found(found, copied, record):
     of = [one for one in found if record in one.records]
     assert any("accuracy: " in line for line in lines(of, copied(record, less_accurate)))
+
+
+def test_an_altered_loss_is_found(found, copied):
+    def alter(case):
+        if case["variant"] not in BASES:
+            case["test_losses"] = {seed: value + 0.001 for seed, value in case.get("test_losses", {}).items()}
+
+    said = lines([found[1]], copied("mrss_compared_tagging", alter))
+    assert {line.split(": ")[1] for line in said} == {"loss at equal steps", "loss in equal time"}
 
 
 def test_altered_answers_to_images_are_found(found, copied):
@@ -113,9 +122,9 @@ def test_records_of_which_nothing_comes_are_a_difference(found, tmp_path):
 
 def test_a_number_too_many_or_too_few_is_found(found):
     one = found[1]
-    fewer = replace(one, measured={name: number for name, number in one.measured.items() if name != "memory"})
-    assert lines([fewer]) == [f"{one.topic}: memory is not in the headline"]
-    more = replace(one, measured={**one.measured, "other": one.measured["memory"]})
+    fewer = replace(one, measured={name: number for name, number in one.measured.items() if name != "training memory"})
+    assert lines([fewer]) == [f"{one.topic}: training memory is not in the headline"]
+    more = replace(one, measured={**one.measured, "other": one.measured["training memory"]})
     assert lines([more]) == [f"{one.topic}: other is not in the records"]
 
 
@@ -162,7 +171,7 @@ def test_the_script_ends_with_whether_anything_differs(found, page, status, tmp_
         (Found(18.74), "19×"),
         (Found(0.0351, unit=Unit.SHARE), "3.5 %"),
         (Found(0.96, 0.952, 0.972, unit=Unit.RANGE), "95.2 to 97.2 %"),
-        (Found(0.4, unit=Unit.SEEDS, of=5), "2 of 5"),
+        (Found(-0.017, -0.025, -0.009, unit=Unit.CHANGE), "−1.7 ± 0.8 %"),
         (Found(-0.022, -0.105, 0.061, unit=Unit.POINTS), "−2.2 ± 8.3"),
         (Found(-0.0001, -0.01, 0.0098, unit=Unit.POINTS), "+0.0 ± 1.0"),
         (Found(0.988, 0.973, 1.006, unit=Unit.PERCENT), "98.8 [97.3, 100.6] %"),

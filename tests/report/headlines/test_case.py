@@ -68,12 +68,6 @@ def test_a_difference_is_in_points_with_its_interval():
     assert (found.printed, found.low, found.high) == ("−2.2 ± 8.3", -0.105, 0.061)
 
 
-def test_of_a_task_that_is_solved_or_not_seeds_are_counted():
-    values = dict(difference=-0.4, difference_low=-0.9, difference_high=0.1, solved=2, of=5)
-    found = points(row(**values), "mrss_induction", SMALL)
-    assert (found.printed, found.value, found.low) == ("2 of 5", 0.4, None)
-
-
 def test_a_share_has_both_ends_of_its_interval():
     found = percent(row(retained=0.988, retained_low=0.973, retained_high=1.006), "retained", "clip", SMALL)
     assert found.printed == "98.8 [97.3, 100.6] %"

@@ -2,7 +2,10 @@
 
 import pandas as pd
 import pytest
+from compared_records import BASELINE, HYBRID, LOW, USUAL, compared, table
+from rehearsal import alone
 
+from lib.experiments.mrss_fair import STEPS, TIME
 from lib.report.frames import Missing
 from lib.report.headlines import clip, distill, mrss
 from lib.report.headlines.case import Measured, Model
@@ -25,14 +28,6 @@ def test_where_none_that_is_timed_keeps_it_there_is_no_headline(lows):
         distill.fewest(students(*lows), TIMED)
 
 
-def test_the_fastest_form_is_one_that_keeps_the_accuracy():
-    after = pd.DataFrame({"variant": ["a", "b", "c"], "verdict": ["lost", "kept on average", "kept"]})
-    cost = pd.DataFrame({"variant": ["a", "b", "c"], "latency_ratio": [0.1, 0.2, 0.3]})
-    assert mrss.fastest(after, cost, without=()) == "b"
-    assert mrss.fastest(after, cost, without=("b",)) == "c"
-    assert mrss.fastest(after, cost, without=("b", "c")) is None
-
-
 def test_the_best_other_method_retains_most():
     rows = pd.DataFrame({"variant": ["a", "b", "c"], "retained": [0.8, 0.9, 0.9], "latency_ratio": [0.5, 0.7, 0.6]})
     assert clip.best(rows)["variant"] == "c"
@@ -40,11 +35,27 @@ def test_the_best_other_method_retains_most():
         clip.best(rows.iloc[:0])
 
 
-def test_where_nothing_is_lost_the_text_says_so():
-    assert mrss.lost({}) == "It keeps the accuracy on all tasks, by mean or surely."
-    one = Measured(-0.02, -0.1, 0.06, "−2.2 ± 8.3", "mrss_plugs", "low", Model("low", "PLAID"))
-    assert mrss.lost({"PLAID, accuracy": (one, "PLAID (words)")}) == (
-        "It is not shown to keep the accuracy on PLAID (words)."
+def test_the_form_is_the_one_that_misses_fewest_parts_of_the_bar_and_trains_fastest():
+    fast, slow = (0.3, {STEPS: 1.5, TIME: 1.2}), (0.5, {STEPS: 1.005, TIME: 0.9})
+    made = compared(variants={BASELINE: USUAL[BASELINE], LOW: fast, HYBRID: slow})
+    assert mrss.closest(table(made)) == HYBRID
+    made = compared(variants={BASELINE: USUAL[BASELINE], LOW: (0.3, slow[1]), HYBRID: slow})
+    assert mrss.closest(table(made)) == LOW
+    with pytest.raises(Missing, match="no low-rate form was trained on tagging"):
+        mrss.closest(table(compared(variants={BASELINE: USUAL[BASELINE]})))
+
+
+def test_where_a_low_rate_does_not_help_the_text_says_so(tmp_path):
+    assert mrss.elsewhere(alone(tmp_path / "a", compared(), compared("filling"))) == ""
+    lost = {BASELINE: USUAL[BASELINE], LOW: (0.5, {STEPS: 1.2, TIME: 1.1})}
+    assert mrss.elsewhere(alone(tmp_path / "b", compared(), compared("filling", lost))) == (
+        "In equal time no such form has a lower loss on filling in."
+    )
+    patches = "patches, r = 4"
+    right = {patches: [0.9, 0.91, 0.92], LOW: [0.5, 0.51, 0.52], HYBRID: [0.5, 0.51, 0.52]}
+    made = compared("plaid", USUAL | {patches: (0.2, {STEPS: 1.0, TIME: 0.8})}, right=right)
+    assert mrss.elsewhere(alone(tmp_path / "c", compared(), made)) == (
+        "Where one answer is asked for a sequence, patches before a plain Mamba are better (PLAID, its own split)."
     )
 
 
