@@ -54,7 +54,8 @@ def shared(found: Sequence[Headline]) -> str:
     return (
         f"All of it was recorded on one machine ({found[0].machine}). Times and memory are ratios to a baseline that "
         "was run in turns, or in the same sweep of trainings; what follows ± or stands in brackets is a 95 % interval. "
-        "Multi-resolution models are those of tagging, distilled ones those of the digits, which alone are timed. Small CLIPs are those of "
+        "Multi-resolution models are those of tagging, distilled ones those of the digits, which alone are timed. "
+        "Small CLIPs are those of "
         "photographs, CIFAR-10, where their own image tower is timed."
     )
 
