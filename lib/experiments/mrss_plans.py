@@ -66,6 +66,7 @@ class Plan:
 LONGER = (256, 512, 1024, 4096)
 USUAL = {"low": (4, 8), "hybrid 1 + 3": (4, 8)}
 RECALL = {"low": (4,), "hybrid": (4,)}
+DEEP = {"low": (4,), "hybrid": (8,), "hybrid 1 + 3": (4, 8)}
 RECALLING = {"layers": 2, "timed": False}  # as many blocks as the sources have
 ARCHIVE = {"low": (4,), "hybrid 1 + 3": (4,), "patches": (4,)}
 IMAGES = {"low": (4, 8), "hybrid 1 + 3": (4,), "patches": (4,)}
@@ -82,6 +83,7 @@ PLANS = {
     "forecasting": Plan("forecasting", 500, 16, USUAL),
     "filling": Plan("filling", 300, 16, USUAL),
     "mqar": Plan("mqar", 3000, 64, {"low": (4,), "hybrid": (2, 4, 8)}, options=ASKED, lengths=LONGER, **RECALLING),
+    "mqar_deep": Plan("mqar", 2500, 64, DEEP, options=ASKED, lengths=LONGER, timed=False),
     "copying_long": Plan("copying_long", 1000, 64, RECALL, options=HIDDEN, lengths=NOISE, longer="noise", **RECALLING),
     "induction_long": Plan("induction_long", 1500, 32, RECALL, options={"length": 64}, lengths=LONGER, **RECALLING),
     "cifar": Plan("cifar", 700, 16, IMAGES, patches=(4,)),
@@ -105,8 +107,14 @@ def source_of(plan: Plan, named: str) -> dict[str, str]:
 def title(name: str) -> str:
     """What readers call a plan: its benchmark, and how it differs from the plan of the benchmark's own name."""
     plan = PLANS[name]
-    more = f", T = {plan.options['length']:,}" if "length" in plan.options else ", other forms"
-    return names.BENCHMARKS[plan.task].label + ("" if name == plan.task else more)
+    if name == plan.task:
+        return names.BENCHMARKS[plan.task].label
+    own, differing = PLANS[plan.task], ", other forms"
+    if plan.layers != own.layers:
+        differing = f", {plan.layers} blocks"
+    elif plan.options.get("length") != own.options.get("length"):
+        differing = f", T = {plan.options['length']:,}"
+    return names.BENCHMARKS[plan.task].label + differing
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,15 @@ NAME = "mrss_references_{task}"
 CHAPTER = "mrss"
 JUDGED, SCREENED = "judged", "screened"
 PARTS = {JUDGED: ("task", "chosen", "steps"), SCREENED: ("task", "rate", "decay", "steps")}
-TASKS = tuple(  # one plan a task and size, of those that a CPU trains
-    name for name, plan in PLANS.items() if (name == plan.task or plan.options) and not plan.gpu
-)
+
+
+def shared(name: str) -> str:
+    """The first plan of a plan's benchmark at its size: its references are those of all."""
+    plan = PLANS[name]
+    return next(one for one, other in PLANS.items() if (other.task, other.options) == (plan.task, plan.options))
+
+
+TASKS = tuple(dict.fromkeys(shared(name) for name, plan in PLANS.items() if not plan.gpu))
 LABELS = {name: title(name) for name in PLANS}
 WORDS = {"task": LABELS}
 CNN = "cnn"

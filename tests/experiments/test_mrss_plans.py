@@ -54,6 +54,7 @@ def test_plans_name_forms_and_benchmarks_that_there_are(name):
 def test_readers_tell_plans_of_one_benchmark_apart():
     assert title("tagging") == "tagging"
     assert title("tagging_4096") == "tagging, T = 4,096"
+    assert title("mqar_deep") == "MQAR, 4 blocks"
     assert title("cifar_forms") == "CIFAR-10, 2 x 2 patches, other forms"
     assert len({title(name) for name in PLANS}) == len(PLANS)
 

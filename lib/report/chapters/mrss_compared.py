@@ -14,7 +14,9 @@ from lib.report.frames.mrss_compared import LOSS, plan_of
 from lib.report.views.files import naming_files
 
 ALL, SOME, NONE = "all", "some", "none"
-LONGER = [name for name, plan in PLANS.items() if name != plan.task and "length" in plan.options]
+LONGER = [  # plans whose sequences are longer than those of their benchmark's own
+    name for name, plan in PLANS.items() if plan.options.get("length") != PLANS[plan.task].options.get("length")
+]
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ class Views(Base):
         """
         rows = [pd.DataFrame(columns=["machine", "task", "variant", "accuracy", "loss"])]
         for plan in self.fair_plans:
-            name = mrss_references.NAME.format(task=plan if PLANS[plan].options else PLANS[plan].task)
+            name = mrss_references.NAME.format(task=mrss_references.shared(plan))
             if self._has(name):
                 found = mrss_references.outcomes(self.records(name))
                 means = found.groupby(["machine", "variant"], sort=False)[["accuracy", "loss"]].mean().reset_index()
