@@ -28,8 +28,8 @@ def costs(frame: pd.DataFrame, caption: str) -> Markdown:
         {
             "record": [f"{row.of}, {_made(row)}" for row in frame.itertuples()],
             "ratios again": list(frame["ratios"]),
-            "median difference": [_share(value) for value in frame["median"]],
-            "largest difference": [f"{_share(row.difference, '+')}" for row in frame.itertuples()],
+            "median difference": [f"{100 * value:.1f} %" for value in frame["median"]],
+            "largest difference": [units.signed_share(value) for value in frame["difference"]],
             "first → second": [f"{row.first:.3g} → {row.second:.3g}" for row in frame.itertuples()],
             "of": [f"{row.variant}: {row.setting}" for row in frame.itertuples()],
         },
@@ -56,7 +56,3 @@ def trainings(frame: pd.DataFrame, caption: str) -> Markdown:
 
 def _made(row) -> str:
     return f"{row.recorded}, commit {row.commit[:7]}"
-
-
-def _share(value: float, sign: str = "") -> str:
-    return f"{100 * value:{sign}.1f} %".replace("-", "−")

@@ -87,7 +87,8 @@ def test_accuracies_follow_the_record(found, tmp_path):
     assert (tome.ahead, tome.behind) == (0, tome.total) == (0, before.met["time"]["scenes"]["tome"].total)
     lost = [after.tome[name].behind for name in ("operations", "time", "own_time")]
     assert all(lost)
-    assert f"it is behind in {lost[0]}, {lost[1]} and {lost[2]} of them.**" in said(after)
+    assert f"comparisons, and behind in {sum(lost)}.**" in said(after)
+    assert [f"and behind in {one}{end}" in said(after) for one, end in zip(lost, ";;.", strict=True)] == [True] * 3
 
 
 def test_a_guide_is_worse_on_the_data_sets_that_are_named(found):

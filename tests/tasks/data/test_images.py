@@ -9,6 +9,7 @@ from PIL import Image
 
 from lib.models.clip import hub
 from lib.tasks.data import images
+from lib.tasks.training import clips
 
 NAMES = ["airplane", "automobile", "bird"]
 
@@ -71,6 +72,17 @@ def test_images_to_learn_from_are_others_of_the_same_kind():
     judged, learned = images.named("scenes", 20, seed=3), images.to_learn("scenes", 20, seed=3)
     assert learned.names == judged.names
     assert not {one.numpy().tobytes() for one in learned.images} & {one.numpy().tobytes() for one in judged.images}
+
+
+def test_no_scene_to_judge_by_is_one_that_a_small_clip_learned_from(monkeypatch):
+    def bytes_of(found):
+        return {one.numpy().tobytes() for one in found.images}
+
+    monkeypatch.setattr(images, "AT_ONCE", 20)  # as many as are judged, so that equal seeds would draw equal scenes
+    monkeypatch.setattr(clips, "TRAINING", 20)
+    judged = set().union(*(bytes_of(images.named("scenes", 20, seed)) for seed in range(5)))
+    for seed in range(3):
+        assert not judged & bytes_of(clips.training_images(clips.Plan("scenes", seed, 1)))
 
 
 def test_training_images_of_a_folder_are_learned_from(folder):
