@@ -170,8 +170,9 @@ def _of_accuracy(rows: pd.DataFrame) -> dict[str, str]:
 
 
 def _order(bar: Bar, rows: pd.DataFrame) -> tuple[int, int, float]:
-    """Better forms come first: by outcome, by the number of parts that are missed, then by training time."""
-    return _RANKS.index(bar.outcome), len(bar.missed), rows.loc[rows["variant"] == bar.variant, "training"].iloc[0]
+    """Better forms come first: by outcome, by how far their parts fall short together, then by training time."""
+    short = sum(map(_RANKS.index, bar.parts.values()))
+    return _RANKS.index(bar.outcome), short, rows.loc[rows["variant"] == bar.variant, "training"].iloc[0]
 
 
 def _accuracies(trained: pd.DataFrame, task: str, variant: str, budget: str) -> pd.Series:

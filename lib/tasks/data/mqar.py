@@ -20,7 +20,8 @@ def mqar(
     """MQAR: pairs of a key and its value come first; then each key returns once among blanks, and its value is due.
 
     No two pairs of a sequence have one key. Keys are the lower half of the vocabulary but for its first token, which is
-    the blank; values are the upper half. As in its source, later tokens that ask nothing are blanks.
+    the blank; values are the upper half. As in its source, later tokens that ask nothing are blanks. Unlike in the
+    source's code, two keys may have one value, and alpha is 0.1, not 0.01, so that queries are a little later.
 
     length   T, at least 3 tokens a pair
     pairs    of a key and a value; the answer to a key stands where the key returns

@@ -54,6 +54,15 @@ def test_of_two_forms_the_one_that_misses_less_is_told():
     assert (bar.variant, bar.outcome) == (HYBRID, MET)
 
 
+def test_of_two_forms_that_miss_a_part_the_surer_one_is_told_and_then_the_faster():
+    both = {"steps": 1.5, "time": 0.9}
+    made = table(compared(variants=USUAL | {LOW: (0.3, both), HYBRID: (0.5, both)}))
+    assert [bar.variant for bar in bars.on_tokens(made)] == [LOW]
+    unsure = (made["variant"] == LOW) & (made["budget"] == "time")
+    found = made.assign(loss_verdict=made["loss_verdict"].mask(unsure, "kept on average"))
+    assert [bar.variant for bar in bars.on_tokens(found)] == [HYBRID]
+
+
 def test_other_forms_and_other_tasks_have_no_such_bar():
     variants = {BASELINE: USUAL[BASELINE], "dual, r = 4": (0.5, {"steps": 0.9, "time": 0.8})}
     assert bars.on_tokens(table(compared(variants=variants))) == []
