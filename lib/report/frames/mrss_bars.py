@@ -169,10 +169,16 @@ def _of_accuracy(rows: pd.DataFrame) -> dict[str, str]:
     return _of_costs(row, RECALL_FASTER) | {ACCURACY: word}
 
 
-def _order(bar: Bar, rows: pd.DataFrame) -> tuple[int, int, float]:
-    """Better forms come first: by outcome, by how far their parts fall short together, then by training time."""
+def _order(bar: Bar, rows: pd.DataFrame) -> tuple[int, int, bool, float, float]:
+    """Better forms come first: by outcome, and by how far all their parts fall short.
+
+    Then by training time, where the bar's times are missed; else by the loss, in equal time where it was trained so.
+    """
+    mine = rows[rows["variant"] == bar.variant]
+    training, loss = mine["training"].iloc[0], mine.sort_values("budget", key=lambda one: one == STEPS)["loss"].iloc[0]
+    slow = INFERENCE in bar.missed or TRAINING in bar.missed
     short = sum(map(_RANKS.index, bar.parts.values()))
-    return _RANKS.index(bar.outcome), short, rows.loc[rows["variant"] == bar.variant, "training"].iloc[0]
+    return _RANKS.index(bar.outcome), short, slow, training if slow else loss, training
 
 
 def _accuracies(trained: pd.DataFrame, task: str, variant: str, budget: str) -> pd.Series:
