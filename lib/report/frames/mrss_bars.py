@@ -66,7 +66,7 @@ def on_tokens(found: pd.DataFrame) -> list[Bar]:
     with equal steps; and a lower one in equal time.
     """
     made = [(rows, of_task(rows)) for _, rows in _tasks(found, TOKENS)]
-    return [min(bars, key=lambda bar: _order(bar, rows)) for rows, bars in made if bars]
+    return [min(bars, key=lambda bar: order(bar, rows)) for rows, bars in made if bars]
 
 
 def of_task(rows: pd.DataFrame) -> list[Bar]:
@@ -85,7 +85,7 @@ def on_recall(found: pd.DataFrame) -> list[Bar]:
     for task, rows in _tasks(found, RECALL):
         forms = [variant for variant in rows["variant"].unique() if variant.startswith("hybrid")]
         made = [Bar(task, variant, _of_accuracy(frames.where(rows, variant=variant))) for variant in forms]
-        bars += [min(made, key=lambda bar: _order(bar, rows))] if made else []
+        bars += [min(made, key=lambda bar: order(bar, rows))] if made else []
     return bars
 
 
@@ -142,6 +142,19 @@ def at_the_edge(found: pd.DataFrame) -> list[str]:
     return [f"{row.variant} on {row.task}" for row in rows.itertuples()]
 
 
+def order(bar: Bar, rows: pd.DataFrame) -> tuple[int, bool, float, float]:
+    """Better forms come first: those that miss fewest parts on average.
+
+    Then by training time, where the bar's times are missed; else by the loss relative to the baseline's, in equal time
+    where it was trained so.
+    """
+    mine = rows[rows["variant"] == bar.variant]
+    training, last = mine["training"].iloc[0], mine.sort_values("budget", key=lambda one: one == STEPS).iloc[0]
+    slow = INFERENCE in bar.missed or TRAINING in bar.missed
+    lost = training if slow or pd.isna(last["relative"]) else last["relative"]
+    return len(bar.missed), slow, float(lost), float(training)
+
+
 def _tasks(found: pd.DataFrame, asked: str) -> list[tuple[str, pd.DataFrame]]:
     return list(frames.where(found, asks=asked).groupby("task", sort=False))
 
@@ -167,18 +180,6 @@ def _of_accuracy(rows: pd.DataFrame) -> dict[str, str]:
     else:
         word = MET if row["points_low"] >= -POINT else ON_AVERAGE
     return _of_costs(row, RECALL_FASTER) | {ACCURACY: word}
-
-
-def _order(bar: Bar, rows: pd.DataFrame) -> tuple[int, int, bool, float, float]:
-    """Better forms come first: by outcome, and by how far all their parts fall short.
-
-    Then by training time, where the bar's times are missed; else by the loss, in equal time where it was trained so.
-    """
-    mine = rows[rows["variant"] == bar.variant]
-    training, loss = mine["training"].iloc[0], mine.sort_values("budget", key=lambda one: one == STEPS)["loss"].iloc[0]
-    slow = INFERENCE in bar.missed or TRAINING in bar.missed
-    short = sum(map(_RANKS.index, bar.parts.values()))
-    return _RANKS.index(bar.outcome), short, slow, training if slow else loss, training
 
 
 def _accuracies(trained: pd.DataFrame, task: str, variant: str, budget: str) -> pd.Series:

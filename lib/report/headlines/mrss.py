@@ -108,7 +108,7 @@ def headline(e: Evidence) -> Headline:
 
 
 def closest(rows: pd.DataFrame) -> str:
-    """The *low* or *hybrid* form that misses fewest parts of the bar, on average; of those the fastest to train.
+    """The *low* or *hybrid* form that comes closest to the bar, see `lib.report.frames.mrss_bars.order`.
 
     rows     of `lib.report.frames.mrss_compared.results`, of one task
     raises   Missing where no such form was trained
@@ -116,8 +116,7 @@ def closest(rows: pd.DataFrame) -> str:
     bars = mrss_bars.of_task(rows)
     if not bars:
         raise frames.Missing(f"no low-rate form was trained on {LABEL}")
-    times = rows.drop_duplicates("variant").set_index("variant")["training"]
-    return min(bars, key=lambda bar: (len(bar.missed), times[bar.variant])).variant
+    return min(bars, key=lambda bar: mrss_bars.order(bar, rows)).variant
 
 
 def compared(rows: pd.DataFrame, variant: str, plan: str = PLAN) -> Compared:

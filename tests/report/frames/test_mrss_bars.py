@@ -68,14 +68,6 @@ def test_of_two_forms_that_miss_the_same_parts_the_nearer_one_is_told(low, hybri
     assert bar.variant == told
 
 
-def test_of_two_forms_that_miss_a_part_the_surer_one_is_told():
-    both = {"steps": 1.5, "time": 0.9}
-    made = table(compared(variants=USUAL | {LOW: (0.3, both), HYBRID: (0.5, both)}))
-    unsure = (made["variant"] == LOW) & (made["budget"] == "time")
-    found = made.assign(loss_verdict=made["loss_verdict"].mask(unsure, "kept on average"))
-    assert [bar.variant for bar in bars.on_tokens(found)] == [HYBRID]
-
-
 def test_other_forms_and_other_tasks_have_no_such_bar():
     variants = {BASELINE: USUAL[BASELINE], "dual, r = 4": (0.5, {"steps": 0.9, "time": 0.8})}
     assert bars.on_tokens(table(compared(variants=variants))) == []
