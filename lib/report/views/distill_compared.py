@@ -86,8 +86,10 @@ class Views(Base):
     def bank_lengths(self) -> pd.DataFrame:
         """Mean accuracy at other lengths than were trained on: task, bank, variant, order, healed, length, accuracy.
 
-        Of tasks that have such; a row per case.
+        Of tasks that have such, a row per case; no row where none of them is recorded.
         """
+        if not (self._bank_cases["part"] == compared.LENGTHS).any():
+            return pd.DataFrame(columns=[*WITHIN, *KINDS, "length", "accuracy"])
         return self._bank_means(compared.LENGTHS, "length", "accuracy")
 
     @cached_property

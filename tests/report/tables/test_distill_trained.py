@@ -75,3 +75,13 @@ def test_costs_stand_beside_the_floor_and_the_state(found):
     assert (four["scan's floor"], four["state / all"]) == ("0.40×", "0.37×")
     assert four["scan"].startswith("0.44 (")
     assert four["state"] == "28.0 B"
+
+
+@pytest.mark.parametrize("task", compared.TASKS)
+def test_one_task_alone_has_its_tables(tmp_path, task):
+    """A record that is not there leaves out its rows, and columns that it alone has."""
+    found = alone(tmp_path, banks(task))
+    rows = cells(distill_compared.every_table(found, "Table 1. All"))
+    assert {row["task"] for row in rows} == {compared.DATA[task]}
+    assert ("at 512 tokens [%]" in rows[0]) == (task == "plaid")
+    assert len(cells(distill_compared.few_table(found, 2, "Table 1. Few"))) == len(compared.BANKS)
