@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from lib.experiments.mrss_fair import STEPS, TIME
 from lib.experiments.mrss_plans import BASELINE as BASE
@@ -24,6 +24,7 @@ from lib.report.views.files import naming_files
 COSTS = {"training_seconds": "training [s], one thread", "memory_mib": "peak memory of a step [MiB]"}
 KINDS = ("baseline", "low", "hybrid", "patches and stems", "other forms")
 LOOKS = dict(zip(KINDS, zip("osD^v", ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1))), strict=True), strict=True))
+DECADE = 10  # of a log axis: within one the ticks between powers of ten are labelled, over more there is no room
 GAP = 0.055  # between direct labels, as a share of the axis
 
 
@@ -118,8 +119,10 @@ def over_time(ax: Axes, frame: pd.DataFrame) -> Axes:
         ax.plot(mean.index, mean, linestyle=LOOKS[kind][1], color=colours[kind], linewidth=1, label=variant)
         ends.append((variant, mean.index[-1], mean.iloc[-1]))
     ax.set(xlabel="training [s], steps × a measured step", ylabel="held-back loss [nats]", yscale="log")
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    low, high = ax.get_ylim()
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_major_formatter(plain)
+    ax.yaxis.set_minor_formatter(NullFormatter() if high > DECADE * low else plain)
     ax.set_title(frame["task"].iloc[0], fontsize="medium")
     label_beside(ax, *zip(*ends, strict=True))
     return ax
@@ -139,7 +142,7 @@ def by_length(ax: Axes, frame: pd.DataFrame) -> Axes:
         ends.append((variant, mean.index[-1], mean.iloc[-1]))
     lengths = sorted(rows["length"].unique())
     ax.set_xscale("log")
-    ax.set_xticks(lengths, [f"{length:,}" for length in lengths])
+    ax.set_xticks(lengths, [f"{length:,.0f}" for length in lengths])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set(xlabel="sequence length T [tokens]", ylabel="accuracy [%]", ylim=(-3, 103))
     ax.set_title(rows["task"].iloc[0], fontsize="medium")

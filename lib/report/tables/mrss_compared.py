@@ -24,7 +24,7 @@ SAID = {
 
 @naming_files
 def main_table(evidence: Evidence, caption: str) -> Markdown:
-    """Per task: the baseline beside references and published numbers, then the low-rate form that clears most."""
+    """Per task: the baseline and the low-rate form that clears most, then references and published numbers."""
     found, published = evidence.fair_results, evidence.fair_published
     columns: dict[str, list[str]] = {}
     for task, rows in found.groupby("task", sort=False):
@@ -34,11 +34,6 @@ def main_table(evidence: Evidence, caption: str) -> Markdown:
         row = {
             "task": task,
             "baseline": quality(base),
-            "references": "; ".join(
-                f"{one.variant} {quality(one._replace(task=task))}"
-                for one in frames.where(evidence.fair_references, task=task).itertuples()
-            ),
-            "published": "; ".join(f"{one.method} {_reported(one)}" for one in published.get(task, ())),
             "low-rate form": form or "–",
             "inference time": _ratio(own, "forward"),
             "training time": _ratio(own, "training"),
@@ -46,6 +41,11 @@ def main_table(evidence: Evidence, caption: str) -> Markdown:
             "at equal steps": change(own, STEPS),
             "in equal time": change(own, TIME),
             "verdict": verdict,
+            "references": "; ".join(
+                f"{one.variant} {quality(one._replace(task=task))}"
+                for one in frames.where(evidence.fair_references, task=task).itertuples()
+            ),
+            "published": "; ".join(f"{one.method} {_reported(one)}" for one in published.get(task, ())),
         }
         for name, cell in row.items():
             columns.setdefault(name, []).append(cell or "–")

@@ -69,9 +69,18 @@ def test_losses_end_where_measured_time_does(ax, made, found):
     assert ends == {BASELINE: (40, 1.0), LOW: (40, 0.9), HYBRID: (40, 1.1)}
 
 
+@pytest.mark.parametrize(("ends", "between"), [((2.0, 1.1), True), ((2.0, 1e-3), False)])
+def test_labels_of_a_log_axis_have_room(ax, ends, between):
+    at = {"task": "tagging", "variant": BASELINE, "budget": "steps", "seconds": [0.0, 1.0]}
+    draw.over_time(ax, pd.DataFrame(at | {"loss": ends}))
+    ax.figure.canvas.draw()
+    assert any(label.get_text() for label in ax.yaxis.get_minorticklabels()) == between
+
+
 def test_accuracies_are_drawn_by_length_a_dot_a_seed(ax, made):
     rows = mrss_compared.outcomes([made])
-    draw.by_length(ax, rows[rows["part"] == "lengths"])
+    draw.by_length(ax, rows[rows["part"] == "lengths"].astype({"length": float}))
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["96", "256"]
     means = {line.get_label(): list(line.get_ydata()) for line in ax.lines if not line.get_label().startswith("_")}
     assert means[LOW] == pytest.approx([70, 70])
     dots = [line for line in ax.lines if line.get_linestyle() == "None"]
