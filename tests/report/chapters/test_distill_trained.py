@@ -132,6 +132,12 @@ def test_criteria_may_differ_by_task_and_after_fine_tuning(tmp_path):
     assert "After fine-tuning criteria still differ on MQAR." in text
 
 
+def test_of_one_task_its_name_stands_in_the_head(tmp_path):
+    numbers = of_states.numbers(alone(tmp_path, states("mqar")))
+    text = prose.render("kernel_distillation/states", numbers).data
+    assert "**Before fine-tuning, refitted is best on MQAR.**" in text
+
+
 def test_time_falls_with_the_state_or_not(tmp_path):
     _, text = text_of_states(tmp_path / "slow", least=0.5)
     assert "**What shrinks is the state, more than the time.**" in text
