@@ -10,6 +10,7 @@ from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPP
 from lib.report.frames.paired import BELOW
 from lib.report.prose import extent
 from lib.report.views import distill_compared
+from lib.report.views.base import known
 from lib.report.views.distill import LOW_RANK
 
 NEAR = 0.05  # as a share: how far the storage counted may be from r / L, which leaves out the factors of the channels
@@ -69,7 +70,7 @@ def low_rank_keeps_trained_models(bank_quality: pd.DataFrame) -> Verdict:
                    at the largest rank that is recorded, a model is kept where it is not below its original after
                    Holm's correction, and at most a point on average
     """
-    rows = frames.where(bank_quality, variant=distill_compared.LOW_RANK)
+    rows = known(frames.where(bank_quality, variant=distill_compared.LOW_RANK))
     rows = rows[rows["order"] == rows["order"].max()]
     kept = (rows["word"] != BELOW) & (rows["difference"] >= -POINT)
     before, after = (kept[rows["healed"].astype(bool) == healed] for healed in (False, True))
@@ -95,7 +96,7 @@ def low_rank_models_are_faster(bank_times: pd.DataFrame) -> Verdict:
 
     bank_times   columns variant, bank, latency_ratio with _low and _high: forward passes of the same models
     """
-    low = frames.where(bank_times, variant=distill_compared.LOW_RANK)
+    low = known(frames.where(bank_times, variant=distill_compared.LOW_RANK))
     by_bank = [f"{extent(rows['latency_ratio'])} ({bank})" for bank, rows in low.groupby("bank", sort=False)]
     return Verdict(
         f"A forward pass of the whole model at a low rank takes {units.listed(by_bank)} of the original's time.",

@@ -5,6 +5,7 @@ import pytest
 
 from lib.report.claims import distill
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
+from lib.report.frames import Missing
 from lib.report.frames.paired import BELOW, TOGETHER
 
 MODELS = pd.DataFrame({"bank": ["trained"], "order": [8], "tested": [449], "whole": [0.982], "low": [0.105]})
@@ -93,3 +94,9 @@ def test_models_of_low_rank_are_timed_whole(low, high, verdict):
     found = distill.low_rank_models_are_faster(pd.concat([rows, other], ignore_index=True))
     assert found.verdict == verdict
     assert "(S5)" in found.evidence
+
+
+@pytest.mark.parametrize("judge", [distill.low_rank_keeps_trained_models, distill.low_rank_models_are_faster])
+def test_without_a_low_rank_nothing_is_decided(judge):
+    with pytest.raises(Missing, match="no case of what is needed"):
+        judge(pd.DataFrame({"variant": ["balanced truncation"], "order": [2]}))
