@@ -15,6 +15,7 @@ PAGE = """<html><head><script src="mathjax.js"></script><script src="theme.js"><
 <div class="bd-header">search</div><article><section id="book"><h1>The book</h1><section id="how"><h2>How</h2></section>
 <div class="toctree-wrapper"><section id="one"><h2>One</h2><section id="how"><h3>How</h3>
 <p><strong>Table 1.</strong> <em>Costs</em></p><details class="hide above-input"><summary>Show</summary></details>
+<details class="hide below-input"><summary>Show output</summary><p><strong>Table 2.</strong> All</p></details>
 </section></section></div></section></article></body></html>"""
 
 

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from bs4 import BeautifulSoup, Tag
 
-# Of use on a screen only: permalinks, folded code, widgets.
+# Of use on a screen only: permalinks, what is folded there, widgets.
 SCREEN_ONLY = (
-    "a.headerlink, details.above-input, .toctree-wrapper > p.caption,"
+    "a.headerlink, details.above-input, details.below-input,"
+    ".toctree-wrapper > p.caption,"
     'script[type^="application/vnd.jupyter"]'
 )
 HEADINGS = ("h1", "h2", "h3", "h4", "h5")
