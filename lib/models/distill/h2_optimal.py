@@ -21,7 +21,7 @@ from lib.models.distill.hankel import diagonal, hankels, realised
 from lib.models.distill.modes import EPS, LAYERS, inside, system
 
 ROUNDS = 160  # of interpolation, at most
-WHOLE = 40  # rounds that take the new points; then so many half of the way, a quarter, an eighth, which ends cycles
+WHOLE = 40  # rounds that take the new points; then, from the best so far, so many half of the way, a quarter, an eighth
 STILL = 1e-10  # a move of all points, relative to their distance from the unit circle, that ends the rounds
 LEAST = 1e-300  # orders real points among themselves, and moves none past another kind
 
@@ -113,6 +113,8 @@ def interpolated(kernels: Poles, start: Poles) -> Poles:
     best, missed = start, kernels.missed(start)
     points, moving = start.decay, torch.arange(len(missed))
     for number in range(ROUNDS):
+        if number and number % WHOLE == 0:
+            points = best.decay
         own, before = kernels[moving], points[moving]
         found = own.fitted(_decays(own, before))
         lost = own.missed(found)

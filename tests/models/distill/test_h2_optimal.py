@@ -53,8 +53,7 @@ def test_the_error_over_all_lags_is_never_above_balanced_truncations(init, order
 
 
 @pytest.mark.parametrize(
-    ("init", "order"),  # but for inv with 3: rounds settle there with the instructions of some processors alone
-    [("inv", 1), ("real", 1), *(one for one in product(INITS, (2, 3, 4)) if one != ("inv", 3))],
+    ("init", "order"), [("inv", 1), ("real", 1), *((init, order) for init in INITS for order in (2, 3, 4))]
 )
 def test_values_and_derivatives_are_the_kernels_at_the_mirrored_poles(init, order):
     """By sums of taps: K(q), and K'(q), at the conjugates of the reduced decays; they are not elsewhere."""
@@ -71,6 +70,23 @@ def test_values_and_derivatives_are_the_kernels_at_the_mirrored_poles(init, orde
             elsewhere = factor * (0.5 * points) ** (lags - back).clamp(min=0)
             gaps = (elsewhere * (kernel - reduced)[channel]).sum(1).abs()
             assert init == "real" or gaps.max() > 1e-6 * kernel[channel].abs().max()
+
+
+@pytest.mark.slow
+def test_rounds_settle_for_nearly_all_kernels():
+    """By K'(q): of many initialisations rounds wander to their end for a few, 8 of 360."""
+    astray = total = 0
+    for init, order, seed in product(INITS, range(2, 7), range(6)):
+        model = layer(init, seed=seed, **FAST)
+        module = h2_optimal(model, order).module
+        for channel in range(3):
+            own, reduced = (Poles.of(*(x[channel : channel + 1] for x in system(one))) for one in (model, module))
+            points = module.decay()[channel, module.weight()[channel] != 0].conj().detach()
+            each = [one.weight.mT * one.decay.mT / (1 - one.decay.mT * points) ** 2 for one in (own, reduced)]
+            wanted, found = (one.sum(0) for one in each)
+            astray += bool((wanted - found).abs().max() > 1e-6 * each[0].abs().sum(0).max())
+            total += 1
+    assert astray < 0.03 * total
 
 
 @pytest.mark.parametrize("seed", range(3))
