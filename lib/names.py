@@ -29,7 +29,7 @@ class Sequences(Method):
 
     split    sequences that are tested, and that are trained on, where every seed splits one collection anew
     solved   accuracy above which a model knows the rule of the task, where it does or stays on a plateau far below
-    tokens   whether an answer is asked at every token, so that no stem can shorten the sequence
+    tokens   whether every token has an answer, so that no stem can shorten the sequence
     """
 
     split: tuple[int, int] | None = None
@@ -122,7 +122,7 @@ FORMS = {  # multi-resolution forms; their label in records is "<name>, r = <fac
 }
 
 _STEMS = "lib.models.mrss.stems"
-STEMS = {  # controls where one answer a sequence is asked: what shortens it before the first block, by the factor
+STEMS = {  # controls of tasks with one answer a sequence: what shortens it before the first block, by the factor
     "patches": Method("patches", f"{_STEMS}.patches", "the features of r tokens as those of one"),
     "strided": Method("strided stem", f"{_STEMS}.strided", "the first of r tokens"),
     "pooled": Method("pooled stem", f"{_STEMS}.pooled", "the mean of r tokens"),

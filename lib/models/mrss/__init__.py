@@ -13,7 +13,7 @@ A form is a row of `lib.names.FORMS` and a file here, which defines
 A module that has a term of the loss of its own has `balance()`, see `dynamic.balance`; one whose cost depends on its
 input has `spend()`, see `dynamic.spend`; one that chooses what it computes keeps what it chose, see `routing`.
 
-A stem is a row of `lib.names.STEMS`, a control where one answer a sequence is asked, and a file in `stems/`.
+A stem is a row of `lib.names.STEMS`, a control of tasks with one answer a sequence, and a file in `stems/`.
 
 `variants` builds models of all forms.
 """

@@ -31,7 +31,7 @@ def cost_below_twice(fair_original: pd.DataFrame) -> Verdict:
 def fidelity_is_kept(fair_original: pd.DataFrame) -> Verdict:
     """A7: by tests on all tasks, is the loss at most a hundredth above the baseline's, or the accuracy a point below?
 
-    By the loss where an output is asked at every token, else by the accuracy, after equal steps. More on any task
+    By the loss with an output at every token, else by the accuracy, after equal steps. More on any task
     contradicts it.
 
     fair_original  of `lib.report.frames.mrss_compared.results`

@@ -31,7 +31,7 @@ _WORDS = {"kept": MET, "kept on average": ON_AVERAGE}
 class Bar:
     """How far a form comes on a task.
 
-    parts     what is asked, in words -> MET, ON_AVERAGE or MISSED
+    parts     what the bar needs, in words -> MET, ON_AVERAGE or MISSED
     """
 
     task: str
@@ -119,7 +119,7 @@ def patches_or_forms(found: pd.DataFrame, trained: pd.DataFrame) -> dict[str, tu
 def separated(found: pd.DataFrame) -> dict[str, list[str]]:
     """Task -> variants that differ from the baseline with equal steps, by tests adjusted for the variants of a task.
 
-    Of the loss where an output is asked at every token, else of the accuracy.
+    Of the loss with an output at every token, else of the accuracy.
     """
     made = {}
     for task, rows in frames.where(found, budget=STEPS).groupby("task", sort=False):

@@ -17,7 +17,7 @@ from lib.report.frames import Missing
 LOSS = 0.01  # what a variant's loss may be above the baseline's, as a share of it
 LAST = 5  # the end of a training that decides whether it had come to rest: one part in so many
 RESTS = 0.01  # by which the loss on held-back data may still fall in that part, as a share
-TOKENS, RECALL, WHOLE = "an output at every token", "recall", "one answer a sequence"  # what is asked
+TOKENS, RECALL, WHOLE = "an output at every token", "recall", "one answer a sequence"  # kinds of tasks
 RELATIVE = [f"relative{end}" for end in ("", "_low", "_high", "_apart", "_degrees")]
 KEYS = ["machine", "task", "variant", "budget"]
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from lib.experiments import mrss_compared
 from lib.experiments.mrss_fair import STEPS, TIME
-from lib.experiments.mrss_plans import PLANS
+from lib.experiments.mrss_plans import MIXED, PLANS
 from lib.report import frames, prose, units
 from lib.report.evidence import Evidence
 from lib.report.frames import mrss_bars
@@ -77,12 +77,11 @@ def headline(e: Evidence) -> Headline:
         found["loss in equal time"] = ours.loss(ours.timed)
     model, said = ours.model, {name: one.printed for name, one in found.items()}
     text = (
-        f"On {LABEL}, with an output at every token, a Mamba of {model.sizes['layers']} blocks and "
-        f"{model.sizes['channels']} channels as *{model.words}* takes **{said['time']}** the time of a baseline with "
-        f"the same number of parameters, {said['training time']} the time of its training step and "
-        f"{said['training memory']} that step's memory. After equal steps its test loss is "
-        f"**{said['loss at equal steps']}** relative to the baseline's and its accuracy {said['accuracy']} "
-        "points"
+        f"On {LABEL} of generated signals, with an output at every token, a Mamba of {model.sizes['channels']} "
+        f"channels and {model.sizes['layers']} blocks, {rates(model)} (*{model.words}*), takes **{said['time']}** the "
+        f"time of a baseline with the same number of parameters, {said['training time']} the time of its training step "
+        f"and {said['training memory']} that step's memory. After equal steps its test loss is "
+        f"**{said['loss at equal steps']}** relative to the baseline's and its accuracy {said['accuracy']} points"
     )
     text += f"; in equal time its loss is {said['loss in equal time']}." if ours.timed is not None else "."
     beside: dict[str, Measured] = {}
@@ -92,7 +91,10 @@ def headline(e: Evidence) -> Headline:
         took, lost = original.ratio(FORWARD), original.loss(original.steps)
         beside = {"original form, time": took, "original form, loss": lost}
         proposed = Point(took.value, f"two branches as wide, {lost.printed} loss")
-        text += f" The original report's two branches, as wide as the baseline, take {took.printed} for {lost.printed}."
+        text += (
+            f" The original report's two branches, as wide as the baseline, take {took.printed} for {lost.printed} of "
+            f"loss, after {PLANS[FORMS].steps} steps of both."
+        )
     return Headline(
         topic="Multi-resolution scan",
         text=f"{text} {elsewhere(e)}".strip(),
@@ -119,6 +121,16 @@ def closest(rows: pd.DataFrame) -> str:
     return min(bars, key=lambda bar: mrss_bars.order(bar, rows)).variant
 
 
+def rates(model: Model) -> str:
+    """Which blocks of a *low* or *hybrid* form run at which temporal resolution, in words."""
+    name, _, factor = model.words.partition(", r = ")
+    layers = int(model.sizes["layers"])
+    full = 0 if name == "low" else MIXED[name][1] if name in MIXED else layers // 2
+    if not full:
+        return f"all at 1/{factor} of the temporal resolution"
+    return f"{full} of them at the full temporal resolution and {layers - full} at 1/{factor} of it"
+
+
 def compared(rows: pd.DataFrame, variant: str, plan: str = PLAN) -> Compared:
     """A variant's rows of one plan."""
     timed = frames.where(rows, variant=variant, budget=TIME)
@@ -143,5 +155,5 @@ def elsewhere(e: Evidence) -> str:
     said = [f"In equal time no such form has a lower loss on {units.listed(lost)}."] if lost else []
     if control:
         where = units.listed(control)
-        said.append(f"Where one answer is asked for a sequence, patches before a plain Mamba are better ({where}).")
+        said.append(f"With one answer per sequence, patches before a plain Mamba are better ({where}).")
     return " ".join(said)

@@ -124,7 +124,7 @@ def said(bar: mrss_bars.Bar) -> str:
 
 
 def quality(row) -> str:
-    """What a model comes to on the test: loss where an output is asked at every token, else accuracy.
+    """What a model comes to on the test: loss with an output at every token, else accuracy.
 
     row   with task, loss, accuracy; what it has not is a dash
     """
@@ -149,7 +149,7 @@ def change(rows: pd.DataFrame, budget: str) -> str:
 
 
 def _word(row) -> str:
-    """The word of the verdict on a variant: by its loss where an output is asked at every token, else by accuracy."""
+    """The word of the verdict on a variant: by its loss with an output at every token, else by accuracy."""
     word = row["loss_verdict"] if row["asks"] == TOKENS else row["verdict"]
     return "diverged" if pd.notna(row["error"]) else "–" if pd.isna(word) else str(word)
 

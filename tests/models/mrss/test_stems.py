@@ -68,7 +68,7 @@ def test_every_weight_of_a_stems_model_learns(stem, generator):
 
 @pytest.mark.limit(
     "mrss",
-    "A patch, strided or pooled stem where an answer at every token is asked",
+    "A patch, strided or pooled stem where every token needs an answer",
     "After a stem there is one token for every r, and no way back to the others. Use a form such as low or hybrid.",
 )
 @every

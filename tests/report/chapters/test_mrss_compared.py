@@ -32,11 +32,11 @@ def recalled(hybrid):
 @pytest.mark.parametrize(
     ("made", "head"),
     [
-        ([compared()], "**A low rate pays where an output is asked at every token.**"),
+        ([compared()], "**A low rate pays with an output at every token.**"),
         ([compared(), compared("filling", LOST)], "**A low rate pays on tagging, and not on every task with"),
-        ([compared(variants=LOST)], "**No low-rate form clears the bar where an output is asked at every token.**"),
-        ([controlled(HIGH, MIDDLE)], "**Where one answer is asked for a sequence, use patches.**"),
-        ([controlled(MIDDLE, HIGH)], "**Where one answer is asked for a sequence, a form beats patches.**"),
+        ([compared(variants=LOST)], "**No low-rate form clears the bar with an output at every token.**"),
+        ([controlled(HIGH, MIDDLE)], "**With one answer per sequence, use patches.**"),
+        ([controlled(MIDDLE, HIGH)], "**With one answer per sequence, a form beats patches.**"),
         ([controlled(MIDDLE, HIGH), compared("vowels", CONTROLLED)], "a form beats patches on some tasks.**"),
         ([controlled(HIGH, [0.6, 0.99, 0.9])], "forms and patches are not separated.**"),
         ([recalled([1.0] * 3)], "**A hybrid keeps recall.**"),
@@ -56,7 +56,7 @@ def test_what_is_met_on_average_alone_is_said_so(tmp_path):
     (bar,) = n.tokens
     unsure = replace(bar, parts={part: ON_AVERAGE for part in bar.parts})
     text = prose.render("mrss/compared", replace(n, tokens=[unsure], sure=[])).data
-    assert "**A low rate pays where an output is asked at every token, on average.**" in text
+    assert "**A low rate pays with an output at every token, on average.**" in text
     assert "On none of them is the bar met by tests that are adjusted" in text
 
 

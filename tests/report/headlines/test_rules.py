@@ -55,7 +55,7 @@ def test_where_a_low_rate_does_not_help_the_text_says_so(tmp_path):
     right = {patches: [0.9, 0.91, 0.92], LOW: [0.5, 0.51, 0.52], HYBRID: [0.5, 0.51, 0.52]}
     made = compared("plaid", USUAL | {patches: (0.2, {STEPS: 1.0, TIME: 0.8})}, right=right)
     assert mrss.elsewhere(alone(tmp_path / "c", compared(), made)) == (
-        "Where one answer is asked for a sequence, patches before a plain Mamba are better (PLAID, its own split)."
+        "With one answer per sequence, patches before a plain Mamba are better (PLAID, its own split)."
     )
 
 
@@ -67,3 +67,15 @@ def test_where_it_is_nowhere_ahead_of_a_small_model_the_text_says_so():
     assert distill.gained({"gain at 2 states": ahead}) == (
         "Against a model of as many states from the start it is surely ahead at 2 (+13.5 ± 4.5 points) alone."
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("low, r = 4", "all at 1/4 of the temporal resolution"),
+        ("hybrid, r = 8", "2 of them at the full temporal resolution and 2 at 1/8 of it"),
+        ("hybrid 1 + 3, r = 8", "1 of them at the full temporal resolution and 3 at 1/8 of it"),
+    ],
+)
+def test_blocks_are_told_by_their_rates(words, said):
+    assert mrss.rates(Model(words, "tagging", {"layers": 4})) == said
