@@ -18,7 +18,7 @@ from lib.models.clip.load.texts import check_names, check_templates
 from lib.tasks.data.scenes import COLOURS, Colours, captions, scenes
 
 CIFAR10 = "uoft-cs/cifar10"  # on the hub
-NEW = 2**31  # from a seed to that of scenes to judge by: small CLIPs learned from scenes of the first few seeds
+NEW = 2**31  # scenes to judge by have seeds from here on, those to learn from lower ones: a CPU reads them modulo 2**32
 AT_ONCE = 500  # scenes that are drawn together, for their memory
 MOST = 1_000_000  # scenes of 64 pixels a side: 12 GB
 TEMPLATES = {
@@ -65,13 +65,13 @@ class Images:
 def named(dataset: str, count: int, seed: int) -> Images:
     """Images to judge by, at most `count`: "scenes", drawn by the seed, or test images of "cifar10" or of a folder.
 
-    With a seed below 2**31 no small CLIP of this project learned from any of these scenes.
+    No small CLIP of this project learned from any of these scenes, whatever the seed.
 
     raises   ValueError, quoting it, for a count below 1
     """
     check_count("count", count)
     if dataset == "scenes":
-        return rendered(count, torch.Generator().manual_seed(seed + NEW))
+        return rendered(count, torch.Generator().manual_seed(NEW + seed % NEW))
     return cifar10("test", CIFAR10 if dataset == "cifar10" else dataset).first(count)
 
 
@@ -82,7 +82,7 @@ def to_learn(dataset: str, count: int, seed: int) -> Images:
     """
     check_count("count", count)
     if dataset == "scenes":
-        return rendered(count, torch.Generator().manual_seed(seed + 1))
+        return rendered(count, torch.Generator().manual_seed((seed + 1) % NEW))
     return cifar10("train", CIFAR10 if dataset == "cifar10" else dataset).first(count)
 
 

@@ -68,8 +68,9 @@ def test_what_is_nowhere_is_named_with_what_works_offline(monkeypatch, tmp_path)
         images.cifar10("test", str(tmp_path))
 
 
-def test_images_to_learn_from_are_others_of_the_same_kind():
-    judged, learned = images.named("scenes", 20, seed=3), images.to_learn("scenes", 20, seed=3)
+@pytest.mark.parametrize("seed", [3, images.NEW - 1, images.NEW + 3, 2 * images.NEW - 1])
+def test_images_to_learn_from_are_others_of_the_same_kind(seed):
+    judged, learned = images.named("scenes", 20, seed), images.to_learn("scenes", 20, seed)
     assert learned.names == judged.names
     assert not {one.numpy().tobytes() for one in learned.images} & {one.numpy().tobytes() for one in judged.images}
 
@@ -80,7 +81,8 @@ def test_no_scene_to_judge_by_is_one_that_a_small_clip_learned_from(monkeypatch)
 
     monkeypatch.setattr(images, "AT_ONCE", 20)  # as many as are judged, so that equal seeds would draw equal scenes
     monkeypatch.setattr(clips, "TRAINING", 20)
-    judged = set().union(*(bytes_of(images.named("scenes", 20, seed)) for seed in range(5)))
+    seeds = (*range(5), images.NEW, images.NEW + 1, 2 * images.NEW - 1, 2 * images.NEW, 2**63 - 1)
+    judged = set().union(*(bytes_of(images.named("scenes", 20, seed)) for seed in seeds))
     for seed in range(3):
         assert not judged & bytes_of(clips.training_images(clips.Plan("scenes", seed, 1)))
 
