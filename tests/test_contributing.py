@@ -73,18 +73,18 @@ def add_row(copy, table):
     """Follow the recipe for a method: one row, one file."""
     file, neighbour, words = ROWS[table]
     module = file.removesuffix(".py").replace("/", ".")
-    place = copy / "lib/names.py"
+    begins = re.compile(rf"^{table} = \{{.*\n", re.MULTILINE)
+    (place,) = (path for path in (copy / "lib/names").glob("*.py") if begins.search(path.read_text()))
     text = place.read_text()
     row = f'    "lottery": Method("lottery", "{module}", "what a stranger added"),\n'
-    begin = re.search(rf"^{table} = \{{.*\n", text, re.MULTILINE)
-    assert begin, table
+    begin = begins.search(text)
     place.write_text(text[: begin.end()] + row + text[begin.end() :])
     made = WRITTEN.get(table) or (copy / file).with_name(neighbour).read_text()
     for old, new in words.items():
         assert old in made
         made = made.replace(old, new)
     (copy / file).write_text(made)
-    return {"lib/names.py", file}
+    return {place.relative_to(copy).as_posix(), file}
 
 
 def test_the_recipes_name_files_that_there_are():
@@ -229,8 +229,9 @@ print(judged(Evidence(), ["A99"])[0].verdict)
 
 def test_a_chapter_lacks_what_the_tests_name(copy):
     """A chapter's row alone fails by what is missing; the recipe's files are those of every chapter."""
-    text = (copy / "lib/names.py").read_text()
-    (copy / "lib/names.py").write_text(text.replace("CHAPTERS = {", 'CHAPTERS = {\n    "lottery": "lottery",', 1))
+    place = copy / "lib/names/__init__.py"
+    text = place.read_text()
+    place.write_text(text.replace("CHAPTERS = {", 'CHAPTERS = {\n    "lottery": "lottery",', 1))
     command = [sys.executable, "-m", "pytest", "-q", "tests/test_notebooks.py", "tests/test_texts.py"]
     command += ["-k", "there_is_a_notebook or has_an_abstract"]
     ended = subprocess.run(command, cwd=copy, capture_output=True, text=True)

@@ -10,7 +10,7 @@ from lib.paths import SOURCES
 LOW = {"names", "paths", "files", "processes"}  # leaves: any layer may read them
 MEASURES = {"profilers", "provenance", "records"}
 ALLOWED = {
-    "names": set(),
+    "names": {"names"},
     "paths": set(),
     "files": {"files"},
     "processes": set(),

@@ -1,0 +1,37 @@
+"""Token reductions, and what the small CLIPs learned."""
+
+from lib.names.rows import Method
+
+_REDUCTION = "lib.models.clip.reduction"
+REDUCTIONS = {  # token reductions, by the name that `reduce_tokens` takes
+    "original": Method("original code", f"{_REDUCTION}.original", "the original report's pruning to the letter"),
+    "norm": Method("L2 norm", f"{_REDUCTION}.norm", "the patches of largest L2 norm, chosen before the first layer"),
+    "random": Method("random", f"{_REDUCTION}.random", "patches drawn at random, the same for all images"),
+    "class_attention": Method(
+        "class attention",
+        f"{_REDUCTION}.class_attention",
+        "the patches that the class token attends to most, inside one layer",
+    ),
+    "adaptive": Method(
+        "adaptive",
+        f"{_REDUCTION}.adaptive",
+        "the fewest patches that hold a share of the class token's attention; each image has its own number",
+    ),
+    "merge": Method(
+        "ToMe, decreasing",
+        f"{_REDUCTION}.merge",
+        "similar tokens become one, layer by layer, matched by their keys (ToMe)",
+    ),
+    "merge_then_prune": Method(
+        "merge, then prune",
+        f"{_REDUCTION}.merge_then_prune",
+        "half of what goes merges in early layers, then the class token chooses",
+    ),
+    "merge_in_rounds": Method(
+        "merge in rounds",
+        f"{_REDUCTION}.merge_in_rounds",
+        "similar tokens become one, before the first layer and inside the others, matched by their features, in rounds",
+    ),
+}
+
+SMALL_CLIPS = {"scenes": "scenes", "cifar10": "CIFAR-10"}  # what the small CLIPs learned -> as readers see it
