@@ -22,7 +22,10 @@ Count = Annotated[int, Strict(), Field(ge=1, lt=2**63)]
 
 
 class Environment(BaseModel):
-    """Hardware, versions and settings of one run. Sizes in bytes."""
+    """Hardware, versions and settings of one run. Sizes in bytes.
+
+    processor   what a brand name leaves open: vendor, family and model, and the widest instructions that torch uses
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,6 +44,7 @@ class Environment(BaseModel):
     matmul_precision: Words
     tf32_matmul: StrictBool
     tf32_convolution: StrictBool
+    processor: Words | None = None  # not noted in the first records
 
 
 def environment(device: str | torch.device = "cpu") -> Environment:
@@ -67,6 +71,7 @@ def environment(device: str | torch.device = "cpu") -> Environment:
         matmul_precision=torch.get_float32_matmul_precision(),
         tf32_matmul=torch.backends.cuda.matmul.allow_tf32,
         tf32_convolution=torch.backends.cudnn.allow_tf32,
+        processor=_processor(),
     )
 
 
@@ -155,6 +160,15 @@ def _cpu() -> str:
     if platform.system() == "Darwin":
         return _run("sysctl", "-n", "machdep.cpu.brand_string")
     return platform.processor() or platform.machine()
+
+
+def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Generation of the CPU: a virtual machine's brand name, such as "AMD EPYC", may stand for several."""
+    held = cpuinfo.read_text() if cpuinfo.exists() else ""
+    fields = dict(re.findall(r"^(vendor_id|cpu family|model)\s*:\s*(\S+)$", held, re.MULTILINE))
+    known = ("vendor_id", ""), ("cpu family", "family "), ("model", "model ")
+    said = [before + fields[field] for field, before in known if field in fields]
+    return ", ".join([*(said or [platform.machine()]), torch.backends.cpu.get_cpu_capability()])
 
 
 def _driver() -> str | None:

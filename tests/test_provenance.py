@@ -1,11 +1,14 @@
 """Provenance: which folder a machine's records go to, and whether a commit vouches for the code that runs."""
 
 import os
+import platform
 import shutil
 import subprocess
 
 import pytest
+import torch
 
+from lib import provenance
 from lib.paths import MEASURED, ROOT
 from lib.provenance import Environment, commit, environment, slug
 
@@ -28,6 +31,24 @@ def test_the_environment_describes_this_machine():
     assert here.machine == slug(f"{here.cpu} {here.cores} cores")
     assert here.gpu is None
     assert here.memory_bytes > 2**28
+
+
+def test_processors_that_share_a_brand_are_distinguished(tmp_path):
+    """Two generations that a virtual machine calls "AMD EPYC" alike; what Linux prints of them is a sample here."""
+    said = {}
+    for family, model in ((23, 1), (26, 2)):
+        cpuinfo = tmp_path / f"cpuinfo-{family}"
+        held = f"vendor_id\t: AuthenticAMD\ncpu family\t: {family}\nmodel\t\t: {model}\nmodel name\t: AMD EPYC\n"
+        cpuinfo.write_text(2 * held)
+        said[family] = provenance._processor(cpuinfo)
+    assert said[23] == f"AuthenticAMD, family 23, model 1, {torch.backends.cpu.get_cpu_capability()}"
+    assert said[26].startswith("AuthenticAMD, family 26, model 2, ")
+
+
+def test_a_processor_is_described_where_linux_says_nothing(tmp_path):
+    assert (
+        provenance._processor(tmp_path / "none") == f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+    )
 
 
 @pytest.mark.parametrize(

@@ -66,10 +66,10 @@ class Plan:
 LONGER = (256, 512, 1024, 4096)
 USUAL = {"low": (4, 8), "hybrid 1 + 3": (4, 8)}
 RECALL = {"low": (4,), "hybrid": (4,)}
-DEEP = {"low": (4,), "hybrid": (8,), "hybrid 1 + 3": (4, 8)}
+DEEP = {"hybrid 1 + 3": (8,)}  # the hybrids that save most: those of two blocks save a tenth
 RECALLING = {"layers": 2, "timed": False}  # as many blocks as the sources have
 ARCHIVE = {"low": (4,), "hybrid 1 + 3": (4,), "patches": (4,)}
-IMAGES = {"low": (4, 8), "hybrid 1 + 3": (4,), "patches": (4,)}
+IMAGES = {"low": (4,), "hybrid 1 + 3": (4,), "patches": (4,)}
 GREY = {"low": (4, 8), "hybrid 1 + 3": (4, 8), "patches": (4,)}
 SHORT = {"strided": (4,), "pooled": (4,), "sequence_rate": (4,)}
 HIDDEN = {"noise": 60, "items": 4, "vocabulary": 10}  # of selective copying
