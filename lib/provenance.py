@@ -4,14 +4,23 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Callable
 from hashlib import sha1
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import psutil
 import torch
-from pydantic import BaseModel, ConfigDict, Field, Strict, StrictBool, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    StrictBool,
+    StringConstraints,
+    model_serializer,
+)
 
 from lib.paths import MEASURED, ROOT
 from lib.profilers import allocator
@@ -44,7 +53,12 @@ class Environment(BaseModel):
     matmul_precision: Words
     tf32_matmul: StrictBool
     tf32_convolution: StrictBool
-    processor: Words | None = None  # not noted in the first records
+    processor: Words | None = None
+
+    @model_serializer(mode="wrap")
+    def _noted(self, plain: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+        """Its fields; the processor's only where it is known, which it was not when the first records were made."""
+        return {name: value for name, value in plain(self).items() if name != "processor" or value is not None}
 
 
 def environment(device: str | torch.device = "cpu") -> Environment:
