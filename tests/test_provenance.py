@@ -43,6 +43,7 @@ def test_processors_that_share_a_brand_are_distinguished(tmp_path):
         said[family] = provenance._processor(cpuinfo)
     assert said[23] == f"AuthenticAMD, family 23, model 1, {torch.backends.cpu.get_cpu_capability()}"
     assert said[26].startswith("AuthenticAMD, family 26, model 2, ")
+    assert provenance._processor(tmp_path / "none").startswith(f"{platform.machine()}, ")
 
 
 def test_a_processor_is_described_where_linux_says_nothing(tmp_path):

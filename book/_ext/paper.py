@@ -28,6 +28,13 @@ def leave_out_widgets(doctree) -> None:
             block.parent.remove(block)
 
 
+def say_what_diagrams_show(doctree) -> None:
+    """LaTeX cannot include SVG: a diagram's text alternative stands for it."""
+    for image in list(doctree.findall(nodes.image)):
+        if image["uri"].endswith(".svg") and image.get("alt"):
+            image.replace_self(nodes.emphasis("", image["alt"]))
+
+
 def leave_out_empty_sections(doctree) -> None:
     """A heading over nothing is not printed: its bibliography has moved."""
     for section in list(doctree.findall(nodes.section)):
@@ -53,6 +60,7 @@ def arrange(app, doctree, docname) -> None:
     if app.builder.format == "latex":
         leave_out_folded_code(doctree)
         leave_out_widgets(doctree)
+        say_what_diagrams_show(doctree)
         leave_out_empty_sections(doctree)
         gather_first_chapter(doctree)
 
