@@ -46,12 +46,6 @@ def test_processors_that_share_a_brand_are_distinguished(tmp_path):
     assert provenance._processor(tmp_path / "none").startswith(f"{platform.machine()}, ")
 
 
-def test_a_processor_is_described_where_linux_says_nothing(tmp_path):
-    assert (
-        provenance._processor(tmp_path / "none") == f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
-    )
-
-
 @pytest.mark.parametrize(
     ("field", "value"),
     [
