@@ -7,12 +7,22 @@ test holds the files to the code.
 from types import ModuleType
 
 from lib.paths import BOOK
-from lib.report.diagrams import adapters, clip_tower, distillation, mamba_block, merging, multi_resolution, parts
+from lib.report.diagrams import (
+    adapters,
+    clip_tower,
+    distillation,
+    mamba_block,
+    merging,
+    multi_resolution,
+    parts,
+    scan_tree,
+)
 
 FOLDER = BOOK / "_assets/diagrams"
 DIAGRAMS: dict[str, ModuleType] = {
     "parts": parts,
     "mamba_block": mamba_block,
+    "scan_tree": scan_tree,
     "multi_resolution": multi_resolution,
     "distillation": distillation,
     "clip_tower": clip_tower,

@@ -36,9 +36,9 @@ def draw() -> Drawing:
     made.arrow((other, 62), (other, 96))
     made.box(other - 46, 96, 92, 44, "A: D → r\ntrained", "weights")
     made.arrow((other, 140), (other, 158))
-    made.note(other + 8, 149, "r numbers")
+    made.note(other - 8, 149, "r numbers", "end")
     made.box(other - 46, 158, 92, 44, "B: r → D\ntrained", "weights")
-    made.box(other - 148, 96, 70, 106, "W\nis gone", "gone")
+    made.box(other + 54, 96, 46, 106, "W\nis\ngone", "gone")
     made.arrow((other, 202), (other, 292))
     made.text(other, 304, "at first: rank r at most")
     return made

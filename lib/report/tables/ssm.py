@@ -1,5 +1,6 @@
 """Tables of the chapter on state space models: this run's latencies, and the scan against its peers."""
 
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
@@ -14,6 +15,13 @@ def latencies(frame: pd.DataFrame, caption: str) -> Markdown:
     frame   cases of token mixing, of one machine
     """
     return compare(where(frame, part=ssm_scaling.LENGTHS), "seconds", caption, "{:,.2f}", "length", 1e3)
+
+
+def worked(tokens: str, steps: list[float], states: list[float], caption: str) -> Markdown:
+    """A token in each row: its step size, what is kept of the state, and the state after it."""
+    kept = [f"{np.exp(-step):.2f}" for step in steps]
+    columns = {"token": [*tokens], "step size Δ": [f"{step:.2f}" for step in steps], "kept, exp(−Δ)": kept}
+    return table(columns | {"state h": [f"{state:.2f}" for state in states]}, caption)
 
 
 def speedups(frame: pd.DataFrame, baseline: str, caption: str) -> Markdown:
