@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_outputs import BaseModelOutputWithPooling as Output
 
 from lib.models.checks import check_count, check_kind, check_number
 from lib.models.clip.tokens import Tokens
@@ -171,19 +171,17 @@ class Reduced(Reduction):
 
     def traced(
         self, pixel_values: Float[Tensor, "B C H W"], interpolate_pos_encoding: bool = False
-    ) -> tuple[BaseModelOutputWithPooling, Tokens]:
+    ) -> tuple[Output, Tokens]:
         """The output, and the last layer's tokens, which know the patches that each of them holds and those gone.
 
         raises   ValueError for pixels that are no images of this tower, empty or not finite
         """
         self.tower.check(pixel_values)
-        return self._walked(pixel_values, interpolate_pos_encoding, Record(self.config, self.depth, {}))
+        return self._walked(pixel_values, interpolate_pos_encoding, Record(self.config, self.depth, {}), placed=True)
 
-    def recorded(
-        self, pixels: Float[Tensor, "B C H W"], interpolate: bool, record: Record
-    ) -> BaseModelOutputWithPooling:
+    def recorded(self, pixels: Float[Tensor, "B C H W"], interpolate: bool, record: Record) -> Output:
         """The model's output, computed from fewer tokens."""
-        return self._walked(pixels, interpolate, record)[0]
+        return self._walked(pixels, interpolate, record, placed=self.dense)[0]
 
     def seen(self, patches: int, chosen: int | None = None) -> list[tuple[int, int]]:
         """Tokens in each layer's attention and in its MLP, the same for every image of so many patches."""
@@ -215,9 +213,9 @@ class Reduced(Reduction):
                 yield layer
             single = single and not (cut.count and (cut.merging or self.per_image))
 
-    def _walked(self, pixels: Tensor, interpolate: bool, record: Record) -> tuple[BaseModelOutputWithPooling, Tokens]:
+    def _walked(self, pixels: Tensor, interpolate: bool, record: Record, placed: bool) -> tuple[Output, Tokens]:
         tower = self.tower
-        tokens = Tokens.of(tower.embed(pixels, interpolate), tower.classes)
+        tokens = Tokens.of(tower.embed(pixels, interpolate), tower.classes, placed)
         first, *inside = self.planned(tokens.count)
         tokens = self._cut(tokens, first)
         record.state(tokens)
