@@ -32,6 +32,16 @@ REDUCTIONS = {  # token reductions, by the name that `reduce_tokens` takes
         f"{_REDUCTION}.merge_in_rounds",
         "similar tokens become one, before the first layer and inside the others, matched by their features, in rounds",
     ),
+    "norm_each_layer": Method(
+        "L2 norm, each layer",
+        f"{_REDUCTION}.norm_each_layer",
+        "the patches of largest L2 norm, chosen anew before each attention block, an equal share each time",
+    ),
+    "key_query_norm": Method(
+        "norm of keys and queries",
+        f"{_REDUCTION}.key_query_norm",
+        "the patches of the longest keys and queries, chosen inside one layer",
+    ),
 }
 
 SMALL_CLIPS = {"scenes": "scenes", "cifar10": "CIFAR-10"}  # what the small CLIPs learned -> as readers see it

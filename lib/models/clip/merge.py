@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lib.models.checks import check_count
 from lib.models.clip.merge_schedules import rounds
-from lib.models.clip.tokens import Tokens, moved, take, wide
+from lib.models.clip.tokens import Tokens, moved, starts, take, wide
 
 
 def match(
@@ -38,7 +38,7 @@ def match(
     if sizes is not None:
         # Ward's cost of a merger is that of its patches, n m / (n + m) times the squared distance. The root of the
         # sizes is a compromise: without it backgrounds swallow objects, with all of it they do not become one.
-        shares = 1 / sizes[:, classes:]
+        shares = sizes[:, classes:].reciprocal()
         distance = distance * (shares[:, ::2].unsqueeze(2) + shares[:, 1::2].unsqueeze(1)).rsqrt()
     nearest, partner = distance.min(dim=-1)
     first = ordered(nearest)[:, :count]
@@ -50,18 +50,18 @@ def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B 
 
     sources, targets   indices of tokens, pair by pair; no source is a target
     """
+    batch, count = tokens.sizes.shape
     moving = tokens.sizes.gather(1, sources)
     held = tokens.sizes.scatter_add(1, targets, moving)
     share = (moving / held.gather(1, targets)).unsqueeze(-1)
-    x = wide(tokens.x)
-    pulls = (take(x, sources) - take(x, targets)) * share
+    x, start = wide(tokens.x), starts(tokens.x)
+    pulls = (take(x, sources, start) - take(x, targets, start)) * share
     x = x.scatter_add(1, targets.unsqueeze(-1).expand_as(pulls), pulls).to(tokens.x.dtype)
-    stays = torch.ones_like(held, dtype=torch.bool).scatter(1, sources, torch.zeros_like(sources, dtype=torch.bool))
     # Not by nonzero: a shape that depends on data would wait for a GPU, and break the graph of torch.compile.
-    left = ordered((~stays).int())[:, : stays.shape[1] - sources.shape[1]]
-    to = stays.cumsum(1) - 1
-    to = to.scatter(1, sources, to.gather(1, targets))
-    return replace(tokens, x=take(x, left), sizes=held.gather(1, left), places=moved(tokens.places, to), single=False)
+    numbers = torch.arange(count, device=x.device).expand(batch, -1).scatter(1, sources, count)
+    left = numbers.topk(count - sources.shape[1], dim=1, largest=False).values
+    places = moved(tokens.places, count, left, sources, targets)
+    return replace(tokens, x=take(x, left, start), sizes=held.gather(1, left), places=places, single=False)
 
 
 def ordered(x: Float[Tensor, "B N"] | Int[Tensor, "B N"]) -> Int[Tensor, "B N"]:
@@ -79,5 +79,5 @@ def merged_in_rounds(tokens: Tokens, count: int) -> Tokens:
     many patches merge less readily. Source of that: Ward (1963), https://doi.org/10.1080/01621459.1963.10500845
     """
     for cut in rounds(count, tokens.count):
-        tokens = merged(tokens, *match(tokens.x, cut, tokens.classes, tokens.sizes))
+        tokens = merged(tokens, *match(tokens.x, cut, tokens.classes, tokens.weights))
     return tokens

@@ -18,24 +18,25 @@ class Tokens:
     x        their features; the class token, where there is one, is the first
     sizes    number of patches that each is the mean of; one for a class token, none for padding of a batch; at least
              in single precision, since half precision does not count beyond 256
-    places   of every patch of the image the index of the token that holds it, or GONE
+    places   of every patch of the image the index of the token that holds it, or GONE; None where nobody reads them
     classes  number of class tokens, 0 or 1
     single   whether each is one patch: nothing has merged yet, and there is no padding
     """
 
     x: Float[Tensor, "B S D"]
     sizes: Float[Tensor, "B S"]
-    places: Int[Tensor, "B P"]
+    places: Int[Tensor, "B P"] | None
     classes: int
     single: bool = True
 
     @classmethod
-    def of(cls, x: Float[Tensor, "B S D"], classes: int) -> "Tokens":
+    def of(cls, x: Float[Tensor, "B S D"], classes: int, placed: bool = True) -> "Tokens":
         """Tokens as they enter a tower, one patch each.
 
         classes   number of class tokens among them, at the start
+        placed    whether places are kept; that takes more operators at a merger than the merger itself
         """
-        places = torch.arange(classes, x.shape[1], device=x.device).expand(x.shape[0], -1)
+        places = torch.arange(classes, x.shape[1], device=x.device).expand(x.shape[0], -1) if placed else None
         return cls(x, wide(x.new_ones(x.shape[:2])), places, classes)
 
     @property
@@ -59,17 +60,16 @@ class Tokens:
         """
         if valid is not None:
             chosen = chosen.masked_fill(~valid, self.count)
-        chosen = chosen.sort(dim=1).values + self.classes
-        filling = chosen == self.x.shape[1]
         whole = torch.arange(self.classes, device=chosen.device).expand(len(self), -1)
-        chosen = torch.cat([whole, chosen.masked_fill(filling, 0)], dim=1)
-        filling = torch.cat([torch.zeros_like(whole, dtype=torch.bool), filling], dim=1)
-        numbers = torch.arange(chosen.shape[1], device=chosen.device).expand_as(chosen)
-        to = chosen.new_full((len(self), self.x.shape[1] + 1), GONE)
-        to.scatter_(1, chosen.masked_fill(filling, self.x.shape[1]), numbers)  # what fills up goes past the end
+        chosen = torch.cat([whole, chosen.sort(dim=1).values + self.classes], dim=1)
+        if valid is None:
+            places = moved(self.places, self.x.shape[1], chosen)
+            return replace(self, x=take(self.x, chosen), sizes=self.sizes.gather(1, chosen), places=places)
+        places = moved(self.places, self.x.shape[1] + 1, chosen)  # what fills up goes past the end
+        filling = chosen == self.x.shape[1]
+        chosen = chosen.masked_fill(filling, 0)
         sizes = self.sizes.gather(1, chosen).masked_fill(filling, 0)
-        single = self.single and valid is None
-        return replace(self, x=take(self.x, chosen), sizes=sizes, places=moved(self.places, to), single=single)
+        return replace(self, x=take(self.x, chosen), sizes=sizes, places=places, single=False)
 
     def sliced(self, count: int) -> "Tokens":
         """The class token and the first `count` of the others; `places` stays as it was."""
@@ -87,7 +87,9 @@ class Tokens:
         shares = (self.sizes * left).unsqueeze(-1)
         mean = ((wide(self.x) * shares).sum(1, keepdim=True) / shares.sum(1, keepdim=True)).to(self.x.dtype)
         tokens, number = self.kept(chosen), self.classes + chosen.shape[1]
-        places = torch.where(left.gather(1, self.places.clamp(min=0)) & (self.places >= 0), number, tokens.places)
+        places = self.places
+        if places is not None:
+            places = torch.where(left.gather(1, places.clamp(min=0)) & (places >= 0), number, tokens.places)
         sizes = torch.cat([tokens.sizes, torch.ones_like(tokens.sizes[:, :1])], dim=1)
         return replace(tokens, x=torch.cat([tokens.x, mean], dim=1), sizes=sizes, places=places)
 
@@ -97,6 +99,8 @@ class Tokens:
         x         features of the tokens; their own where left out
         raises    ValueError where a patch is gone, unless values cannot be looked at
         """
+        if self.places is None:
+            raise ValueError("dense: where patches have gone was not kept: Tokens.of(..., placed=True) does")
         if readable(self.places) and (self.places == GONE).any():
             raise ValueError("dense: some patches are held by no token; merge them, or ask for a summary of the rest")
         x = self.x if x is None else x
@@ -108,16 +112,40 @@ def wide(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def take(x: Float[Tensor, "B S D"], chosen: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
-    """Tokens of every image by index."""
-    # Whole rows at once: several times as fast on a CPU as to gather numbers one by one.
-    first = torch.arange(x.shape[0], device=x.device).unsqueeze(1) * x.shape[1]
-    return x.flatten(0, 1).index_select(0, (chosen + first).flatten()).unflatten(0, chosen.shape)
+def take(
+    x: Float[Tensor, "B S D"], chosen: Int[Tensor, "B K"], start: Int[Tensor, "B 1"] | None = None
+) -> Float[Tensor, "B K D"]:
+    """Tokens of every image by index.
 
-
-def moved(places: Int[Tensor, "B P"], to: Int[Tensor, "B S"]) -> Int[Tensor, "B P"]:
-    """Places of patches after every token has taken a new index.
-
-    to   new index of every token, or GONE
+    start   as `starts` gives it, for those who take several times
     """
+    # Whole rows at once: several times as fast on a CPU as to gather numbers one by one.
+    rows = chosen + (starts(x) if start is None else start)
+    return x.flatten(0, 1).index_select(0, rows.flatten()).unflatten(0, chosen.shape)
+
+
+def starts(x: Float[Tensor, "B S D"]) -> Int[Tensor, "B 1"]:
+    """Of every image the number of its first token among those of the whole batch."""
+    return (torch.arange(x.shape[0], device=x.device) * x.shape[1]).unsqueeze(1)
+
+
+def moved(
+    places: Int[Tensor, "B P"] | None,
+    count: int,
+    left: Int[Tensor, "B K"],
+    sources: Int[Tensor, "B R"] | None = None,
+    targets: Int[Tensor, "B R"] | None = None,
+) -> Int[Tensor, "B P"] | None:
+    """Places of patches after some tokens have taken new indices and the others have gone.
+
+    count    number of tokens before
+    left     those that remain, in their new order
+    sources, targets   tokens that go, pair by pair with those that then hold their patches; GONE where left out
+    """
+    if places is None:
+        return None
+    numbers = torch.arange(left.shape[1], device=left.device).expand_as(left)
+    to = left.new_full((len(left), count), GONE).scatter(1, left, numbers)
+    if sources is not None:
+        to = to.scatter(1, sources, to.gather(1, targets))
     return to.gather(1, places.clamp(min=0)).where(places >= 0, GONE)

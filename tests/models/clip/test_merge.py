@@ -1,5 +1,7 @@
 """Merging against brute force over all pairs, and patches counted as they go."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from precision import UNIT
 from torch.testing import assert_close
 
 from lib.models.clip.merge import match, merged, merged_in_rounds
+from lib.models.clip.merge_schedules import rounds
 from lib.models.clip.tokens import Tokens
 
 
@@ -97,3 +100,39 @@ def test_rounds_make_one_of_four_of_a_kind_where_one_matching_cannot():
     once, often = merged(tokens, *match(x, 3, 0)), merged_in_rounds(tokens, 3)
     for found, alike in ((once, False), (often, True)):
         assert (found.places[0, :4] == found.places[0, 0]).all() == alike
+
+
+def obvious(x, count):
+    """Merging of one image in rounds, pair by pair: features, and the patches of each token."""
+    held = [[number] for number in range(len(x))]
+    x = list(x)
+    for cut in rounds(count, len(x)):
+        found = []
+        for even in range(0, len(x), 2):
+            distances = []
+            for odd in range(1, len(x), 2):
+                n, m = len(held[even]), len(held[odd])
+                apart = 1 - torch.cosine_similarity(x[even], x[odd], dim=0).item()
+                distances.append((math.sqrt(n * m / (n + m)) * apart, even, odd))
+            found.append(min(distances))
+        pairs = sorted(found)[:cut]
+        groups = {number: [number] for number in range(len(x))}
+        for _, even, odd in pairs:
+            groups[odd].append(even)
+            del groups[even]
+        before, sizes = x, [len(one) for one in held]
+        x = [sum(sizes[i] * before[i] for i in group) / sum(sizes[i] for i in group) for group in groups.values()]
+        held = [sorted(patch for i in group for patch in held[i]) for group in groups.values()]
+    return torch.stack(x), held
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 12])
+@pytest.mark.parametrize("seed", range(3))
+def test_rounds_are_those_of_the_obvious_loop(count, seed):
+    x = normal(2, 16, 5, seed=seed)
+    tokens = merged_in_rounds(Tokens.of(x, 0), count)
+    for image in range(2):
+        wanted, held = obvious(x[image], count)
+        assert_close(tokens.x[image], wanted)
+        for place, patches in enumerate(held):
+            assert (tokens.places[image] == place).nonzero().flatten().tolist() == patches

@@ -48,6 +48,7 @@ def reduce_tokens(
     summary: bool = False,
     seed: int = 0,
     dense: bool = False,
+    tile: int = 1,
 ) -> Reduction:
     """A vision tower with fewer tokens, to be put where the model is: the same call, output and weights.
 
@@ -64,6 +65,8 @@ def reduce_tokens(
     dense           last_hidden_state and hidden states hold, at every patch, the token that the patch has gone into:
                     as many as the model's, for readers that take a mean, need a grid or count them, such as
                     CLIPForImageClassification and LLaVA; for merging, and for choices with a summary
+    tile            numbers of tokens, the class token included, are rounded up to multiples of it at every cut, so that
+                    they fill the tiles of 8, 16 or 64 rows that matrix products run on; of `adaptive` the batch's
     returns         an instance of the model's own class, whose parts and weights are the model's, under their names:
                     what it saves is the model, to be reduced again once it is loaded
     raises          ValueError, quoting it, for an unknown method, for a value out of range, and for what needs a class
@@ -76,4 +79,4 @@ def reduce_tokens(
     if summary and not made.summarises:
         able = ", ".join(name for name in names.REDUCTIONS if kind(name).summarises)
         raise ValueError(f"summary: method = {method!r} leaves out no fixed number of patches; {able} do")
-    return made.of(model, method, Options(keep, schedule, layer, class_row_only, summary, seed, dense))
+    return made.of(model, method, Options(keep, schedule, layer, class_row_only, summary, seed, dense, tile))

@@ -25,6 +25,14 @@ class Adaptive(Reduced):
         """
         return self.once(1 + self.layer, patches - kept(self.keep, patches))
 
+    def plan(self, patches: int) -> list[Cut]:
+        """As planned: what fills whole tiles is the batch, not the image."""
+        return self.planned(patches)
+
+    def padded(self, count: int) -> int:
+        """Number of tokens that fills whole tiles."""
+        return -(-count // self.tile) * self.tile
+
     def fewer(self, tokens: Tokens, cut: Cut, attended: Attended | None) -> Tokens:
         """The class token and, of each image, the fewest that hold the share of its attention."""
         values, order = attended.by_class(tokens).sort(dim=1, descending=True)
@@ -33,6 +41,7 @@ class Adaptive(Reduced):
         valid[:, :1] = True  # where so small a share rounds to nothing
         # A graph that is compiled or exported holds for all images: for those that need every patch.
         most = int(valid.sum(1).max()) if readable(valid) else valid.shape[1]
+        most = min(valid.shape[1], self.padded(most + tokens.classes) - tokens.classes)
         return tokens.kept(order[:, :most], valid[:, :most])
 
     def seen(self, patches: int, chosen: int | None = None) -> list[tuple[int, int]]:
@@ -42,7 +51,7 @@ class Adaptive(Reduced):
         """
         if chosen is None:
             raise ValueError(f"chosen = None: with method = {self.method!r} every image has its own number of tokens")
-        return self.counted(patches, self.once(1 + self.layer, patches - chosen))
+        return self.around.counted(patches, self.once(1 + self.layer, patches - chosen), self.class_row_only)
 
 
 METHOD = Adaptive

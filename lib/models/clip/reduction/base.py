@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_outputs import BaseModelOutputWithPooling as Output
 
 from lib.models.checks import check_count, check_kind, check_number
+from lib.models.clip.plan import Around, Cut
 from lib.models.clip.tokens import Tokens
 from lib.models.clip.tower.known import check_unhooked
 from lib.models.clip.tower.layers import Attended, through
@@ -34,6 +35,7 @@ class Options:
     summary: bool
     seed: int
     dense: bool = False
+    tile: int = 1
 
     def check(self) -> None:
         """Accept options that no tower speaks against.
@@ -42,20 +44,9 @@ class Options:
         """
         check_number("keep", self.keep, above=0, most=1)
         check_count("seed", self.seed, -(2**63), 2**64 - 1)
+        check_count("tile", self.tile)
         for name in ("class_row_only", "summary", "dense"):
             check_kind(name, getattr(self, name), bool, "True or False")
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Tokens that go at one point of a tower.
-
-    count     how many of them
-    merging   whether they go into others, which become means; else they are left out
-    """
-
-    count: int = 0
-    merging: bool = False
 
 
 class Reduction(View):
@@ -112,8 +103,8 @@ class Reduced(Reduction):
             check_count("layer", layer, 0, max(0, layers - 1))
         self.method, self.keep, self.schedule, self.layer = method, options.keep, options.schedule, layer
         self.class_row_only, self.summary, self.seed = options.class_row_only, options.summary, options.seed
-        self.dense, self.slicing = options.dense, False
-        plan = self.planned(model.embeddings.num_patches)  # what cannot be is refused before any image comes
+        self.dense, self.tile, self.slicing = options.dense, options.tile, False
+        plan = self.plan(model.embeddings.num_patches)  # what cannot be is refused before any image comes
         if self.dense and (self.class_row_only or any(cut.count and not self._holds(cut) for cut in plan)):
             lost = "class_row_only" if self.class_row_only else f"method = {method!r}"
             raise ValueError(f"dense: with {lost} some patches are held by no token")
@@ -142,6 +133,10 @@ class Reduced(Reduction):
         attended   of the layer; none before the first
         """
 
+    def plan(self, patches: int) -> list[Cut]:
+        """Cuts at all points, with numbers of tokens that fill whole tiles."""
+        return self.around.tiled(patches, self.planned(patches), self.tile)
+
     @staticmethod
     def usual_layer(layers: int) -> int:
         """Number of the layer in which the class token chooses, by default the second."""
@@ -151,6 +146,11 @@ class Reduced(Reduction):
     def depth(self) -> int:
         """Number of layers that are computed whole."""
         return len(self.tower.layers) - self.class_row_only
+
+    @property
+    def around(self) -> Around:
+        """What stands beside the patches' tokens."""
+        return Around(self.tower.classes, self.summary)
 
     def once(self, point: int, count: int) -> list[Cut]:
         """A plan by which so many tokens are left out at one point and none elsewhere."""
@@ -171,36 +171,21 @@ class Reduced(Reduction):
 
     def traced(
         self, pixel_values: Float[Tensor, "B C H W"], interpolate_pos_encoding: bool = False
-    ) -> tuple[BaseModelOutputWithPooling, Tokens]:
+    ) -> tuple[Output, Tokens]:
         """The output, and the last layer's tokens, which know the patches that each of them holds and those gone.
 
         raises   ValueError for pixels that are no images of this tower, empty or not finite
         """
         self.tower.check(pixel_values)
-        return self._walked(pixel_values, interpolate_pos_encoding, Record(self.config, self.depth, {}))
+        return self._walked(pixel_values, interpolate_pos_encoding, Record(self.config, self.depth, {}), placed=True)
 
-    def recorded(
-        self, pixels: Float[Tensor, "B C H W"], interpolate: bool, record: Record
-    ) -> BaseModelOutputWithPooling:
+    def recorded(self, pixels: Float[Tensor, "B C H W"], interpolate: bool, record: Record) -> Output:
         """The model's output, computed from fewer tokens."""
-        return self._walked(pixels, interpolate, record)[0]
+        return self._walked(pixels, interpolate, record, placed=self.dense)[0]
 
     def seen(self, patches: int, chosen: int | None = None) -> list[tuple[int, int]]:
         """Tokens in each layer's attention and in its MLP, the same for every image of so many patches."""
-        return self.counted(patches, self.planned(patches))
-
-    def counted(self, patches: int, plan: Sequence[Cut]) -> list[tuple[int, int]]:
-        """Tokens in each layer's attention and in its MLP under a plan of cuts, the class token included."""
-        first, *inside = plan
-        classes, counts, after = self.tower.classes, [], self._left(patches, first)
-        for cut in inside:
-            before, after = after, self._left(after, cut)
-            counts.append((before + classes, after + classes))
-        return counts + [(after + classes, 1)] * self.class_row_only
-
-    def _left(self, count: int, cut: Cut) -> int:
-        """Tokens after a cut, the summary of those left out among them."""
-        return count - cut.count + (self.summary and cut.count > 0 and not cut.merging)
+        return self.around.counted(patches, self.plan(patches), self.class_row_only)
 
     def _holds(self, cut: Cut) -> bool:
         """Whether tokens hold the patches of those that go."""
@@ -211,14 +196,14 @@ class Reduced(Reduction):
         single = not (plan[0].count and plan[0].merging)
         for number, layer in enumerate(self.tower.layers):
             cut = plan[1 + number] if number < self.depth else Cut()
-            if cut.count or not single or number >= self.depth:
+            if (cut.count and not cut.after) or not single or number >= self.depth:
                 yield layer
             single = single and not (cut.count and (cut.merging or self.per_image))
 
-    def _walked(self, pixels: Tensor, interpolate: bool, record: Record) -> tuple[BaseModelOutputWithPooling, Tokens]:
+    def _walked(self, pixels: Tensor, interpolate: bool, record: Record, placed: bool) -> tuple[Output, Tokens]:
         tower = self.tower
-        tokens = Tokens.of(tower.embed(pixels, interpolate), tower.classes)
-        first, *inside = self.planned(tokens.count)
+        tokens = Tokens.of(tower.embed(pixels, interpolate), tower.classes, placed)
+        first, *inside = self.plan(tokens.count)
         tokens = self._cut(tokens, first)
         record.state(tokens)
         for number, cut in enumerate(inside):
@@ -236,7 +221,9 @@ class Reduced(Reduction):
     def _through(
         self, layer: nn.Module, tokens: Tokens, cut: Cut, record: Record, queries: int | None = None
     ) -> Tokens:
-        """Tokens after one layer."""
+        """Tokens after one layer and its cut."""
+        if cut.after:
+            return self._cut(self._through(layer, tokens, Cut(), record), cut)
         if not cut.count and tokens.single and queries is None:
             return replace(tokens, x=record.through(layer, tokens.x))
         return through(layer, tokens, record, lambda tokens, attended: self._cut(tokens, cut, attended), queries)
@@ -245,6 +232,6 @@ class Reduced(Reduction):
         if not cut.count:
             return tokens
         if self.slicing:
-            sliced = tokens.sliced(self._left(tokens.count, cut))
+            sliced = tokens.sliced(self.around.left(tokens.count, cut))
             return replace(sliced, single=False) if cut.merging else sliced
         return self.fewer(tokens, cut, attended)

@@ -51,8 +51,9 @@ class OriginalPruning(Reduction):
         raises   as the class; ValueError, naming it, for an option that would change what a tower of its own gives
         """
         options.check()
-        for name in ("layer", "dense"):
-            if getattr(options, name) not in (None, False):
+        usual = {"layer": None, "dense": False, "tile": 1}
+        for name, value in usual.items():
+            if getattr(options, name) != value:
                 raise ValueError(f"{name}: method = {method!r} knows keep alone")
         return cls(model, options.keep)
 

@@ -44,7 +44,9 @@ class Tower:
         return self.model.encoder.layers
 
     def check(self, pixels: Tensor) -> None:
-        """Accept pixels that are images of this tower; values are looked at where nobody compiles or traces.
+        """Accept pixels that are images of this tower.
+
+        Values are looked at on a CPU, where nobody compiles or traces: on a GPU it costs a wait.
 
         raises   TypeError for what is no tensor; ValueError, naming shape, type or values, for others
         """
@@ -52,7 +54,7 @@ class Tower:
         check_shape("pixel_values", pixels, "B", channels, "H", "W", H=patch, W=patch)
         if not pixels.is_floating_point():
             raise ValueError(f"pixel_values of {pixels.dtype}: floating-point numbers are needed, normalised")
-        if eager(pixels):
+        if pixels.device.type == "cpu" and eager(pixels):
             check_finite("pixel_values", pixels)
 
     def embed(self, pixels: Float[Tensor, "B C H W"], interpolate: bool = False) -> Float[Tensor, "B S D"]:

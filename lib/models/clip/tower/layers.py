@@ -43,7 +43,7 @@ def through(
     """
     check_unhooked(layer, layer.self_attn)
 
-    def inside(x: Tensor, sizes: Tensor, places: Tensor) -> tuple:
+    def inside(x: Tensor, sizes: Tensor, places: Tensor | None) -> tuple:
         before = replace(tokens, x=x, sizes=sizes, places=places)
         out, query, key = attend(layer.self_attn, layer.layer_norm1(x), before.weights, queries)
         weighed = weights(layer.self_attn, query, key, before.weights).to(x.dtype) if record.weighs else None

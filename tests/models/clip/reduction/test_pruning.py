@@ -38,6 +38,35 @@ def test_norm_keeps_the_longest():
         assert held(row) == set(length.topk(8).indices.tolist())
 
 
+def test_norm_is_compared_anew_before_each_attention():
+    model, x = tower(), images()
+    states = reduce_tokens(model, "norm_each_layer", 0.25)(x, output_hidden_states=True).hidden_states
+    assert [state.shape[1] - 1 for state in states] == [10, 6, 4, 4]  # 16 times 1/4 to the power of 1/3, 2/3, 1
+    chosen = model.pre_layrnorm(model.embeddings(x))
+    for layer, count, state in zip([None, *model.encoder.layers], (10, 6, 4, 4), states, strict=True):
+        chosen = chosen if layer is None else layer(chosen, None)
+        longest = chosen[:, 1:].norm(dim=-1).topk(count).indices.sort(dim=1).values
+        rows = torch.arange(len(x)).unsqueeze(1)
+        chosen = torch.cat([chosen[:, :1], chosen[:, 1:][rows, longest]], dim=1)
+        assert_close(state, chosen)
+
+
+def test_the_longest_keys_and_queries_of_a_layer_remain():
+    model, x, seen = tower(), images(), {}
+    attention = model.encoder.layers[1].self_attn
+    hooks = [
+        part.register_forward_hook(lambda _, __, found, name=name: seen.setdefault(name, found))
+        for name, part in (("query", attention.q_proj), ("key", attention.k_proj))
+    ]
+    model(x)
+    for hook in hooks:
+        hook.remove()
+    lengths = torch.cat([seen["query"], seen["key"]], dim=2)[:, 1:].norm(dim=-1)
+    _, tokens = reduce_tokens(model, "key_query_norm", 0.25).traced(x)
+    for row, length in zip(tokens.places, lengths, strict=True):
+        assert held(row) == set(length.topk(4).indices.tolist())
+
+
 def test_random_keeps_what_its_seed_decides_the_same_of_all_images():
     first, again, other = (
         reduce_tokens(tower(), "random", 0.5, seed=seed).traced(images())[1].places for seed in (0, 0, 1)

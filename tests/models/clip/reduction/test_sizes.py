@@ -106,7 +106,19 @@ def test_dense_tokens_stand_at_their_patches(kind):
     "`dense=True` for a token reduction by which patches are left out",
     "A patch that no token holds has nothing to show. Merge tokens, or keep a mean of the others with summary=True.",
 )
-@pytest.mark.parametrize("method", ["original", "norm", "random", "class_attention", "adaptive", "merge_then_prune"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "original",
+        "norm",
+        "norm_each_layer",
+        "key_query_norm",
+        "random",
+        "class_attention",
+        "adaptive",
+        "merge_then_prune",
+    ],
+)
 def test_where_patches_are_gone_there_is_nothing_dense(method):
     with refused(
         "dense: method = 'original' knows" if method == "original" else f"dense: with method = {method!r} some"
