@@ -196,5 +196,5 @@ def test_the_pooling_head_is_the_towers_own_module_where_nothing_has_merged():
 @pytest.mark.reported("mlfoundations/open_clip", 1043)
 def test_a_model_that_is_no_tower_of_transformers_is_refused():
     """Whether towers of another library may stand where those of transformers do."""
-    with refused("Sequential has no embeddings.patch_embedding: a vision tower as of CLIP or SigLIP", TypeError):
+    with refused("Sequential is none that is known: a vision tower of transformers", TypeError):
         reduce_tokens(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 8)), "norm")

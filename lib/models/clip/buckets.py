@@ -27,7 +27,7 @@ class InBuckets(Adaptive):
     trace, the batch is filled up to its longest image, as in `adaptive`: the results are the same.
     """
 
-    def _walked(self, pixels: Tensor, interpolate: bool, record: Record, placed: bool) -> tuple[Output, Tokens]:
+    def _walked(self, pixels: Tensor, interpolate: bool | None, record: Record, placed: bool) -> tuple[Output, Tokens]:
         recorded = record.states is not None or record.attentions is not None
         if placed or recorded or self.slicing or not readable(pixels):
             return super()._walked(pixels, interpolate, record, placed)

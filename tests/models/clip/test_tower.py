@@ -34,7 +34,7 @@ def test_only_a_clip_has_a_class_token():
 
 
 def test_a_model_of_other_parts_is_named_with_what_it_lacks():
-    with pytest.raises(TypeError, match=r"Linear has no embeddings.patch_embedding: a vision tower as of CLIP or"):
+    with pytest.raises(TypeError, match=r"Linear is none that is known: a vision tower of transformers"):
         Tower.of(nn.Linear(1, 1))
 
 

@@ -52,7 +52,8 @@ def reduce_tokens(
 ) -> Reduction:
     """A vision tower with fewer tokens, to be put where the model is: the same call, output and weights.
 
-    model           a vision tower of transformers: CLIP's, SigLIP's
+    model           a vision tower of transformers, of a kind of `lib.models.clip.tower.families`: CLIP's, SigLIP's,
+                    DINOv2's, ViT's and their kin
     method          one of `lib.names.REDUCTIONS`
     keep            share of the patches' tokens that remains at the end, of `adaptive` the share of the class token's
                     attention; at 1 the output is the model's to the last bit, for every method but `original`
@@ -70,7 +71,8 @@ def reduce_tokens(
     returns         an instance of the model's own class, whose parts and weights are the model's, under their names:
                     what it saves is the model, to be reduced again once it is loaded
     raises          ValueError, quoting it, for an unknown method, for a value out of range, and for what needs a class
-                    token where the tower has none; TypeError for a model that is not known, and for a reduced one
+                    token where the tower has none; TypeError for a model that is not known, with the reason, and for
+                    a reduced one
     """
     if isinstance(model, Reduction):
         raise TypeError(f"{type(model).__name__}: reduced already; `.model` is the tower that it was made of")

@@ -104,12 +104,12 @@ class Reduced(Reduction):
         self.method, self.keep, self.schedule, self.layer = method, options.keep, options.schedule, layer
         self.class_row_only, self.summary, self.seed = options.class_row_only, options.summary, options.seed
         self.dense, self.tile, self.slicing = options.dense, options.tile, False
-        plan = self.plan(model.embeddings.num_patches)  # what cannot be is refused before any image comes
+        plan = self.plan(self.tower.patches)  # what cannot be is refused before any image comes
         if self.dense and (self.class_row_only or any(cut.count and not self._holds(cut) for cut in plan)):
             lost = "class_row_only" if self.class_row_only else f"method = {method!r}"
             raise ValueError(f"dense: with {lost} some patches are held by no token")
         for layer in self._opened(plan):
-            check_unhooked(layer, layer.self_attn)
+            check_unhooked(layer, self.tower.attention(layer))
 
     @classmethod
     def of(cls, model: nn.Module, method: str, options: Options) -> "Reduced":
@@ -170,7 +170,7 @@ class Reduced(Reduction):
         return other
 
     def traced(
-        self, pixel_values: Float[Tensor, "B C H W"], interpolate_pos_encoding: bool = False
+        self, pixel_values: Float[Tensor, "B C H W"], interpolate_pos_encoding: bool | None = None
     ) -> tuple[Output, Tokens]:
         """The output, and the last layer's tokens, which know the patches that each of them holds and those gone.
 
@@ -179,7 +179,7 @@ class Reduced(Reduction):
         self.tower.check(pixel_values)
         return self._walked(pixel_values, interpolate_pos_encoding, Record(self.config, self.depth, {}), placed=True)
 
-    def recorded(self, pixels: Float[Tensor, "B C H W"], interpolate: bool, record: Record) -> Output:
+    def recorded(self, pixels: Float[Tensor, "B C H W"], interpolate: bool | None, record: Record) -> Output:
         """The model's output, computed from fewer tokens."""
         return self._walked(pixels, interpolate, record, placed=self.dense)[0]
 
@@ -200,7 +200,7 @@ class Reduced(Reduction):
                 yield layer
             single = single and not (cut.count and (cut.merging or self.per_image))
 
-    def _walked(self, pixels: Tensor, interpolate: bool, record: Record, placed: bool) -> tuple[Output, Tokens]:
+    def _walked(self, pixels: Tensor, interpolate: bool | None, record: Record, placed: bool) -> tuple[Output, Tokens]:
         tower = self.tower
         tokens = Tokens.of(tower.embed(pixels, interpolate), tower.classes, placed)
         first, *inside = self.plan(tokens.count)
@@ -225,8 +225,10 @@ class Reduced(Reduction):
         if cut.after:
             return self._cut(self._through(layer, tokens, Cut(), record), cut)
         if not cut.count and tokens.single and queries is None:
-            return replace(tokens, x=record.through(layer, tokens.x))
-        return through(layer, tokens, record, lambda tokens, attended: self._cut(tokens, cut, attended), queries)
+            return replace(tokens, x=record.through(layer, self.tower.attention(layer), tokens.x))
+        return through(
+            self.tower, layer, tokens, record, lambda tokens, attended: self._cut(tokens, cut, attended), queries
+        )
 
     def _cut(self, tokens: Tokens, cut: Cut, attended: Attended | None = None) -> Tokens:
         if not cut.count:

@@ -62,7 +62,7 @@ class OriginalPruning(Reduction):
         return [(1 + self._kept(patches),) * 2] * len(self.tower.layers)
 
     def recorded(
-        self, pixels: Float[Tensor, "B C H W"], interpolate: bool, record: Record
+        self, pixels: Float[Tensor, "B C H W"], interpolate: bool | None, record: Record
     ) -> BaseModelOutputWithPooling:
         """The output that the report's code would give, with the defects that are not mended.
 
@@ -93,7 +93,9 @@ class OriginalPruning(Reduction):
         swapped = "axes" not in mended
         record.state(x)
         for layer in self.tower.layers:
-            x = record.through(layer, x.transpose(0, 1)).transpose(0, 1) if swapped else record.through(layer, x)
+            x = x.transpose(0, 1) if swapped else x
+            x = record.through(layer, self.tower.attention(layer), x)
+            x = x.transpose(0, 1) if swapped else x
             record.state(x)
         pooled = x[:, 0]
         if "post_layernorm" in mended:

@@ -1,9 +1,10 @@
 """Vision towers of transformers, taken apart: what comes before, between and after their layers.
 
-One adapter for the towers that are known: CLIP's, which has a class token, and SigLIP's, which has none. The parts are
-the model's own modules, called as the model calls them. Symbols: `lib/__init__.py`.
+One adapter for the towers that are known, whose kinds are in `lib.models.clip.tower.families`. The parts are the
+model's own modules, called as the model calls them. Symbols: `lib/__init__.py`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -13,7 +14,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from lib.kernels.eager import eager
 from lib.models.checks import check_finite, check_shape
 from lib.models.clip.tower.attention import attend, class_row, heads, pool
-from lib.models.clip.tower.known import check_tower
+from lib.models.clip.tower.families import Family, part
+from lib.models.clip.tower.known import check_attention, check_tower
 
 __all__ = ["Tower", "attend", "class_row", "heads"]
 
@@ -22,44 +24,82 @@ __all__ = ["Tower", "attend", "class_row", "heads"]
 class Tower:
     """A vision tower between whose layers tokens can be taken away.
 
-    model     with `embeddings`, `encoder.layers`, `post_layernorm`; `pre_layrnorm` or `head` as it has them
-    classes   number of class tokens, 1 or 0, which stand before the patches
+    model     with the parts that its family names
+    family    of the model
     """
 
     model: nn.Module
-    classes: int
+    family: Family
 
     @classmethod
     def of(cls, model: nn.Module) -> "Tower":
         """The tower of a model that is known, by its class and those of its parts, none of them changed.
 
-        raises   TypeError, naming its type and what is not known, for any other
+        raises   TypeError, naming its type and what is not known, for any other; ValueError, quoting it, for another
+                 implementation of attention than eager and sdpa
         """
-        check_tower(model)
-        return cls(model, int(hasattr(model.embeddings, "class_embedding")))
+        return cls(model, check_tower(model))
+
+    @property
+    def classes(self) -> int:
+        """Number of tokens that stand before the patches: class token, distillation token, registers, or none."""
+        embeddings = self.model.embeddings
+        single = sum(hasattr(embeddings, name) for name in ("class_embedding", "cls_token", "distillation_token"))
+        return single + (embeddings.register_tokens.shape[1] if hasattr(embeddings, "register_tokens") else 0)
+
+    @property
+    def patches(self) -> int:
+        """Number of patches of an image of the tower's own size."""
+        embeddings = self.model.embeddings
+        return getattr(embeddings, "patch_embeddings", embeddings).num_patches
 
     @property
     def layers(self) -> nn.ModuleList:
         """The model's own layers, in their order."""
-        return self.model.encoder.layers
+        return part(self.model, self.family.layers)
+
+    def attention(self, layer: nn.Module) -> nn.Module:
+        """The attention of a layer."""
+        return getattr(layer, self.family.attention)
+
+    def attended(self, layer: nn.Module, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B S D"]:
+        """What a layer adds to its tokens, of the output of its attention."""
+        return _through(layer, self.family.after[0], x)
+
+    def changed(self, layer: nn.Module, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B S D"]:
+        """What a layer adds to its tokens by its MLP."""
+        return _through(layer, self.family.after[1], layer.mlp(getattr(layer, self.family.norms[1])(x)))
+
+    def normed(self, layer: nn.Module, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B S D"]:
+        """Tokens as the attention of a layer gets them."""
+        return getattr(layer, self.family.norms[0])(x)
 
     def check(self, pixels: Tensor) -> None:
         """Accept pixels that are images of this tower.
 
         Values are looked at on a CPU, where nobody compiles or traces: on a GPU it costs a wait.
 
-        raises   TypeError for what is no tensor; ValueError, naming shape, type or values, for others
+        raises   TypeError for what is no tensor; ValueError, naming shape, type or values, for others, and, quoting it,
+                 for another implementation of attention than eager and sdpa
         """
+        check_attention(self.model)
         channels, patch = self.model.config.num_channels, self.model.config.patch_size
-        check_shape("pixel_values", pixels, "B", channels, "H", "W", H=patch, W=patch)
+        height, width = patch if isinstance(patch, Iterable) else (patch, patch)
+        check_shape("pixel_values", pixels, "B", channels, "H", "W", H=height, W=width)
         if not pixels.is_floating_point():
             raise ValueError(f"pixel_values of {pixels.dtype}: floating-point numbers are needed, normalised")
         if pixels.device.type == "cpu" and eager(pixels):
             check_finite("pixel_values", pixels)
 
-    def embed(self, pixels: Float[Tensor, "B C H W"], interpolate: bool = False) -> Float[Tensor, "B S D"]:
-        """Tokens as the first layer gets them: the class token, where there is one, then patches, row by row."""
-        x = self.model.embeddings(pixels, interpolate_pos_encoding=interpolate)
+    def embed(self, pixels: Float[Tensor, "B C H W"], interpolate: bool | None = None) -> Float[Tensor, "B S D"]:
+        """Tokens as the first layer gets them: those before the patches, where there are, then patches, row by row.
+
+        interpolate   positions, for images of another size; as the model where left out
+        """
+        embeddings, options = self.model.embeddings, {}
+        if self.family.resizes is not None:
+            options["interpolate_pos_encoding"] = self.family.resizes if interpolate is None else interpolate
+        x = embeddings(pixels.to(_weight(part(self.model, self.family.embedding)).dtype), **options)
         return self.model.pre_layrnorm(x) if hasattr(self.model, "pre_layrnorm") else x
 
     def finish(
@@ -67,10 +107,26 @@ class Tower:
     ) -> BaseModelOutputWithPooling:
         """The model's output for the tokens of its last layer.
 
-        sizes   number of patches in each token, which the pooling head needs; one each where left out
+        sizes   number of patches in each token, which SigLIP's pooling head needs; one each where left out
         """
-        if self.classes:
-            return BaseModelOutputWithPooling(last_hidden_state=x, pooler_output=self.model.post_layernorm(x[:, 0, :]))
-        x = self.model.post_layernorm(x)
-        pooled = pool(self.model.head, x, sizes) if getattr(self.model, "use_head", False) else None
+        model, norm = self.model, part(self.model, self.family.last_norm)
+        if not self.family.norms_all:
+            return BaseModelOutputWithPooling(last_hidden_state=x, pooler_output=norm(x[:, 0, :]))
+        x = norm(x)
+        if not self.classes:
+            pooled = pool(model.head, x, sizes) if getattr(model, "use_head", False) else None
+        elif hasattr(model, "pooler"):
+            pooled = None if model.pooler is None else model.pooler(x)
+        else:
+            pooled = x[:, 0, :]
         return BaseModelOutputWithPooling(last_hidden_state=x, pooler_output=pooled)
+
+
+def _through(layer: nn.Module, names: Iterable[str], x: Tensor) -> Tensor:
+    for name in names:
+        x = getattr(layer, name)(x)
+    return x
+
+
+def _weight(embedding: nn.Module) -> Tensor:
+    return getattr(embedding, "projection", embedding).weight

@@ -3,6 +3,8 @@
 Source: Bolya et al. (2023), https://arxiv.org/abs/2210.09461, "tracking token size".
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -10,10 +12,17 @@ from torch.nn import functional as F
 
 from lib.models.clip.tokens import wide
 
+VIT = {"num_heads": "num_attention_heads", "scale": "scaling", "dropout": "attention_dropout", "out_proj": "o_proj"}
+
+
+def named(attention: nn.Module, name: str) -> Any:
+    """A part of an attention by CLIP's name of it; ViT and its kin have names of their own."""
+    return getattr(attention, name if hasattr(attention, name) else VIT[name])
+
 
 def heads(attention: nn.Module, x: Float[Tensor, "B S D"]) -> Float[Tensor, "B heads S dim"]:
     """Features of a projection, split into the heads of an attention."""
-    return x.unflatten(-1, (attention.num_heads, attention.head_dim)).transpose(1, 2)
+    return x.unflatten(-1, (named(attention, "num_heads"), attention.head_dim)).transpose(1, 2)
 
 
 def attend(
@@ -32,9 +41,9 @@ def attend(
     query = heads(attention, attention.q_proj(x[:, :queries]))
     key, value = heads(attention, attention.k_proj(x)), heads(attention, attention.v_proj(x))
     bias = None if sizes is None else sizes.log().to(query.dtype)[:, None, None, :]
-    dropped = attention.dropout if attention.training else 0.0
-    out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropped, scale=attention.scale)
-    return attention.out_proj(out.transpose(1, 2).flatten(2)), query, key
+    dropped, scale = named(attention, "dropout") if attention.training else 0.0, named(attention, "scale")
+    out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropped, scale=scale)
+    return named(attention, "out_proj")(out.transpose(1, 2).flatten(2)), query, key
 
 
 def weights(
@@ -48,7 +57,7 @@ def weights(
     query, key   as `attend` returns them
     sizes        number of patches in each token; one each where left out
     """
-    logits = (wide(query) @ wide(key).mT) * attention.scale  # products in half precision may overflow
+    logits = (wide(query) @ wide(key).mT) * named(attention, "scale")  # products in half precision may overflow
     if sizes is not None:
         logits = logits + sizes.log()[:, None, None, :]
     return torch.softmax(logits, dim=-1)

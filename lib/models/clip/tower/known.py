@@ -4,16 +4,15 @@ What works with a tower's parts, rather than calling it, is right for code that 
 the known, by where a class is defined and what it is named.
 """
 
-import functools
-from collections.abc import Iterator
-
 from torch import nn
 
-# Prefix of the classes' names -> where transformers defines them; the first 5.x releases say VisionTransformer.
-KNOWN = {"CLIP": "transformers.models.clip.modeling_clip", "Siglip": "transformers.models.siglip.modeling_siglip"}
-TOWERS = ("VisionModel", "VisionTransformer")
-NEEDED = "a vision tower as of CLIP or SigLIP is needed, CLIPVisionModel or SiglipVisionModel of transformers"
-WITHIN = ("vision_model", "vision_tower", "module", "_orig_mod", "base_model.model", "model.vision_tower")
+from lib.models.checks import check_choice
+from lib.models.clip.tower.families import Family, defined, names, part, reason
+
+NEEDED = f"a vision tower of transformers is needed, one of {', '.join(names())}"
+WITHIN = ("vision_model", "vision_tower", "vit", "deit", "dinov2", "dinov2_with_registers", "module", "_orig_mod")
+WITHIN = (*WITHIN, "base_model.model", "model.vision_tower", "clip.vision_model")
+ATTENTIONS = ("eager", "sdpa")  # implementations by which attention is the softmax of products, nothing else
 CALLS = (  # whose __call__ does no more than forward: that of later releases of transformers is torch's
     ("torch.nn.modules.module", "Module"),
     ("transformers.modeling_layers", "GradientCheckpointingLayer"),
@@ -22,25 +21,39 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 CAPTURING = "transformers.utils.output_capturing"  # hooks that tell a tower what its layers give
 
 
-def check_tower(model: nn.Module) -> None:
-    """Accept a vision tower that is known, by its class and those of its parts, none of them changed.
+def check_tower(model: nn.Module) -> Family:
+    """The family of a vision tower that is known, by its class and those of its parts, none of them changed.
 
-    raises   TypeError, naming its type and what is not known, for any other
+    raises   TypeError, naming its type and what is not known, for any other; ValueError, quoting it, for another
+             implementation of attention than ATTENTIONS
     """
-    name = type(model).__name__
-    inside = [f"; its .{way} is one" for way in WITHIN if _defined(_part(model, way), TOWERS)]
-    needed = NEEDED + "".join(inside[:1])
-    for path in ("embeddings.patch_embedding", "encoder.layers", "post_layernorm"):
-        if _part(model, path) is None:
-            raise TypeError(f"{name} has no {path}: {needed}")
-    if not _defined(model, TOWERS):
-        changed = any(_known(kind, TOWERS) for kind in type(model).__mro__)
-        raise TypeError(f"{name}{' with another forward' * changed}: {needed}")
-    if not len(model.encoder.layers):
+    name, family = type(model).__name__, _forward(model)
+    if family is None:
+        why = reason(type(model)) or "is none that is known"
+        if any(defined(kind) for kind in type(model).__mro__):
+            why = "has another forward"
+        inside = [f"; its .{way} is one" for way in WITHIN if _forward(part(model, way))]
+        raise TypeError(f"{name} {why}: {NEEDED}{''.join(inside[:1])}")
+    for path in (family.embedding, family.layers, family.last_norm):
+        if part(model, path) is None:
+            raise TypeError(f"{name} has no {path}, unlike those of later releases of transformers: {NEEDED}")
+    if not len(part(model, family.layers)):
         raise TypeError(f"{name} without layers: {NEEDED}")
-    for path, part, kind in _parts(model):
-        if not _defined(part, (kind,)):
-            raise TypeError(f"{name} with {path} changed, of type {type(part).__name__}: {NEEDED}")
+    for path, found, end in family.known(model):
+        if _forward(found, (end,)) is not family:
+            raise TypeError(f"{name} with {path} changed, of type {type(found).__name__}: {NEEDED}")
+        if end == "Attention" and not hasattr(found, "q_proj"):
+            raise TypeError(f"{name} has no {path}.q_proj, unlike those of later releases of transformers: {NEEDED}")
+    check_attention(model)
+    return family
+
+
+def check_attention(model: nn.Module) -> None:
+    """Accept a tower whose attention is computed in a way that is done here, too.
+
+    raises   ValueError, quoting it, for another implementation
+    """
+    check_choice("the tower's attention implementation", model.config._attn_implementation, ATTENTIONS)
 
 
 def check_unhooked(*modules: nn.Module) -> None:
@@ -58,34 +71,14 @@ def check_unhooked(*modules: nn.Module) -> None:
             raise TypeError(f"hooks on a {type(module).__name__} would not run where tokens go inside: remove them")
 
 
-def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
-    """Parts whose code is known and in part done here instead: path, module, end of the name of its class."""
-    yield "embeddings", model.embeddings, "VisionEmbeddings"
-    yield "encoder", model.encoder, "Encoder"
-    for number, layer in enumerate(model.encoder.layers):
-        yield f"encoder.layers.{number}", layer, "EncoderLayer"
-        yield f"encoder.layers.{number}.self_attn", layer.self_attn, "Attention"
-    if hasattr(model, "head"):
-        yield "head", model.head, "MultiheadAttentionPoolingHead"
+def _forward(module: object, ends: tuple[str, ...] = ()) -> Family | None:
+    """The family whose class a module's forward is of, neither overridden by a subclass nor replaced in place.
 
-
-def _part(model: object, path: str) -> object:
-    for name in path.split("."):
-        model = getattr(model, name, None)
-    return model
-
-
-def _defined(part: object, ends: tuple[str, ...]) -> bool:
-    """Whether a module's forward is that of a known class, neither overridden by a subclass nor replaced in place."""
-    if not isinstance(part, nn.Module) or "forward" in vars(part):
-        return False
-    calls = next(kind for kind in type(part).__mro__ if "__call__" in vars(kind))
+    ends   of the class's name; those of the towers where left out
+    """
+    if not isinstance(module, nn.Module) or "forward" in vars(module):
+        return None
+    calls = next(kind for kind in type(module).__mro__ if "__call__" in vars(kind))
     if (calls.__module__, calls.__qualname__) not in CALLS:
-        return False
-    return _known(next(kind for kind in type(part).__mro__ if "forward" in vars(kind)), ends)
-
-
-@functools.cache
-def _known(kind: type, ends: tuple[str, ...]) -> bool:
-    names = {(where, prefix + end) for prefix, where in KNOWN.items() for end in ends}
-    return (kind.__module__, kind.__qualname__) in names
+        return None
+    return defined(next(kind for kind in type(module).__mro__ if "forward" in vars(kind)), ends)

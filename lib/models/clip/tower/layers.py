@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.models.clip.tokens import Tokens
+from lib.models.clip.tower import Tower
 from lib.models.clip.tower.attention import attend, class_row, weights
 from lib.models.clip.tower.known import check_unhooked
 from lib.models.clip.tower.record import Record
@@ -29,6 +30,7 @@ class Attended:
 
 
 def through(
+    tower: Tower,
     layer: nn.Module,
     tokens: Tokens,
     record: Record,
@@ -37,20 +39,23 @@ def through(
 ) -> Tokens:
     """Tokens after a layer, some of which go inside it; computed anew in the backward pass where the layer says so.
 
+    tower    that the layer is of
     change   what goes: from tokens after the attention to those that the MLP gets
     queries  number of tokens that are computed, from the first; every one where left out
     raises   TypeError where hooks on the layer or its attention would not run
     """
-    check_unhooked(layer, layer.self_attn)
+    attention = tower.attention(layer)
+    check_unhooked(layer, attention)
 
     def inside(x: Tensor, sizes: Tensor, places: Tensor | None) -> tuple:
         before = replace(tokens, x=x, sizes=sizes, places=places)
-        out, query, key = attend(layer.self_attn, layer.layer_norm1(x), before.weights, queries)
-        weighed = weights(layer.self_attn, query, key, before.weights).to(x.dtype) if record.weighs else None
+        out, query, key = attend(attention, tower.normed(layer, x), before.weights, queries)
+        weighed = weights(attention, query, key, before.weights).to(x.dtype) if record.weighs else None
         after = change(
-            replace(before, x=x[:, :queries] + out, sizes=sizes[:, :queries]), Attended(layer.self_attn, query, key)
+            replace(before, x=x[:, :queries] + tower.attended(layer, out), sizes=sizes[:, :queries]),
+            Attended(attention, query, key),
         )
-        x = after.x + layer.mlp(layer.layer_norm2(after.x))
+        x = after.x + tower.changed(layer, after.x)
         return x, after.sizes, after.places, after.single, weighed
 
     given = tokens.x, tokens.sizes, tokens.places

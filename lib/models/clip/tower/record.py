@@ -36,11 +36,14 @@ class Record:
         if self.states is not None:
             self.states.append(state if self.selected is None or len(self.states) in self.selected else None)
 
-    def through(self, layer: nn.Module, x: Tensor) -> Tensor:
-        """Tokens after a layer that is called as a whole."""
+    def through(self, layer: nn.Module, attention: nn.Module, x: Tensor) -> Tensor:
+        """Tokens after a layer that is called as a whole.
+
+        attention   the layer's own
+        """
         if not self.weighs:
             return layer(x, None)
-        hook = layer.self_attn.register_forward_hook(lambda _, __, given: self.attentions.append(given[1]))
+        hook = attention.register_forward_hook(lambda _, __, given: self.attentions.append(given[1]))
         try:
             return layer(x, None)
         finally:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from lib.models.checks import check_tensor
+from lib.models.checks import check_kind, check_tensor
 from lib.models.clip.tower import Tower
 from lib.models.clip.tower.record import RECORDS, Record
 
@@ -37,8 +37,10 @@ class View(nn.Module, ABC):
         """An instance of the tower's class, too; without a model an empty one, to be filled as a copy."""
         if model is EMPTY:
             return super().__new__(cls)
-        Tower.of(model)
-        return super().__new__(_joined(cls, type(model)))
+        family = Tower.of(model).family
+        made = super().__new__(_joined(cls, type(model)))
+        vars(made)["family"] = family
+        return made
 
     def __init__(self, model: nn.Module):
         nn.Module.__init__(self)
@@ -49,19 +51,20 @@ class View(nn.Module, ABC):
     @property
     def tower(self) -> Tower:
         """The parts, as this module has them."""
-        return Tower(self, int(hasattr(self.embeddings, "class_embedding")))
+        return Tower(self, self.family)
 
     @capture_outputs
     def forward(
-        self, pixel_values: Tensor | None = None, interpolate_pos_encoding: bool | None = False, **options: Any
+        self, pixel_values: Tensor | None = None, interpolate_pos_encoding: bool | None = None, **options: Any
     ) -> BaseModelOutputWithPooling:
         """The tower's output, seen in this way.
 
         options   output_hidden_states, output_attentions and return_dict, as the tower has them
-        raises    TypeError, naming it, for an option that is not known; ValueError for pixels that are no images of
-                  this tower, empty or not finite
+        raises    TypeError, naming it, for an option that is not known, and for a mask of patches; ValueError for
+                  pixels that are no images of this tower, empty or not finite
         """
         check_tensor("pixel_values", pixel_values)
+        check_kind("interpolate_pos_encoding", interpolate_pos_encoding, (bool, type(None)), "True, False or None")
         options.setdefault("is_causal", getattr(self.config, "is_causal", None))  # as the tower does
         record = Record(self.config, len(self.tower.layers), options)
         for name, value in options.items():
@@ -69,10 +72,10 @@ class View(nn.Module, ABC):
                 known = ", ".join(("pixel_values", "interpolate_pos_encoding", *(f"output_{name}" for name in RECORDS)))
                 raise TypeError(f"{name} is no argument of a tower with fewer tokens: it knows {known}, return_dict")
         self.tower.check(pixel_values)
-        return self.recorded(pixel_values, bool(interpolate_pos_encoding), record)
+        return self.recorded(pixel_values, interpolate_pos_encoding, record)
 
     @abstractmethod
-    def recorded(self, pixels: Tensor, interpolate: bool, record: Record) -> BaseModelOutputWithPooling:
+    def recorded(self, pixels: Tensor, interpolate: bool | None, record: Record) -> BaseModelOutputWithPooling:
         """The output for pixels that have been checked, with what is to be recorded."""
 
     def __reduce__(self) -> tuple[Callable, tuple[type, type], Mapping[str, Any]]:
