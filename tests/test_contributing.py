@@ -20,6 +20,7 @@ ROWS = {  # table -> the row, the file, a neighbour that the file is made of, an
     "STEMS": ("lib/models/mrss/stems/lottery.py", "pooled.py", {}),
     "DISTILLATIONS": ("lib/models/distill/lottery.py", None, {}),
     "STATE_CHOICES": ("lib/models/distill/states/lottery.py", "energy.py", {"def energy": "def lottery"}),
+    "ADAPTERS": ("lib/models/lora/kinds/lottery.py", "rslora.py", {"RankStabilised": "Lottery"}),
     "BACKENDS": ("lib/kernels/scan/lottery.py", None, {}),
     "PEERS": ("lib/experiments/peers/lottery.py", None, {}),
     "SEQUENCES": ("lib/tasks/data/lottery.py", "clocks.py", {"def clocks": "def lottery", '"clocks"': '"lottery"'}),
@@ -31,8 +32,6 @@ WRITTEN = {
     "BACKENDS": "from lib.kernels.scan.torch import about, backward, forward, saved_shape, unavailable\n\n"
     "__all__ = ['about', 'backward', 'forward', 'saved_shape', 'unavailable']\n",
 }
-
-
 AFTER = "--- after the tests"
 
 
@@ -101,6 +100,7 @@ from lib.models.clip import load
 from lib.models.clip.reduction import reduce_tokens
 from lib.models.distill.replace import METHODS
 from lib.models.distill.states.reduce import CRITERIA
+from lib.models.lora.layers import add_lora
 from lib.models.mrss import variants
 from lib.models.ssm.mamba import MambaConfig
 from lib.models.ssm.scan import KERNELS, selective_scan_fn
@@ -128,6 +128,8 @@ with torch.inference_mode():
 u, A, B = torch.randn(1, 4, 8), -torch.rand(4, 2), torch.randn(1, 2, 8)
 assert torch.isfinite(selective_scan_fn(u, u, A, B, B, delta_softplus=True, backend="lottery")).all()
 task = TASKS["lottery"](torch.Generator().manual_seed(0))
+layers = torch.nn.Sequential(torch.nn.Linear(4, 4))
+assert add_lora(layers, "0", 2, 4.0, adapter="lottery") == ["0"] and type(layers[0]).__name__ == "Lottery"
 assert task.length == 128 and "lottery" in suited(task) and REFERENCES["lottery"](task, torch.Generator()).accuracy
 """
 
@@ -135,10 +137,10 @@ assert task.length == 128 and "lottery" in suited(task) and REFERENCES["lottery"
 def test_a_method_is_one_row_and_one_file(copy):
     expected = set.union(*(add_row(copy, table) for table in ROWS))
     tests = "tests/models/clip/reduction/test_methods.py", "tests/models/mrss/test_mrss_causality.py", "-k", "lottery"
-    seen = f"{SEEN}\nfrom lib.report.tables import clip\nprint(clip.methods().data)"
+    seen = f"{SEEN}\nfrom lib.report.tables import clip, lora\nprint(clip.methods().data, lora.kinds().data)"
     ran, table = passing(copy, *tests, then=seen).split(AFTER)
     assert re.search(r"\d+ passed", ran)
-    assert "what a stranger added" in table  # documentation
+    assert table.count("what a stranger added") == 2  # documentation
     assert changed(copy) == expected
 
 
@@ -148,7 +150,7 @@ def test_a_row_without_its_file_fails_by_its_name(copy):
         (copy / ROWS[table][0]).unlink()
     code = """
 from lib import names
-kinds = "REDUCTIONS FORMS STEMS DISTILLATIONS STATE_CHOICES BACKENDS PEERS SEQUENCES REFERENCES"
+kinds = "REDUCTIONS FORMS STEMS DISTILLATIONS STATE_CHOICES ADAPTERS BACKENDS PEERS SEQUENCES REFERENCES"
 for kind in kinds.split():
     try:
         names.code(kind, "lottery", getattr(names, kind)["lottery"])

@@ -185,7 +185,9 @@ def prepared(ours: clip.Clip, plan: Plan) -> clip.Clip:
         for name in names:
             ours.model.get_submodule(name).requires_grad_(True)
     elif plan.way == "lora":
-        add_lora(ours.model, PLACES[plan.place], plan.rank, SCALE * plan.rank, init=plan.init, generator=generator)
+        adapter = "pissa" if plan.init == "svd" else "lora"
+        given = PLACES[plan.place], plan.rank, SCALE * plan.rank
+        add_lora(ours.model, *given, adapter=adapter, generator=generator)
     if plan.goal == "labels":
         ours.model.text_model.embeddings.token_embedding.requires_grad_(True)
     return ours.seeing_with(reduce_tokens(ours.model.vision_model, plan.method, plan.keep, class_row_only=True))

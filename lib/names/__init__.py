@@ -10,12 +10,14 @@ from types import ModuleType
 
 from lib.names.clip import REDUCTIONS, SMALL_CLIPS
 from lib.names.distill import DISTILLATIONS, DISTILLED, STATE_CHOICES
+from lib.names.lora import ADAPTERS
 from lib.names.mrss import FORMS, STEMS, family
 from lib.names.rows import Compared, Method, Sequences
 from lib.names.ssm import BACKENDS, OPERATORS, PEERS
 from lib.names.tasks import BENCHMARKS, REFERENCES, SEQUENCES
 
 __all__ = [
+    "ADAPTERS",
     "BACKENDS",
     "BENCHMARKS",
     "CHAPTERS",

@@ -17,7 +17,7 @@ def shaken(model: nn.Module, seed: int = 1) -> nn.Module:
     """The model with adapters that do something."""
     generator = torch.Generator().manual_seed(seed)
     for _, layer in adapters(model):
-        for weight in (layer.A, layer.B):
+        for weight in layer.parameters(recurse=False):
             weight.data.add_(torch.randn(weight.shape, generator=generator))
     return model
 

@@ -73,23 +73,28 @@ def test_the_output_of_torchs_attention_is_refused():
 
 
 @pytest.mark.reported("huggingface/peft", 2184)
-@pytest.mark.parametrize("start", ["pissa", "olora"])
-def test_adapters_that_change_the_base_weights_are_refused(tmp_path, start):
+def test_adapters_that_change_the_base_weights_have_no_others_beside_them(tmp_path):
     """A PiSSA adapter changed the base model in silence, and every other adapter beside it with it."""
-    saved(tmp_path, init_lora_weights=start)
-    model = adapting.net()
-    before = copy.deepcopy(model.state_dict())
-    with refused(f"{tmp_path / 'adapter_config.json'}: init_lora_weights = {start!r}"):
-        load_lora(model, tmp_path)
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    saved(tmp_path / "pissa", init_lora_weights="pissa")
+    saved(tmp_path / "olora", init_lora_weights="olora")
+    found = NamedAdapters(adapting.net())
+    before = copy.deepcopy(found.model.state_dict())
+    config = "adapter_config.json"
+    with refused(f"{tmp_path / 'pissa' / config}: kind of adapters = 'pissa': one of lora, rslora, lora_plus, dora is"):
+        found.load("a", tmp_path / "pissa")
+    with refused(f"{tmp_path / 'olora' / config}: init_lora_weights = 'olora'"):
+        found.load("a", tmp_path / "olora")
+    assert all(torch.equal(value, before[name]) for name, value in found.model.state_dict().items())
 
 
 @pytest.mark.reported("vllm-project/vllm", 10798)
-def test_another_scale_is_refused(tmp_path):
+def test_another_scale_is_read(tmp_path):
     """A rank-stabilised adapter was served with alpha / r instead of alpha / sqrt(r)."""
-    saved(tmp_path, use_rslora=True)
-    with refused(f"{tmp_path / 'adapter_config.json'}: use_rslora = True: False is needed"):
-        load_lora(adapting.net(), tmp_path)
+    theirs = saved(tmp_path, use_rslora=True, lora_alpha=6)
+    model, x = adapting.net(dtype=torch.float32).eval(), adapting.inputs(torch.float32)
+    load_lora(model, tmp_path)
+    assert [layer.scale for _, layer in adapters(model)] == [6 / 2**0.5] * 2
+    assert torch.equal(model(x), theirs(x))
 
 
 @pytest.mark.reported("huggingface/peft", 2018)

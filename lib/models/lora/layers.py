@@ -1,24 +1,25 @@
 """Low-rank adapters on the linear layers of any model: W x + scale B A x, of which A and B alone learn.
 
-Files, as peft has them: `lib.models.lora.files`. Several on one model: `lib.models.lora.named`. Symbols:
-`lib/__init__.py`. Source: Hu et al. (2022), https://arxiv.org/abs/2106.09685.
+Other kinds are rows of `lib.names.ADAPTERS`; their learning rates: `lib.models.lora.rates`. Files, as peft has them:
+`lib.models.lora.files`. Several on one model: `lib.models.lora.named`. Symbols: `lib/__init__.py`. Source: Hu et al.
+(2022), https://arxiv.org/abs/2106.09685.
 """
 
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from lib.models.checks import check_choice, check_finite, check_kind, check_number
-from lib.models.lora.linear import Init, LoraLinear, adapted, adapters, apart, become
+from lib.models.checks import check_finite, check_kind, check_number
+from lib.models.lora.kinds import kind
+from lib.models.lora.linear import LoraLinear, adapted, adapters, apart, become
 from lib.models.lora.targets import check_rank, check_unhooked, matching, uncompiled
 
 __all__ = [
-    *("Init", "LoraLinear", "Trainable", "adapted", "adapters", "add_lora", "check_rank", "freeze", "matching"),
-    *("merge_lora", "trainable_report", "unmerge_lora"),
+    *("LoraLinear", "Trainable", "adapted", "adapters", "add_lora", "check_rank", "freeze", "matching", "merge_lora"),
+    *("trainable_report", "unmerge_lora"),
 ]
 LOST = 0.25  # share of an adapter that rounding may take before a merge says so
 ROUNDINGS = 8  # by which a merged weight may differ from another sum of the same matrices
@@ -50,36 +51,36 @@ def add_lora(
     rank: int,
     alpha: float,
     dropout: float = 0.0,
-    init: Init = "zero",
+    adapter: str = "lora",
     *,
     generator: torch.Generator | None = None,
 ) -> list[str]:
     """Freeze a model, in place, and give the linear layers whose full names match an adapter each.
 
     A layer with an adapter computes W x + scale B A x when it is called, and its `weight` is W + scale B A, so that a
-    model which reads the weight and never calls the layer is adapted as well.
+    model which reads the weight and never calls the layer is adapted as well. The model's output is the same at the
+    start: to the last bit, and of "pissa" but for rounding.
 
     targets     a regular expression, for the whole of a name, as peft reads it: ".*(q_proj|v_proj)"
     rank        1 <= rank <= both sizes of every such layer
-    alpha       the adapter's output is multiplied by alpha / rank
+    alpha       the adapter's output is multiplied by alpha / rank, of "rslora" by alpha / sqrt(rank)
     dropout     share of the adapter's inputs that training leaves out, where the layer is called
-    init        "zero": A random, B zero; "svd": the layer's largest singular values and vectors, which leave it. The
-                model's output is the same at the start, with "zero" to the last bit
+    adapter     one of `lib.names.ADAPTERS`
     generator   of A, on the CPU; torch's own where left out
     returns     names of the layers, in the model's order
     raises      ValueError, and changes nothing, for a value out of range, for a pattern that matches no layer or one
                 that is not linear, naming near ones, and for a layer that has an adapter, hooks, a second name, or a
-                weight that is computed, quantised, shared or not there yet; TypeError for targets that are no text
+                weight that is computed, quantised, shared, not there yet or nothing that this kind can begin from;
+                TypeError for targets that are no text
     """
     check_number("dropout", dropout, 0, below=1)
-    check_choice("init", init, get_args(Init))
+    made_of = kind(adapter)
     found = matching(model, targets)
     check_rank(found, rank)
     check_number("alpha", alpha, above=0)
-    if init == "svd":
-        for name, layer in found.items():
-            check_finite(f"weight of {name}", layer.weight)
-    made = [LoraLinear(apart(layer), rank, alpha, dropout, init, generator) for layer in found.values()]
+    for name, layer in found.items():
+        made_of.check(name, layer.weight)
+    made = [made_of(apart(layer), rank, alpha, dropout, generator) for layer in found.values()]
     for layer, other in zip(found.values(), made, strict=True):
         become(layer, other)
     freeze(model)
@@ -87,7 +88,7 @@ def add_lora(
 
 
 def merge_lora(model: nn.Module) -> dict[str, LoraLinear]:
-    """Replace each layer with an adapter by a plain linear layer of weight W + scale B A, in place.
+    """Replace each layer with an adapter by a plain linear layer of the adapted weight, W + scale B A, in place.
 
     In half precision the sum is rounded, which can take much of a small adapter: a warning says how much.
 
@@ -143,15 +144,18 @@ def unmerge_lora(model: nn.Module, merged: Mapping[str, LoraLinear]) -> None:
 @torch.no_grad()
 def _lost(layer: LoraLinear, merged: Tensor) -> float:
     """Share of an adapter that the rounding of a merged weight of half precision takes."""
-    delta, weight = layer.delta(), layer.base.weight
-    if weight.dtype == delta.dtype or not delta.any():
+    exact, weight = layer.summed(), layer.base.weight
+    added = exact - weight
+    if weight.dtype == exact.dtype:
         return 0.0
-    return ((merged - weight.to(delta.dtype) - delta).norm() / delta.norm()).item()
+    if not added.any():  # too small for the sum itself, or nothing
+        return float(layer.product().any())
+    return ((merged - exact).norm() / added.norm()).item()
 
 
 def freeze(model: nn.Module) -> None:
     """Freeze all weights but those of adapters, and drop the gradients that an optimiser could still take from them."""
-    own = {id(weight) for _, layer in adapters(model) for weight in (layer.A, layer.B)}
+    own = {id(weight) for _, layer in adapters(model) for weight in layer.parameters(recurse=False)}
     for weight in model.parameters():
         weight.requires_grad_(id(weight) in own)
         if id(weight) not in own:

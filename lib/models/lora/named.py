@@ -10,9 +10,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lib import names
 from lib.files import whole_folder
 from lib.models.checks import check_choice, check_kind, check_number
 from lib.models.lora.files import check_free, load_lora, packed, write
+from lib.models.lora.kinds import kind
 from lib.models.lora.layers import add_lora
 from lib.models.lora.linear import LoraLinear, adapters, become
 from lib.models.lora.targets import uncompiled
@@ -43,18 +45,23 @@ class NamedAdapters:
         return list(self._kept)
 
     def add(
-        self, name: str, targets: str, rank: int, alpha: float, dropout: float = 0.0, *,
+        self, name: str, targets: str, rank: int, alpha: float, dropout: float = 0.0, adapter: str = "lora", *,
         generator: torch.Generator | None = None,
     ) -> list[str]:  # fmt: skip
-        """Make an adapter that starts from zero, and turn it on: see `lib.models.lora.layers.add_lora`.
+        """Make an adapter that changes nothing yet, and turn it on: see `lib.models.lora.layers.add_lora`.
 
-        An SVD start is not among the options: it changes the frozen weights, which all adapters share.
+        raises   ValueError for a kind that changes the frozen weights, which all adapters share: PiSSA
         """
-        return self._put(name, lambda: add_lora(self.model, targets, rank, alpha, dropout, generator=generator))
+        check_choice("adapter", adapter, _sharing())
+        given = (targets, rank, alpha, dropout, adapter)
+        return self._put(name, lambda: add_lora(self.model, *given, generator=generator))
 
     def load(self, name: str, folder: str | Path) -> list[str]:
-        """Load an adapter from peft's layout, and turn it on: see `lib.models.lora.files.load_lora`."""
-        return self._put(name, lambda: load_lora(self.model, folder))
+        """Load an adapter from peft's layout, and turn it on: see `lib.models.lora.files.load_lora`.
+
+        raises   ValueError, too, for a kind that changes the frozen weights
+        """
+        return self._put(name, lambda: load_lora(self.model, folder, allowed=_sharing()))
 
     def use(self, name: str | None) -> None:
         """Turn one adapter on and the others off; None turns all off.
@@ -78,7 +85,8 @@ class NamedAdapters:
         """Make an adapter whose effect is the weighted sum of others' effects, exactly, and turn it on.
 
         Its rank is the sum of theirs: A and B are stacked, as peft's combination "cat" does. It has no dropout.
-        raises   ValueError for names that are not there, for none, and for weights that are not finite
+        raises   ValueError for names that are not there, for none, for weights that are not finite, and for a kind
+                 whose effect is no product of two matrices: DoRA
         """
         self._check_new(name)
         check_kind("weights", weights, Mapping, "mapping of names to numbers")
@@ -87,6 +95,8 @@ class NamedAdapters:
         for one, weight in weights.items():
             check_choice("name", one, self._kept)
             check_number(f"weight of {one}", weight)
+            if others := [made for made in self._kept[one].values() if made.KEYS != LoraLinear.KEYS]:
+                raise ValueError(f"{one} is of {type(others[0]).__name__}: only A and B alone can be mixed")
         self._check()
         mixed = {}
         for key in self._base:
@@ -157,3 +167,8 @@ class NamedAdapters:
                 raise ValueError(f"{key} is not as it was left: unmerge it, or make the adapters anew")
         if others := [key for key, _ in adapters(self.model) if key not in on]:
             raise ValueError(f"{others[0]} has an adapter without a name: merge it first")
+
+
+def _sharing() -> list[str]:
+    """Kinds of adapters that leave the frozen weights as they are."""
+    return [name for name in names.ADAPTERS if not kind(name).MOVES]

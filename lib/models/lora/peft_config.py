@@ -1,20 +1,23 @@
-"""What peft's adapter_config.json may say of adapters that are A and B and nothing more, field by field.
+"""What peft's adapter_config.json may say of the kinds of adapters that are known here, field by field.
 
-Most fields of peft's add something that is in no file, or that A and B do not hold: another scale, other base weights,
-a magnitude, a router. What is listed here is known to leave W x + (alpha / r) B A x as it is; all else is refused.
+Most fields of peft's add something that is in no file, or that A and B do not hold: other base weights, a bias, a
+router. What is listed here is known to leave W x + scale B A x as it is, or to be a row of `lib.names.ADAPTERS`; all
+else is refused.
 
 Source: https://huggingface.co/docs/peft/package_reference/lora, peft 0.17 to 0.21.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lib import names
 from lib.files.reading import read_json
 from lib.models.checks import check_choice, check_count, check_number
+from lib.models.lora.kinds import kind
 
-PLAIN = {  # what an adapter of ours is, in the words of peft's configuration
+PLAIN = {  # what LoRA is, in the words of peft's configuration
     "use_dora": False,
     "use_rslora": False,
     "bias": "none",
@@ -32,8 +35,13 @@ SAID = (  # of an origin or of a training, of no meaning for what is computed
 )
 
 
-def described(r: int, alpha: float, dropout: float, names: Iterable[str]) -> dict[str, Any]:
-    """Describe plain adapters on the layers of these names, as peft's configuration does."""
+def described(
+    r: int, alpha: float, dropout: float, layers: Iterable[str], fields: Mapping[str, object]
+) -> dict[str, Any]:
+    """Describe adapters on the layers of these names, as peft's configuration does.
+
+    fields   of the kind, where it is not LoRA
+    """
     return {
         "peft_type": "LORA",
         "task_type": None,
@@ -42,14 +50,15 @@ def described(r: int, alpha: float, dropout: float, names: Iterable[str]) -> dic
         "lora_alpha": alpha,
         "lora_dropout": dropout,
         "init_lora_weights": True,
-        "target_modules": "|".join(map(re.escape, names)),
+        "target_modules": "|".join(map(re.escape, layers)),
         "inference_mode": True,
         **PLAIN,
+        **fields,
     }
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a description of plain adapters.
+    """Read a description of adapters of one kind, see `adapter_of`.
 
     raises   ValueError, naming file, field and value, for what is no JSON and for a field that says more than that
     """
@@ -62,19 +71,31 @@ def read(path: Path) -> dict[str, Any]:
     check_count(f"{path}: r", config["r"])
     config.setdefault("lora_dropout", 0.0)
     check_number(f"{path}: lora_dropout", config["lora_dropout"], 0, below=1)
-    for name, plain in PLAIN.items():
-        if config.get(name, plain) not in (plain, None):
-            raise ValueError(f"{path}: {name} = {config[name]!r}: {plain!r} is needed, adapters here are plain")
+    fields = kind(adapter_of(config)).FIELDS
+    beside = "".join(f" beside {name} = {value!r}" for name, value in fields.items())
+    for name, plain in (PLAIN | fields).items():
+        if name in PLAIN and config.get(name, plain) not in (plain, None):
+            raise ValueError(f"{path}: {name} = {config[name]!r}: {plain!r} is needed{beside}")
     start = config.get("init_lora_weights", True)
-    if start not in STARTS:
+    if start not in STARTS and start != fields.get("init_lora_weights"):
+        known = f"{', '.join(map(str, STARTS))}, and pissa by itself"
         raise ValueError(
-            f"{path}: init_lora_weights = {start!r}: known are {', '.join(map(str, STARTS))}; others change the "
-            "base weights, and peft saves plain adapters with path_initial_model_for_weight_conversion"
+            f"{path}: init_lora_weights = {start!r}{beside}: known are {known}; others change the base weights, and "
+            "peft saves plain adapters with path_initial_model_for_weight_conversion"
         )
     for name in sorted(config.keys() - {*USED, *PLAIN, *SAID}):
         if not _off(config[name]):
-            raise ValueError(f"{path}: {name} = {config[name]!r}: not known here; None is needed, adapters are plain")
+            raise ValueError(f"{path}: {name} = {config[name]!r}: not known here; None is needed")
     return config
+
+
+def adapter_of(config: Mapping[str, Any]) -> str:
+    """The row of `lib.names.ADAPTERS` that a description is of: the first whose fields it has, else LoRA."""
+    for name in names.ADAPTERS:
+        fields = kind(name).FIELDS
+        if fields and all(config.get(key) == value for key, value in fields.items()):
+            return name
+    return "lora"
 
 
 def selects(config: dict[str, Any], name: str) -> bool:

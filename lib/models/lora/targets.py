@@ -6,10 +6,11 @@ What is known to be right is listed; anything else about a layer is refused by n
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from lib.models.checks import check_count, check_kind
 from lib.models.lora.linear import adapters
@@ -53,11 +54,12 @@ def matching(model: nn.Module, targets: str) -> dict[str, nn.Linear]:
             raise ValueError(f"{name} has an adapter: merge it first, or name other layers")
         if type(layer) is not nn.Linear:  # a subclass may compute anything
             kind = type(layer).__name__ if type(layer).__name__ != "Linear" else f"{type(layer).__module__}.Linear"
-            raise ValueError(f"{name} is of type {kind}, not Linear; {_near(name, linear)}")
+            split = ", or split_attention makes it one" if type(layer) is NonDynamicallyQuantizableLinear else ""
+            raise ValueError(f"{name} is of type {kind}, not Linear; {_near(name, linear)}{split}")
         if COMPILED in name:
             raise ValueError(f"{name}: a part of the model is compiled; add adapters before, or compile all of it")
         check_plain(name, layer)
-    _check_alone(model, found)
+    check_alone(model, found)
     return found
 
 
@@ -76,16 +78,18 @@ def check_rank(layers: Mapping[str, nn.Linear], rank: int) -> None:
         check_count("rank", rank, 1, min(shape), where=f" in {name}, of shape {shape}")
 
 
-def check_plain(name: str, layer: nn.Linear) -> None:
-    """Accept a linear layer that computes W x + b with its own parameters and does nothing else.
+def check_plain(
+    name: str, layer: nn.Module, parameters: Collection[str] = ("weight", "bias"), modules: Collection[str] = ()
+) -> None:
+    """Accept a layer that computes with its own parameters and does nothing else: of a linear one, W x + b.
 
-    raises   ValueError, naming it and what is more
+    parameters, modules   names of those that it has, and of no others
+    raises                ValueError, naming it and what is more
     """
-    weight = layer._parameters.get("weight")
-    if set(layer._parameters) != {"weight", "bias"} or layer._buffers or layer._modules:
+    if set(layer._parameters) != set(parameters) or layer._buffers or set(layer._modules) != set(modules):
         raise ValueError(f"{name}: its weight is computed from others; remove the norm, the pruning or the like first")
-    for part in (weight, layer._parameters["bias"]):
-        if part is None and part is not weight:
+    for key, part in layer._parameters.items():
+        if part is None and key != "weight":
             continue
         if not _ordinary(part):
             raise ValueError(f"{name} has parameters of type {type(part).__name__}: plain ones are needed")
@@ -95,7 +99,7 @@ def check_plain(name: str, layer: nn.Linear) -> None:
         if part.device.type == "meta":
             raise ValueError(f"{name} is on the meta device: load its values first")
     check_unhooked(name, layer)
-    if changed := [key for key in vars(layer) if callable(getattr(nn.Linear, key, None))]:
+    if changed := [key for key in vars(layer) if callable(getattr(type(layer), key, None))]:
         raise ValueError(f"{name} has a {changed[0]} of its own: an adapter would not know what it computes")
 
 
@@ -108,8 +112,12 @@ def check_unhooked(name: str, layer: nn.Module) -> None:
         raise ValueError(f"{name} has hooks, which another layer in its place would lose: remove them first")
 
 
-def _check_alone(model: nn.Module, found: Mapping[str, nn.Linear]) -> None:
-    """Accept layers that have one name, and a weight that nobody else keeps: peft and tying would know the other."""
+def check_alone(model: nn.Module, found: Mapping[str, nn.Module], weight: str = "weight") -> None:
+    """Accept layers that have one name, and a weight that nobody else keeps: peft and tying would know the other.
+
+    weight   the name of the parameter
+    raises   ValueError, naming the layer and what shares it
+    """
     held = Counter(id(layer) for parent in model.modules() for layer in parent._modules.values())
     for name, layer in found.items():
         if held[id(layer)] > 1:
@@ -121,8 +129,10 @@ def _check_alone(model: nn.Module, found: Mapping[str, nn.Linear]) -> None:
         reached, other, whose = last.get(device, (0, "", 0))
         if start < reached:
             for one, here, there in ((owner, label, other), (whose, other, label)):
-                if one in names and here == f"{names[one]}.weight":
-                    raise ValueError(f"{names[one]} shares its weight with {there}: an adapter needs it alone")
+                if one in names and here == f"{names[one]}.{weight}".lstrip("."):
+                    raise ValueError(
+                        f"{names[one] or 'model'} shares its weight with {there}: an adapter needs it alone"
+                    )
         if end > reached:
             last[device] = end, label, owner
 

@@ -7,13 +7,19 @@ from IPython.display import Markdown
 
 from lib.experiments import lora_labels, lora_tokens
 from lib.experiments.lora_training import FULL
-from lib.names import SMALL_CLIPS
+from lib.names import ADAPTERS, SMALL_CLIPS
 from lib.records import Record
 from lib.report import accuracy, prose, units
 from lib.report.frames.lora import summary
 from lib.report.tables import across_machines, table
 
-__all__ = ["across_machines", "cost", "deployed", "labels", "live", "tokens", "trained"]
+__all__ = ["across_machines", "cost", "deployed", "kinds", "labels", "live", "tokens", "trained"]
+
+
+def kinds() -> Markdown:
+    """Every kind of adapter by its label, with the name that `add_lora` takes, and what it does."""
+    rows = [f"| {row.label} | `{name}` | {row.about} |" for name, row in ADAPTERS.items()]
+    return Markdown("\n".join(["| kind | name | what it does |", "|:--|:--|:--|", *rows]))
 
 
 def cost(frame: pd.DataFrame, caption: str) -> Markdown:

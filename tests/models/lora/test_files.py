@@ -92,16 +92,6 @@ def test_layers_that_are_called_are_saved_without_a_word(tmp_path, recwarn):
     assert not recwarn
 
 
-def test_an_svd_start_is_written_as_the_plain_adapter_that_it_equals(tmp_path):
-    model, x = ours(torch.float64, init="svd"), inputs(torch.float64)
-    save_lora(model, tmp_path)
-    assert json.loads((tmp_path / CONFIG).read_text())["r"] == 6
-    mine = net(torch.float64)
-    load_lora(mine, tmp_path)
-    assert_close(mine(x), model(x))
-    assert_close(PeftModel.from_pretrained(net(torch.float64), tmp_path).eval()(x), model(x))
-
-
 def test_a_folder_comes_whole_and_takes_the_place_of_an_older_one_of_adapters(tmp_path):
     save_lora(ours(), tmp_path / "a")
     before = (tmp_path / "a" / WEIGHTS).read_bytes()
@@ -130,7 +120,9 @@ def test_what_cannot_be_written_is_refused_and_leaves_the_older_one(tmp_path):
     model = net()
     add_lora(model, "first", 3, 6.0)
     add_lora(model, "deep.second", 2, 6.0)
-    with refused("adapters of rank 2, alpha 6.0, dropout 0.0, zero; rank 3, alpha 6.0, dropout 0.0, zero: one kind"):
+    with refused(
+        "adapters of rank 2, alpha 6.0, dropout 0.0, LoraLinear; rank 3, alpha 6.0, dropout 0.0, LoraLinear: one kind"
+    ):
         save_lora(model, tmp_path / "a")
     assert (tmp_path / "a" / WEIGHTS).read_bytes() == before
 
@@ -162,14 +154,15 @@ def changed(folder, **fields):
         ({"peft_type": "IA3"}, "peft_type = 'IA3': LORA is needed"),
         ({"r": None}, "r = None: a finite number, more than 0, is needed"),
         ({"lora_alpha": 0}, "lora_alpha = 0: more than 0 is needed"),
-        ({"use_dora": True}, "use_dora = True: False is needed, adapters here are plain"),
-        ({"use_rslora": True}, "use_rslora = True"),
+        ({"use_dora": True, "use_rslora": True}, "use_dora = True: False is needed beside use_rslora = True"),
+        ({"use_dora": 2}, "use_dora = 2: False is needed"),
+        ({"use_dora": True, "init_lora_weights": "pissa"}, "init_lora_weights = 'pissa' beside use_dora = True: known"),
         ({"bias": "all"}, "bias = 'all': 'none' is needed"),
         ({"rank_pattern": {"first": 4}}, "rank_pattern = {'first': 4}: {} is needed"),
         ({"modules_to_save": ["first"]}, "modules_to_save = ['first']: None is needed"),
     ],
 )
-def test_adapters_that_are_not_plain_are_refused(tmp_path, fields, said):
+def test_adapters_of_no_known_kind_are_refused(tmp_path, fields, said):
     save_lora(ours(), tmp_path)
     changed(tmp_path, **fields)
     with refused(f"{tmp_path / CONFIG}: {said}"):

@@ -9,6 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from lib.models.lora.layers import LoraLinear, adapters, add_lora, merge_lora, trainable_report, unmerge_lora
+from lib.names import ADAPTERS
 from lib.tasks.training.loop import train
 
 
@@ -17,16 +18,6 @@ def test_a_zero_start_leaves_the_output_as_it_is():
     whole = model(x)
     assert add_lora(model, "0|2", 3, 6.0) == ["0", "2"]
     assert torch.equal(model(x), whole)
-
-
-@pytest.mark.parametrize("rank", [1, 3, 4])
-def test_an_svd_start_leaves_it_too_and_takes_the_largest_singular_values(rank):
-    model, x = net(), inputs()
-    whole, weight = model(x), model[2].weight.detach().clone()
-    add_lora(model, "2", rank, 2.0, init="svd")
-    assert_close(model(x), whole)
-    values = torch.linalg.svdvals(weight)
-    assert_close(torch.linalg.svdvals(model[2].base.weight.detach())[: 4 - rank], values[rank:])
 
 
 def test_the_output_is_that_of_the_formula():
@@ -46,10 +37,10 @@ def test_one_generator_gives_one_start():
     assert not torch.equal(starts[0], starts[2])
 
 
-@pytest.mark.parametrize("init", ["zero", "svd"])
-def test_steps_move_adapters_and_nothing_else(init):
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_steps_move_adapters_and_nothing_else(adapter):
     model, x = net(), inputs()
-    add_lora(model, "2", 2, 4.0, init=init)
+    add_lora(model, "2", 2, 4.0, adapter=adapter)
     before = {name: value.clone() for name, value in model.state_dict().items()}
 
     def losses():
@@ -58,12 +49,12 @@ def test_steps_move_adapters_and_nothing_else(init):
 
     train(model, losses(), 5, rate=0.01, progress=False)
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert moved == {"2.A", "2.B"}
+    assert moved == {"2.A", "2.B"} | ({"2.magnitude"} if adapter == "dora" else set())
 
 
-@pytest.mark.parametrize("init", ["zero", "svd"])
-def test_merged_layers_are_plain_and_compute_the_same(init):
-    model, x = add(net(), init=init), inputs()
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_merged_layers_are_plain_and_compute_the_same(adapter):
+    model, x = add(net(), adapter=adapter), inputs()
     apart = model(x)
     merge_lora(model)
     assert [type(layer) for layer in model] == [nn.Linear, nn.GELU, nn.Linear]
@@ -153,7 +144,7 @@ def test_a_second_call_keeps_the_first_adapters_learning():
         ({"alpha": float("nan")}, "alpha = nan: a finite number"),
         ({"alpha": float("inf")}, "alpha = inf: a finite number"),
         ({"dropout": 1.0}, "dropout = 1.0: at least 0 and less than 1"),
-        ({"init": "pissa"}, "init = 'pissa': one of zero, svd is needed"),
+        ({"adapter": "svd"}, "adapter = 'svd': one of lora, rslora, lora_plus, dora, pissa is needed"),
         ({"targets": "0("}, "targets = '0(': no regular expression"),
         ({"targets": "first"}, "targets = 'first': no layer has such a name; linear ones are 0, 2"),
         ({"targets": "1"}, "1 is of type GELU, not Linear; linear ones are "),
@@ -165,16 +156,6 @@ def test_what_cannot_be_is_refused_and_changes_nothing(options, said):
         add_lora(model, **{"targets": "0|2", "rank": 3, "alpha": 6.0, **options})
     assert not list(adapters(model))
     assert all(weight.requires_grad for weight in model.parameters())
-
-
-def test_what_has_no_singular_values_is_named_and_nothing_is_changed():
-    model = net()
-    model[2].weight.data[0, 0] = torch.nan
-    first = model[0].weight.detach().clone()
-    with refused("weight of 2: all of its values must be finite"):
-        add_lora(model, "0|2", 3, 6.0, init="svd")
-    assert not list(adapters(model))
-    assert torch.equal(model[0].weight, first)
 
 
 def test_near_names_are_told():

@@ -1,4 +1,4 @@
-"""A description of adapters is accepted where all of its fields are known to mean A and B and nothing more."""
+"""A description of adapters is accepted where all of its fields are known to mean one kind and nothing more."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from torch import nn
 from lib.models.lora.files import CONFIG, WEIGHTS, load_lora
 from lib.models.lora.linear import adapters
 
-KINDS = {  # of peft's, and whether they are A and B alone
+KINDS = {  # of peft's, that are known here
     "peft's own start": {},
     "at random": {"init_lora_weights": False},
     "of a normal distribution": {"init_lora_weights": "gaussian"},
@@ -23,14 +23,18 @@ KINDS = {  # of peft's, and whether they are A and B alone
     "but for one": {"target_modules": ["fc", "second"], "exclude_modules": ["deep.second"]},
     "with dropout": {"lora_dropout": 0.3},
     "of an origin": {"revision": "main", "base_model_name_or_path": "x"},
+    "rank-stabilised": {"use_rslora": True},
+    "DoRA": {"use_dora": True},
 }
 OTHERS = {
-    "PiSSA": ({"init_lora_weights": "pissa"}, "init_lora_weights = 'pissa'"),
     "PiSSA, approximated": ({"init_lora_weights": "pissa_niter_4"}, "init_lora_weights = 'pissa_niter_4'"),
     "OLoRA": ({"init_lora_weights": "olora"}, "init_lora_weights = 'olora'"),
     "MiCA": ({"init_lora_weights": "mica"}, "init_lora_weights = 'mica'"),
-    "DoRA": ({"use_dora": True}, "use_dora = True"),
-    "rank-stabilised": ({"use_rslora": True}, "use_rslora = True"),
+    "DoRA, rank-stabilised": ({"use_dora": True, "use_rslora": True}, "use_dora = True"),
+    "PiSSA, rank-stabilised": (
+        {"init_lora_weights": "pissa", "use_rslora": True},
+        "init_lora_weights = 'pissa' beside use_rslora = True",
+    ),
     "with biases": ({"bias": "lora_only"}, "bias = 'lora_only'"),
     "with its own bias": ({"lora_bias": True}, "lora_bias = True"),
     "of several ranks": ({"rank_pattern": {"fc": 3}}, "rank_pattern = {'fc': 3}"),
@@ -89,7 +93,7 @@ def refuses(folder, said):
 
 @pytest.mark.filterwarnings("ignore:.*was renamed")
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_a_and_b_alone_says_the_bits_that_peft_says(tmp_path, kind):
+def test_what_is_known_says_the_bits_that_peft_says(tmp_path, kind):
     theirs, ours, x = saved(tmp_path, **KINDS[kind]), Net().eval(), adapting.inputs(torch.float32)
     load_lora(ours, tmp_path)
     assert torch.equal(ours(x), theirs(x))
@@ -98,14 +102,14 @@ def test_what_is_a_and_b_alone_says_the_bits_that_peft_says(tmp_path, kind):
 
 @pytest.mark.limit(
     "lora",
-    "A file of peft's whose adapters are more than A and B: PiSSA, OLoRA, DoRA, rank-stabilised, with biases, of "
-    "several ranks, or with a feature of a version to come",
-    "The output would be another one than peft's. Save it as a plain adapter, which peft does for PiSSA and OLoRA "
-    "with path_initial_model_for_weight_conversion, or merge it with peft.",
+    "A file of peft's whose adapters are neither LoRA, rsLoRA, DoRA nor PiSSA, or several of these at once: OLoRA, "
+    "with biases, of several ranks, or with a feature of a version to come",
+    "The output would be another one than peft's. Save it as a plain adapter, which peft does for OLoRA with "
+    "path_initial_model_for_weight_conversion, or merge it with peft.",
 )
 @pytest.mark.parametrize("kind", OTHERS)
 @pytest.mark.filterwarnings("ignore")
-def test_what_is_more_than_a_and_b_is_refused_by_field(tmp_path, kind):
+def test_what_is_more_is_refused_by_field(tmp_path, kind):
     options, said = OTHERS[kind]
     saved(tmp_path, **options)
     refuses(tmp_path, f"{tmp_path / CONFIG}: {said}")

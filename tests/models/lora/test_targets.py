@@ -110,7 +110,7 @@ def refuses(model, said, targets):
     learning = [weight.requires_grad for weight in model.parameters()]
     for change in (
         lambda: add_lora(model, targets, 2, 4.0),
-        lambda: add_lora(model, targets, 2, 4.0, init="svd"),
+        lambda: add_lora(model, targets, 2, 4.0, adapter="pissa"),
         lambda: replace_linear(model, targets, 2, "svd"),
     ):
         with refused(said):

@@ -120,7 +120,7 @@ def test_of_one_layer_that_computes_one_row_none_is_left_to_choose_or_to_merge_i
             reduce_tokens(model, method, 0.5, class_row_only=True)
     with refused("keep = 0.5: tokens merge inside layers, and with class_row_only none of 1 is whole"):
         reduce_tokens(model, "merge", 0.5, class_row_only=True)
-    with refused("keep = 0.5: patches go inside a layer, with class_row_only none of 1 is whole"):
+    with refused("keep = 0.5: patches go inside a layer, and with class_row_only none of 1 is whole"):
         reduce_tokens(model, "key_query_norm", 0.5, class_row_only=True)
     for method in ("norm", "norm_each_layer", "random", "merge_in_rounds"):
         assert reduce_tokens(model, method, 0.5, class_row_only=True)(images()).pooler_output.isfinite().all()
