@@ -16,12 +16,14 @@ from lib.report.diagrams import (
     multi_resolution,
     parts,
     scan_tree,
+    selection,
 )
 
 FOLDER = BOOK / "_assets/diagrams"
 DIAGRAMS: dict[str, ModuleType] = {
     "parts": parts,
     "mamba_block": mamba_block,
+    "selection": selection,
     "scan_tree": scan_tree,
     "multi_resolution": multi_resolution,
     "distillation": distillation,

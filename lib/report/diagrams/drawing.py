@@ -3,7 +3,8 @@
 Sizes are in units of the drawing, 480 of them across: a phone shows a letter of 15 units at 11 pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from typing import Literal
@@ -22,6 +23,7 @@ COLOURS = {
     "frozen": ("#e2e2e2", "#8a8a8a", "#1b1b1b", "#3a3d41", "#9aa0a6", "#f1f1f1"),
     "gone": ("none", "#a8a8a8", "#6b6b6b", "none", "#6d7278", "#9aa0a6"),
 }
+SECONDS = 0.9  # that a frame of an animation stands
 GROUND, INK, FAINT = ("#ffffff", "#121417"), ("#1b1b1b", "#f1f1f1"), ("#595959", "#b6bbc1")
 
 
@@ -39,17 +41,42 @@ def _styles() -> str:
     return f"{light}\n.gone{{stroke-dasharray:3 2}}\n@media (prefers-color-scheme: dark){{\n{night}\n}}"
 
 
+def _moving(frames: int) -> str:
+    """Styles by which one frame stands after another; the last one alone on paper, and for who wants no motion."""
+    if not frames:
+        return ""
+    rules = [
+        ".frame{visibility:hidden}",
+        f".f{frames - 1}{{visibility:visible}}",
+        f"@keyframes on{{0%{{visibility:visible}} {100 / frames:.4f}%{{visibility:hidden}}}}",
+    ]
+    playing = [f".frame{{visibility:hidden;animation:on {SECONDS * frames:.1f}s step-end infinite}}"]
+    playing += [f".f{number}{{animation-delay:{SECONDS * (number - frames):.1f}s}}" for number in range(frames)]
+    wanted = "@media screen and (prefers-reduced-motion: no-preference)"
+    return "\n".join([*rules, f"{wanted}{{", *playing, "}"])
+
+
 @dataclass
 class Drawing:
     """Shapes in the order in which they are drawn.
 
     height   of the drawing, as wide as WIDTH
     title    what it shows, in a few words
+    frames   of an animation, one after another; what is drawn outside of `frame` stands in all of them
     """
 
     height: int
     title: str
     shapes: list[str] = field(default_factory=list)
+    frames: int = 0
+
+    @contextmanager
+    def frame(self) -> Iterator[None]:
+        """What is drawn inside is the next frame of an animation."""
+        self.shapes.append(f'<g class="frame f{self.frames}">')
+        yield
+        self.shapes.append("</g>")
+        self.frames += 1
 
     def box(self, x: float, y: float, width: float, height: float, text: str = "", kind: Kind = "plain") -> None:
         """A box with rounded corners and its text in the middle, a line for each line of it."""
@@ -108,7 +135,7 @@ class Drawing:
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="system-ui, sans-serif">',
             f"<title>{escape(self.title)}</title>\n<desc>{escape(alternative)}</desc>",
-            f"<style>\n{_styles()}\n</style>",
+            "\n".join(part for part in ("<style>", _styles(), _moving(self.frames), "</style>") if part),
             f'<defs>{head}<path class="head" d="M0,0 L8,4 L0,8 z"/></marker></defs>',
             f'<rect class="ground" width="{WIDTH}" height="{self.height}" rx="8"/>',
             *self.shapes,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lib.paths import BOOK
-from lib.report.diagrams import DIAGRAMS, FOLDER, distillation, embedded, multi_resolution, svg
+from lib.report.diagrams import DIAGRAMS, FOLDER, distillation, embedded, multi_resolution, selection, svg
 from lib.report.diagrams.drawing import COLOURS, GROUND, WIDTH, Drawing
 
 SPACE = "{http://www.w3.org/2000/svg}"
@@ -73,6 +73,25 @@ def test_a_name_that_looks_like_markup_is_written_as_text():
     made.text(0, 0, "x < y & z")
     texts = [text.text for text in ElementTree.fromstring(made.svg("<none>")).iter(f"{SPACE}text")]
     assert texts == ["x < y & z"]
+
+
+def test_frames_stand_one_after_another_and_the_last_alone_without_motion():
+    """By the rules that hold everywhere, all frames are hidden but the last; those of motion are for screens alone."""
+    drawn, frames = svg("selection"), selection.draw().frames
+    assert re.findall(r'<g class="frame f(\d+)">', drawn) == [str(number) for number in range(frames)]
+    still, _, moving = drawn.partition("@media screen and (prefers-reduced-motion: no-preference)")
+    assert re.findall(r"(\.f\w+)\{visibility:(\w+)\}", still) == [(".frame", "hidden"), (f".f{frames - 1}", "visible")]
+    delays = [float(delay) for delay in re.findall(r"animation-delay:(-[\d.]+)s", moving)]
+    (whole,) = re.findall(r"animation:on ([\d.]+)s", moving)
+    assert [round(delay * frames / float(whole)) + frames for delay in delays] == list(range(frames))
+    assert "frame" not in svg("scan_tree")
+
+
+def test_a_chosen_step_holds_what_a_fixed_one_forgets():
+    chosen = selection.states([4.0 if token != "." else 0.0 for token in selection.TOKENS])
+    assert [round(value) for value in chosen] == [2, 2, 2, 2, 1, 1, 1, 3, 3, 3]
+    fixed = selection.states([0.7] * len(selection.TOKENS))
+    assert fixed[3] < fixed[2] < fixed[1] < fixed[0] < 2
 
 
 def test_the_words_of_the_forms_count_the_cells_that_are_drawn():
