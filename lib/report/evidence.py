@@ -6,6 +6,7 @@ from lib.report.views import (
     distill_compared,
     distill_states,
     lora,
+    lora_shots,
     mrss,
     mrss_compared,
     original,
@@ -23,6 +24,7 @@ class Evidence(
     distill_states.Views,
     clip.Views,
     lora.Views,
+    lora_shots.Views,
     original.Views,
     repeats.Views,
 ):

@@ -25,7 +25,7 @@ from chapters import tagged
 from fake_cuda import pretended
 from torch.utils._python_dispatch import _disable_current_modes
 
-from lib.experiments import lora_cases, lora_live, mrss_plans
+from lib.experiments import lora_cases, lora_live, lora_shots, mrss_plans
 from lib.experiments.distill_state_runs import Plan
 from lib.kernels import driver, eager
 from lib.models.clip import load as clip
@@ -67,6 +67,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "distill_training": ({}, {**TRIAL, "healing": 1, "orders": (2,), "width": 16, "layers": 1, "teacher_states": 8}),
     "lora_cost": ({"VARIANTS": {"merge_in_rounds, 0.5": {"keep": 0.5}}, "SHOWN": 4}, {}),
     "lora_labels": ({"VARIANTS": {"full": {"way": "full"}, "lora": {}}}, {**TRIAL, "per_step": 2, "tested": 8}),
+    "lora_shots": ({"TRIAL": lora_shots.Grid((1,), 1, (1e-3,), (10.0,), (8,))}, {**TRIAL, "images": 8}),
     "lora_tokens": ({"VARIANTS": {"fewer": {"keep": 0.5}}}, {**TRIAL, "per_step": 2, "tested": 8}),
     "mrss_compared": ({}, {"steps": 4}),
     "mrss_gates": (GATES, {"steps": 1}),
