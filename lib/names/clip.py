@@ -42,6 +42,17 @@ REDUCTIONS = {  # token reductions, by the name that `reduce_tokens` takes
         f"{_REDUCTION}.key_query_norm",
         "the patches of the longest keys and queries, chosen inside one layer",
     ),
+    "pitome": Method(
+        "PiToMe", f"{_REDUCTION}.pitome", "similar tokens of large groups become one, isolated ones are protected"
+    ),
+    "tofu": Method(
+        "ToFu",
+        f"{_REDUCTION}.tofu",
+        "of two similar tokens one goes in early layers; in late ones they merge at full length",
+    ),
+    "saint": Method(
+        "SAINT", f"{_REDUCTION}.saint", "tokens that many others are similar to go, layer by layer, without merging"
+    ),
 }
 
 SMALL_CLIPS = {"scenes": "scenes", "cifar10": "CIFAR-10"}  # what the small CLIPs learned -> as readers see it

@@ -50,18 +50,32 @@ def merged(tokens: Tokens, sources: Int[Tensor, "B R"], targets: Int[Tensor, "B 
 
     sources, targets   indices of tokens, pair by pair; no source is a target
     """
-    batch, count = tokens.sizes.shape
+    count = tokens.sizes.shape[1]
     moving = tokens.sizes.gather(1, sources)
     held = tokens.sizes.scatter_add(1, targets, moving)
     share = (moving / held.gather(1, targets)).unsqueeze(-1)
     x, start = wide(tokens.x), starts(tokens.x)
     pulls = (take(x, sources, start) - take(x, targets, start)) * share
     x = x.scatter_add(1, targets.unsqueeze(-1).expand_as(pulls), pulls).to(tokens.x.dtype)
-    # Not by nonzero: a shape that depends on data would wait for a GPU, and break the graph of torch.compile.
-    numbers = torch.arange(count, device=x.device).expand(batch, -1).scatter(1, sources, count)
-    left = numbers.topk(count - sources.shape[1], dim=1, largest=False).values
+    left = remaining(sources, count)
     places = moved(tokens.places, count, left, sources, targets)
     return replace(tokens, x=take(x, left, start), sizes=held.gather(1, left), places=places, single=False)
+
+
+def dropped(tokens: Tokens, sources: Int[Tensor, "B R"]) -> Tokens:
+    """Tokens without some of them, whose patches are gone; the others keep their order.
+
+    sources   indices of tokens, each at most once per image, no class token
+    """
+    return tokens.kept(remaining(sources, tokens.x.shape[1])[:, tokens.classes :] - tokens.classes)
+
+
+def remaining(sources: Int[Tensor, "B R"], count: int) -> Int[Tensor, "B K"]:
+    """Indices, in their order, of those of `count` tokens that are no sources."""
+    # Not by nonzero: a shape that depends on data would wait for a GPU, and break the graph of torch.compile.
+    numbers = torch.arange(count, device=sources.device).expand(sources.shape[0], -1)
+    numbers = numbers.scatter(1, sources, torch.full_like(sources, count))
+    return numbers.topk(count - sources.shape[1], dim=1, largest=False).values
 
 
 def ordered(x: Float[Tensor, "B N"] | Int[Tensor, "B N"]) -> Int[Tensor, "B N"]:

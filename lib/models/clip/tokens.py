@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from lib.kernels.eager import readable
 
@@ -76,15 +77,17 @@ class Tokens:
         last = self.classes + count
         return replace(self, x=self.x[:, :last], sizes=self.sizes[:, :last])
 
-    def summarised(self, chosen: Int[Tensor, "B K"]) -> "Tokens":
+    def summarised(self, chosen: Int[Tensor, "B K"], weights: Float[Tensor, "B P"] | None = None) -> "Tokens":
         """The class token, some of the others, and at the end the mean of the rest, which weighs as one token.
 
-        chosen   as in `kept`; the patches of the rest are held by their mean
+        chosen    as in `kept`; the patches of the rest are held by their mean
+        weights   of the tokens without the class token, positive: the mean's; their sizes where left out
         """
         none = torch.zeros_like(chosen, dtype=torch.bool)
         left = torch.ones_like(self.sizes, dtype=torch.bool).scatter(1, chosen + self.classes, none)
         left[:, : self.classes] = False
-        shares = (self.sizes * left).unsqueeze(-1)
+        weighed = self.sizes if weights is None else F.pad(wide(weights), (self.classes, 0))
+        shares = (weighed * left).unsqueeze(-1)
         mean = ((wide(self.x) * shares).sum(1, keepdim=True) / shares.sum(1, keepdim=True)).to(self.x.dtype)
         tokens, number = self.kept(chosen), self.classes + chosen.shape[1]
         places = self.places
