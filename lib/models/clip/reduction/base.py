@@ -215,11 +215,9 @@ class Reduced(Reduction):
                 yield layer
             single = single and not (cut.count and (cut.merging or self.per_image))
 
-    def _walked(
-        self, pixels: Tensor, interpolate: bool | None, record: Record
-    ) -> tuple[BaseModelOutputWithPooling, Tokens]:
+    def _walked(self, pixels: Tensor, resize: bool | None, record: Record) -> tuple[BaseModelOutputWithPooling, Tokens]:
         tower = self.tower
-        tokens = Tokens.of(tower.embed(pixels, interpolate), tower.classes)
+        tokens = Tokens.of(tower.embed(pixels, resize), tower.classes)
         first, *inside = self.planned(tokens.count)
         tokens = self._cut(tokens, first)
         record.state(tokens)
@@ -241,9 +239,7 @@ class Reduced(Reduction):
         """Tokens after one layer."""
         if not cut.count and tokens.single and queries is None:
             return replace(tokens, x=record.through(layer, self.tower.attention(layer), tokens.x))
-        return through(
-            self.tower, layer, tokens, record, lambda tokens, attended: self._cut(tokens, cut, attended), queries
-        )
+        return through(self.tower, layer, tokens, record, lambda tokens, seen: self._cut(tokens, cut, seen), queries)
 
     def _cut(self, tokens: Tokens, cut: Cut, attended: Attended | None = None) -> Tokens:
         if not cut.count:
