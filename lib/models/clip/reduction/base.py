@@ -226,9 +226,7 @@ class Reduced(Reduction):
             return self._cut(self._through(layer, tokens, Cut(), record), cut)
         if not cut.count and tokens.single and queries is None:
             return replace(tokens, x=record.through(layer, self.tower.attention(layer), tokens.x))
-        return through(
-            self.tower, layer, tokens, record, lambda tokens, attended: self._cut(tokens, cut, attended), queries
-        )
+        return through(self.tower, layer, tokens, record, lambda tokens, seen: self._cut(tokens, cut, seen), queries)
 
     def _cut(self, tokens: Tokens, cut: Cut, attended: Attended | None = None) -> Tokens:
         if not cut.count:
