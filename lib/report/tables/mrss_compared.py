@@ -16,7 +16,7 @@ from lib.report.views.files import naming_files
 
 CHANGE = "loss − baseline's [%], or accuracy − baseline's [points], or seeds that solve the task"
 SAID = {
-    mrss_bars.CONTROL: "{} beats every form",
+    mrss_bars.CONTROL: "{} beats every form trained there",
     mrss_bars.FORM: "a form beats {}",
     mrss_bars.NOT_SEPARATED: "not separated from {}",
 }

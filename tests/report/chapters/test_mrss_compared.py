@@ -113,7 +113,7 @@ def test_of_no_bars_none_is_met():
             "on all 1 tasks; the whole bar, which asks for at most 1 % more loss at equal steps, too, is met",
         ),
         ([compared(variants=LOST)], "lower, at least on average, on none of 1 tasks"),
-        ([controlled(HIGH, MIDDLE)], "beat every form on PLAID, its own split: there, use patches."),
+        ([controlled(HIGH, MIDDLE)], "beat every form that was trained on PLAID, its own split: there, use patches."),
         ([controlled(MIDDLE, HIGH)], "a form is better on PLAID, its own split."),
         ([controlled(HIGH, [0.6, 0.99, 0.9])], "nothing is sure on PLAID, its own split."),
     ],

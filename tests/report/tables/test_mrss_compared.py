@@ -37,7 +37,7 @@ def test_a_task_has_one_row_with_costs_and_quality_of_one_model(found):
     assert recall["low-rate form"] == HYBRID
     assert recall["at equal steps"] == "solved 2 of 3 (−26.7)"
     assert recall["verdict"] == "missed: accuracy at equal steps"
-    assert whole["verdict"] == f"{PATCHES} beats every form"
+    assert whole["verdict"] == f"{PATCHES} beats every form trained there"
     assert whole["low-rate form"] == LOW
 
 
