@@ -85,7 +85,7 @@ inline vec exp_minus(vec x) {
 }
 #else
 inline vec exp2(vec x) {  // 1 at 0, else within 2e-7 of its value
-    x = bounded(x, -126, 128);
+    x = bounded(x, -127, 128);  // at -127 it is 0: times a huge step, the least number above 0 would not be small
     vec n = nearest(x), f = x - n;
     vec p = f * 1.326472712e-3f + 9.671512645e-3f;
     p = p * f + 5.550733743e-2f;
