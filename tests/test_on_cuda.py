@@ -90,7 +90,7 @@ def drawn_here(self, tokens, cut, attended):
     return self.best(tokens, cut, torch.rand(len(tokens), tokens.count))
 
 
-def numbered_here(cls, x, classes):
+def numbered_here(cls, x, classes, placed=True):
     return cls(x, x.new_ones(x.shape[:2]), torch.arange(classes, x.shape[1]).expand(len(x), -1), classes)
 
 

@@ -207,8 +207,10 @@ class Reduced(Reduction):
         tokens = self._cut(tokens, first)
         record.state(tokens)
         for number, cut in enumerate(inside):
-            tokens = self._through(tower.layers[number], tokens, cut, record)
+            tokens = self._through(tower.layers[number], tokens, Cut() if cut.after else cut, record)
             record.state(tokens)
+            if cut.after:
+                tokens = self._cut(tokens, cut)
         last = tokens
         if self.class_row_only:
             last = self._through(tower.layers[-1], tokens, Cut(), record, queries=1)
@@ -221,9 +223,7 @@ class Reduced(Reduction):
     def _through(
         self, layer: nn.Module, tokens: Tokens, cut: Cut, record: Record, queries: int | None = None
     ) -> Tokens:
-        """Tokens after one layer and its cut."""
-        if cut.after:
-            return self._cut(self._through(layer, tokens, Cut(), record), cut)
+        """Tokens after one layer and the cut inside it."""
         if not cut.count and tokens.single and queries is None:
             return replace(tokens, x=record.through(layer, self.tower.attention(layer), tokens.x))
         return through(self.tower, layer, tokens, record, lambda tokens, seen: self._cut(tokens, cut, seen), queries)

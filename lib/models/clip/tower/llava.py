@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lib.models.checks import check_kind, check_tensor
 from lib.models.clip.reduction import Reduction, reduce_tokens
+from lib.models.clip.tower import Tower
 
 WHERE = "transformers.models.llava.modeling_llava"
 STRATEGIES = {"default": 1, "full": 0}  # how features are selected -> tokens that are cut off at the start
@@ -49,11 +50,11 @@ def image_tokens(model: nn.Module) -> int:
     """
     _check_model(model)
     tower, config = model.model.vision_tower, model.config
-    whole = tower if isinstance(tower, Reduction) else reduce_tokens(tower, "merge")
-    seen = whole.seen(whole.tower.patches)
-    counts = [seen[0][0], *(after for _, after in seen)]  # of the hidden states
-    if getattr(whole, "dense", False):
-        counts = [whole.tower.patches + whole.tower.classes] * len(counts)
+    whole = Tower.of(tower.model if isinstance(tower, Reduction) else tower)
+    counts = [whole.patches + whole.classes] * (1 + len(whole.layers))  # of the hidden states
+    if isinstance(tower, Reduction) and not getattr(tower, "dense", False):
+        seen = tower.seen(whole.patches)
+        counts = [seen[0][0], *(after for _, after in seen)]
     layers = config.vision_feature_layer
     layers = layers if isinstance(layers, list | tuple) else [layers]
     found = {counts[layer] for layer in layers}

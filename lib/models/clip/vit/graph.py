@@ -5,6 +5,7 @@ cut into parts, which are known by the node that reads them. Symbols: `lib/__ini
 """
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ def _sizes(graph: Any, weights: dict[str, Tensor], numbers: dict[str, Any]) -> S
         values = [value.item() for value in given if value is not None and value.size == 1]
         if node.op_type == "Concat" and "/attention/" in node.name and len(values) == 2:
             heads.add(tuple(values))
-        elif node.op_type == "Add" and "norm" in node.name and values:
+        elif node.op_type == "Add" and re.search(r"[nN]orm", node.name) and values:
             eps.update(values)
     sides = {axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim[2:]}
     for what, seen in (("numbers of heads, and their widths,", heads), ("layer norms' eps", eps), ("sides", sides)):

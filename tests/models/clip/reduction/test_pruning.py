@@ -41,14 +41,17 @@ def test_norm_keeps_the_longest():
 def test_norm_is_compared_anew_before_each_attention():
     model, x = tower(), images()
     states = reduce_tokens(model, "norm_each_layer", 0.25)(x, output_hidden_states=True).hidden_states
-    assert [state.shape[1] - 1 for state in states] == [10, 6, 4, 4]  # 16 times 1/4 to the power of 1/3, 2/3, 1
-    chosen = model.pre_layrnorm(model.embeddings(x))
+    assert [state.shape[1] - 1 for state in states] == [10, 10, 6, 4]  # 16 times 1/4 to the power of 1/3, 2/3, 1
+    wanted = model.pre_layrnorm(model.embeddings(x))
     for layer, count, state in zip([None, *model.encoder.layers], (10, 6, 4, 4), states, strict=True):
-        chosen = chosen if layer is None else layer(chosen, None)
-        longest = chosen[:, 1:].norm(dim=-1).topk(count).indices.sort(dim=1).values
+        wanted = wanted if layer is None else layer(wanted, None)
+        if layer is not None:
+            assert_close(state, wanted)
+        longest = wanted[:, 1:].norm(dim=-1).topk(count).indices.sort(dim=1).values
         rows = torch.arange(len(x)).unsqueeze(1)
-        chosen = torch.cat([chosen[:, :1], chosen[:, 1:][rows, longest]], dim=1)
-        assert_close(state, chosen)
+        wanted = torch.cat([wanted[:, :1], wanted[:, 1:][rows, longest]], dim=1)
+        if layer is None:
+            assert_close(state, wanted)
 
 
 def test_the_longest_keys_and_queries_of_a_layer_remain():
