@@ -87,6 +87,16 @@ def test_every_register_width_bears_huge_steps_and_gates():
 
 
 @pytest.mark.usefixtures("width")
+def test_at_every_register_width_a_step_that_forgets_all_leaves_no_gradient_of_the_decay():
+    tensors = inputs()
+    tensors[7][3] = 1e30  # the bias of a channel's step: all of its decays are 0
+    A = tensors[2].requires_grad_()
+    selective_scan_fn(*tensors, delta_softplus=True, backend="cpp").sum().backward()
+    assert torch.equal(A.grad[3], torch.zeros_like(A.grad[3]))
+    assert A.grad[4].abs().min() > 0
+
+
+@pytest.mark.usefixtures("width")
 @pytest.mark.parametrize("bits", [0x7FC00000, 0x7FFFFFFF, -1], ids=["usual", "of a GPU", "all set"])
 def test_every_register_width_keeps_what_is_not_a_number(bits):
     for place, index in enumerate([(0, 3, 5), (0, 3, 5), (3, 2), (0, 2, 5), (0, 2, 5), 3, (0, 3, 5), 3]):
