@@ -48,3 +48,20 @@ class Functions(Modules):
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         return getattr(self.module(name, name), name)
+
+
+class Classes(Modules):
+    """Row -> the class that its module names as `named`, a whole subclass of `base`; otherwise as `Modules`."""
+
+    def __init__(self, kind: str, named: str, base: type):
+        super().__init__(kind)
+        self.named, self.base = named, base
+
+    def __getitem__(self, name: str) -> type:
+        found, where = getattr(self.module(name), self.named, None), getattr(names, self.kind)[name].module
+        said = f"names.{self.kind}: {name!r} is incomplete"
+        if not (isinstance(found, type) and issubclass(found, self.base)):
+            raise ImportError(f"{said}: {self.named} in {where} is no class of {self.base.__name__}")
+        if lacking := sorted(getattr(found, "__abstractmethods__", ())):
+            raise ImportError(f"{said}: {found.__name__} in {where} lacks {', '.join(lacking)}")
+        return found

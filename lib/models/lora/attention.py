@@ -5,8 +5,6 @@ it, adapt, merge, and fuse it again: `split_attention`, `add_lora`, `merge_lora`
 `lib/__init__.py`.
 """
 
-import re
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,7 +12,7 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from lib.models.checks import check_kind
 from lib.models.lora.linear import become
-from lib.models.lora.targets import check_alone, check_plain, uncompiled
+from lib.models.lora.targets import check_alone, check_plain, checked, uncompiled
 
 FUSED = {"in_proj_weight", "in_proj_bias", "q_proj_weight", "k_proj_weight", "v_proj_weight"}
 PARTS = ("q_proj", "k_proj", "v_proj")  # in the order of the fused matrix's rows
@@ -67,13 +65,7 @@ def split_attention(model: nn.Module, targets: str = ".*") -> list[str]:
               an attention whose weights are computed (a parametrisation, a norm, pruning), shared, quantised or on the
               meta device, and for keys or values of another size than queries
     """
-    check_kind("targets", targets, str)
-    try:
-        pattern = re.compile(targets)
-    except re.error as error:
-        raise ValueError(f"targets = {targets!r}: no regular expression ({error})") from None
-    check_kind("model", model, nn.Module)
-    model = uncompiled(model)
+    pattern, model = checked(model, targets)
     known = {name: one for name, one in model.named_modules() if isinstance(one, nn.MultiheadAttention)}
     found = {
         name: one for name, one in known.items() if pattern.fullmatch(name) and not isinstance(one, SplitAttention)

@@ -31,13 +31,7 @@ def matching(model: nn.Module, targets: str) -> dict[str, nn.Linear]:
     raises   ValueError, as `lib.models.lora.layers.add_lora` says; TypeError for what is no expression, such as a list
              of names
     """
-    check_kind("targets", targets, str)
-    try:
-        pattern = re.compile(targets)
-    except re.error as error:
-        raise ValueError(f"targets = {targets!r}: no regular expression ({error})") from None
-    check_kind("model", model, nn.Module)
-    model = uncompiled(model)
+    pattern, model = checked(model, targets)
     for name, layer in model.named_modules():  # peft writes into weights that it took for plain ones
         if any(kind.__module__.partition(".")[0] == "peft" for kind in type(layer).__mro__):
             raise ValueError(f"{name or 'model'} is peft's {type(layer).__name__}: merge_and_unload there first")
@@ -61,6 +55,20 @@ def matching(model: nn.Module, targets: str) -> dict[str, nn.Linear]:
         check_plain(name, layer)
     check_alone(model, found)
     return found
+
+
+def checked(model: nn.Module, targets: str) -> tuple[re.Pattern[str], nn.Module]:
+    """The expression, and the model that names its layers.
+
+    raises   ValueError, quoting it, for what is no regular expression; TypeError for what is no string, or no model
+    """
+    check_kind("targets", targets, str)
+    try:
+        pattern = re.compile(targets)
+    except re.error as error:
+        raise ValueError(f"targets = {targets!r}: no regular expression ({error})") from None
+    check_kind("model", model, nn.Module)
+    return pattern, uncompiled(model)
 
 
 def uncompiled(model: nn.Module) -> nn.Module:

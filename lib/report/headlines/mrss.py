@@ -151,9 +151,12 @@ def elsewhere(e: Evidence) -> str:
     made = {task: mrss_bars.of_task(rows) for task, rows in tokens[tokens["task"] != LABEL].groupby("task", sort=False)}
     lost = [task for task, bars in made.items() if bars and all(mrss_bars.LOWER_LOSS in bar.missed for bar in bars)]
     whole = mrss_bars.patches_or_forms(found, e.fair_outcomes)
-    control = [task for task, (word, _) in whole.items() if word == mrss_bars.CONTROL]
+    control, forms = (
+        [task for task, (one, _) in whole.items() if one == word] for word in (mrss_bars.CONTROL, mrss_bars.FORM)
+    )
     said = [f"In equal time no such form has a lower loss on {units.listed(lost)}."] if lost else []
     if control:
         where = units.listed(control)
-        said.append(f"With one answer per sequence, patches before a plain Mamba are better ({where}).")
+        others = f", or a form is ({units.listed(forms)})" if forms else ""
+        said.append(f"With one answer per sequence, patches before a plain Mamba are better ({where}){others}.")
     return " ".join(said)

@@ -57,6 +57,11 @@ def test_where_a_low_rate_does_not_help_the_text_says_so(tmp_path):
     assert mrss.elsewhere(alone(tmp_path / "c", compared(), made)) == (
         "With one answer per sequence, patches before a plain Mamba are better (PLAID, its own split)."
     )
+    ahead = {patches: [0.5, 0.51, 0.52], LOW: [0.9, 0.91, 0.92], HYBRID: [0.5, 0.51, 0.52]}
+    other = compared("vowels", USUAL | {patches: (0.2, {STEPS: 1.0, TIME: 0.8})}, right=ahead)
+    assert mrss.elsewhere(alone(tmp_path / "d", compared(), made, other)).endswith(
+        "are better (PLAID, its own split), or a form is (JapaneseVowels)."
+    )
 
 
 def test_where_it_is_nowhere_ahead_of_a_small_model_the_text_says_so():

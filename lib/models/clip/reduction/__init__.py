@@ -13,6 +13,9 @@ from lib import names
 from lib.models.checks import check_choice
 from lib.models.clip.reduction.base import Options, Reduced, Reduction
 from lib.models.clip.tower import Tower
+from lib.models.tables import Classes
+
+CLASSES = Classes("REDUCTIONS", "METHOD", Reduction)
 
 __all__ = ["Reduced", "Reduction", "kind", "reduce_tokens"]
 
@@ -24,17 +27,7 @@ def kind(method: str) -> type[Reduction]:
              missing, names no class as its METHOD, or where that class lacks what every reduction defines
     """
     check_choice("method", method, names.REDUCTIONS)
-    row = names.REDUCTIONS[method]
-    found = getattr(names.code("REDUCTIONS", method, row), "METHOD", None)
-    if not (isinstance(found, type) and issubclass(found, Reduction)):
-        raise ImportError(
-            f"names.REDUCTIONS: {method!r} is incomplete: METHOD in {row.module} is no class of Reduction"
-        )
-    if lacking := sorted(found.__abstractmethods__):
-        raise ImportError(
-            f"names.REDUCTIONS: {method!r} is incomplete: {found.__name__} in {row.module} lacks {', '.join(lacking)}"
-        )
-    return found
+    return CLASSES[method]
 
 
 def reduce_tokens(

@@ -1,9 +1,9 @@
 """Pruning in early layers, merging that keeps lengths in late ones (token fusion, ToFu). Symbols: `lib/__init__.py`.
 
-Source: Kim et al. (2023), https://arxiv.org/abs/2312.01026: of matched tokens one is left out where a model responds to
-interpolated tokens in a far from linear way, which is early, and else they merge, with the length of a token preserved.
-Here the first half of the layers prunes, and a merged token has the direction of the mean of its patches and the
-largest of their lengths; the paper's own depth and its weights were not to be checked.
+Source: Kim et al. (2023), https://arxiv.org/abs/2312.01026, as we read it: where a model's answer to interpolated
+tokens is far from linear, which is early, one of two matched tokens is left out; later they merge, and keep a length.
+Our own: the first half of the layers prunes, and a merged token has the direction of the mean of its patches and the
+largest of their lengths.
 """
 
 from dataclasses import replace

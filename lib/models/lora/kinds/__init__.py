@@ -6,6 +6,9 @@ The class is `ADAPTER = ...`, a subclass of `lib.models.lora.linear.LoraLinear`,
 from lib import names
 from lib.models.checks import check_choice
 from lib.models.lora.linear import LoraLinear
+from lib.models.tables import Classes
+
+CLASSES = Classes("ADAPTERS", "ADAPTER", LoraLinear)
 
 
 def kind(adapter: str) -> type[LoraLinear]:
@@ -15,10 +18,4 @@ def kind(adapter: str) -> type[LoraLinear]:
              missing or names no class as its ADAPTER
     """
     check_choice("adapter", adapter, names.ADAPTERS)
-    row = names.ADAPTERS[adapter]
-    found = getattr(names.code("ADAPTERS", adapter, row), "ADAPTER", None)
-    if not (isinstance(found, type) and issubclass(found, LoraLinear)):
-        raise ImportError(
-            f"names.ADAPTERS: {adapter!r} is incomplete: ADAPTER in {row.module} is no class of LoraLinear"
-        )
-    return found
+    return CLASSES[adapter]

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lib.models.checks import check_shape
+
 
 def decays(log_a: Float[Tensor, " T"]) -> Float[Tensor, "T T"]:
     """What is kept of token s until token t: the product of the decays between them; zero for s after t."""
@@ -20,5 +22,10 @@ def as_attention(
     """Outputs of h_t = a_t h_{t-1} + B_t x_t, y_t = C_t h_t by products of matrices: C are queries, B keys, x values.
 
     log_a   logarithms of the decays, at most zero
+    raises  ValueError, quoting the shape, for numbers of tokens or states that differ
     """
+    check_shape("x", x, "T", "P")
+    check_shape("log_a", log_a, len(x))
+    check_shape("B", B, len(x), "N")
+    check_shape("C", C, *B.shape)
     return (decays(log_a) * (C @ B.mT)) @ x

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor
 
+from lib.models.checks import check_shape
 from lib.models.ssm.fft_convolution import causal_convolution
 
 
@@ -17,7 +18,11 @@ def along_both(
     """An image convolved with one kernel down its columns, then with another across its rows.
 
     Equal to one convolution with the outer product of both: two kernels of one axis make one of two.
+    raises   ValueError, quoting the shape, for kernels that are not as long as the image's axes
     """
+    check_shape("image", image, "H", "W")
+    check_shape("down", down, image.shape[0])
+    check_shape("across", across, image.shape[1])
     lower = causal_convolution(image[None], down.expand(image.shape[1], -1))[0]
     return causal_convolution(lower.T[None], across.expand(image.shape[0], -1))[0].T
 

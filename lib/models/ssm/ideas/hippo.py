@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.models.checks import check_count
+from lib.models.checks import check_count, check_shape
 from lib.models.ssm.ideas.spring import held
 from lib.models.ssm.s4d import hippo_legs
 
@@ -21,9 +21,10 @@ def memories(signal: Float[Tensor, " T"], states: int) -> Float[Tensor, "T N"]:
 
     signal   at least one sample, in float64
     states   N >= 1
-    raises   ValueError, quoting it, for fewer states
+    raises   ValueError, quoting it, for fewer states, and for a signal of another shape or without samples
     """
     check_count("states", states)
+    check_shape("signal", signal, "T")
     A, B = hippo_legs(states)
     h = torch.zeros_like(B)
     h[0] = signal[0]  # the mean of a signal that has only begun is its first sample
@@ -36,7 +37,11 @@ def memories(signal: Float[Tensor, " T"], states: int) -> Float[Tensor, "T N"]:
 
 
 def rebuilt(state: Float[Tensor, " N"], points: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
-    """The past that a state remembers, at points of it: zero is its beginning, one is now."""
+    """The past that a state remembers, at points of it: zero is its beginning, one is now.
+
+    raises   ValueError, quoting it, for a state of another shape
+    """
+    check_shape("state", state, "N")
     scaled = state.numpy() * np.sqrt(2 * np.arange(len(state)) + 1)
     return torch.from_numpy(np.polynomial.legendre.legval(2 * points.numpy() - 1, scaled))
 

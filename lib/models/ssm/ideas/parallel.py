@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lib.models.checks import check_shape
+
 
 class Step(NamedTuple):
     """One or several steps of h <- a h + b, as the one step that they equal; fields broadcast."""
@@ -26,7 +28,10 @@ def doubled(a: Float[Tensor, "T N"], b: Float[Tensor, "T N"]) -> Float[Tensor, "
     """States after every step of h <- a h + b from zero, in as many rounds as T can be halved.
 
     In each round every step takes up what the steps before it, twice as many as in the last round, have become.
+    raises   ValueError, quoting the shape, for a and b of other shapes
     """
+    check_shape("a", a, "T", "N")
+    check_shape("b", b, *a.shape)
     steps, span = Step(a, b), 1
     while span < len(a):
         together = then(Step(*(part[:-span] for part in steps)), Step(*(part[span:] for part in steps)))

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.models.checks import check_number
+from lib.models.checks import check_number, check_shape
 
 
 def spring(mass: float, damping: float, stiffness: float) -> tuple[Float[Tensor, "2 2"], Float[Tensor, " 2"]]:
@@ -35,7 +35,11 @@ def held(A: Float[Tensor, "N N"], B: Float[Tensor, " N"], interval: float) -> tu
 def run(
     A_bar: Float[Tensor, "N N"], B_bar: Float[Tensor, " N"], u: Float[Tensor, " T"], h: Float[Tensor, " N"]
 ) -> Float[Tensor, "T N"]:
-    """States after every input, from a first state on, by the recurrence h <- A_bar h + B_bar u."""
+    """States after every input, from a first state on, by the recurrence h <- A_bar h + B_bar u.
+
+    raises   ValueError, quoting the shape, where there is no input
+    """
+    check_shape("u", u, "T")
     states = []
     for now in u:
         h = A_bar @ h + B_bar * now

@@ -113,3 +113,22 @@ def test_two_directions_turn_around_with_their_input():
     later[..., -1] += 1
     assert (grids.both_ways(scan, later)[..., 0] != y[..., 0]).any()  # the first token depends on the last
     assert_close(scan(later)[..., 0], scan(x)[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: hippo.memories(random(0), 4), r"signal of shape \(0,\)"),
+        (lambda: hippo.memories(random(5), 0), "states = 0"),
+        (lambda: hippo.rebuilt(random(2, 2), random(3)), r"state of shape \(2, 2\)"),
+        (lambda: spring.run(torch.eye(2).double(), random(2), random(0), random(2)), r"u of shape \(0,\)"),
+        (lambda: parallel.doubled(random(4, 2), random(3, 2)), r"b of shape \(3, 2\)"),
+        (lambda: parallel.doubled(random(0, 2), random(0, 2)), r"a of shape \(0, 2\)"),
+        (lambda: duality.as_attention(random(4, 2), random(5), random(4, 3), random(4, 3)), r"log_a of shape \(5,\)"),
+        (lambda: duality.as_attention(random(4, 2), random(4), random(4, 3), random(4, 2)), r"C of shape \(4, 2\)"),
+        (lambda: grids.along_both(random(4, 5), random(5), random(5)), r"down of shape \(5,\)"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_in_one_line(call, message, unchecked):
+    with pytest.raises(ValueError, match=message):
+        call()
