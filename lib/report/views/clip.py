@@ -115,8 +115,13 @@ class Views(Base):
 
     @cached_property
     def clip_at_time(self) -> pd.DataFrame:
-        """Merging in rounds against every other method by measured time, where the one or the other takes no more."""
+        """Merging in rounds against every other method by measured time, where the one or the other takes no more.
+
+        A method that no record of times knows is in none of the comparisons.
+        """
         rows = self._by_target.join(self.clip_small, on=["task", "variant", "target"])
+        times = rows.groupby(["task", "variant"])["latency_ratio"].transform("count")
+        rows = rows[(times > 0) | rows["variant"].isin([ROUNDS, UNREDUCED])]
         return clip_equal.at_equal(rows, ROUNDS, "latency_ratio")
 
     @cached_property
