@@ -96,6 +96,17 @@ class Tokens:
         sizes = torch.cat([tokens.sizes, torch.ones_like(tokens.sizes[:, :1])], dim=1)
         return replace(tokens, x=torch.cat([tokens.x, mean], dim=1), sizes=sizes, places=places)
 
+    def nearest(self, rows: int, columns: int) -> "Tokens":
+        """The same tokens, where patches that were gone are held by the token of the nearest patch that is not.
+
+        rows, columns   of the grid of patches, which are numbered row by row; of two at one distance the first counts
+        """
+        gone = self.places == GONE
+        at = torch.arange(rows * columns, device=gone.device)
+        down, across = ((one[:, None] - one) ** 2 for one in (at // columns, at % columns))
+        apart = (down + across).masked_fill(gone[:, None], rows**2 + columns**2)
+        return replace(self, places=self.places.gather(1, apart.argmin(-1)))
+
     def dense(self, x: Float[Tensor, "B S D"] | None = None) -> Float[Tensor, "B N D"]:
         """The class token, and at every patch of the image the token that holds it: as many as the tower has.
 

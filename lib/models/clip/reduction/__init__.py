@@ -40,7 +40,7 @@ def reduce_tokens(
     class_row_only: bool = False,
     summary: bool = False,
     seed: int = 0,
-    dense: bool = False,
+    dense: bool | str = False,
     tile: int = 1,
 ) -> Reduction:
     """A vision tower with fewer tokens, to be put where the model is: the same call, output and weights.
@@ -58,7 +58,8 @@ def reduce_tokens(
     seed            of the random choice
     dense           last_hidden_state and hidden states hold, at every patch, the token that the patch has gone into:
                     as many as the model's, for readers that take a mean, need a grid or count them, such as
-                    CLIPForImageClassification and LLaVA; for merging, and for choices with a summary
+                    CLIPForImageClassification and LLaVA; for merging, and for choices with a summary. "nearest": for
+                    all methods, where a patch that no token holds has the token of the nearest patch that one holds
     tile            numbers of tokens, the class token included, are rounded up to multiples of it at every cut, so that
                     they fill the tiles of 8, 16 or 64 rows that matrix products run on; of `adaptive` the batch's
     returns         an instance of the model's own class, whose parts and weights are the model's, under their names:

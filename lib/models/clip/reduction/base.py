@@ -13,13 +13,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling as Output
 
-from lib.models.checks import check_count, check_kind, check_number
+from lib.models.checks import check_choice, check_count, check_kind, check_number
 from lib.models.clip.plan import Around, Cut
 from lib.models.clip.tokens import Tokens
 from lib.models.clip.tower.known import check_unhooked
 from lib.models.clip.tower.layers import Attended, through
 from lib.models.clip.tower.record import Record
 from lib.models.clip.tower.view import View
+
+NEAREST = "nearest"  # how patches that no token holds are filled in
 
 __all__ = ["Attended", "Cut", "Options", "Reduced", "Reduction"]
 
@@ -34,7 +36,7 @@ class Options:
     class_row_only: bool
     summary: bool
     seed: int
-    dense: bool = False
+    dense: bool | str = False
     tile: int = 1
 
     def check(self) -> None:
@@ -45,8 +47,10 @@ class Options:
         check_number("keep", self.keep, above=0, most=1)
         check_count("seed", self.seed, -(2**63), 2**64 - 1)
         check_count("tile", self.tile)
-        for name in ("class_row_only", "summary", "dense"):
+        for name in ("class_row_only", "summary"):
             check_kind(name, getattr(self, name), bool, "True or False")
+        check_kind("dense", self.dense, (bool, str), f"True, False or {NEAREST!r}")
+        check_choice("dense", self.dense, (True, False, NEAREST))
 
 
 class Reduction(View):
@@ -85,8 +89,8 @@ class Reduced(Reduction):
     """A vision tower that takes tokens away on the way; a method is a subclass, made by `reduce_tokens`.
 
     Call and output are the model's. `last_hidden_state` and hidden states hold the tokens that remain there, or, with
-    `dense`, at every patch the token that holds it; with `class_row_only` the last layer holds the class token alone.
-    `pooler_output` is as in the model.
+    `dense`, at every patch the token that holds it, or the nearest patch's; with `class_row_only` the last layer holds
+    the class token alone. `pooler_output` is as in the model.
     """
 
     def __init__(self, model: nn.Module, method: str, options: Options):
@@ -105,7 +109,8 @@ class Reduced(Reduction):
         self.class_row_only, self.summary, self.seed = options.class_row_only, options.summary, options.seed
         self.dense, self.tile, self.slicing = options.dense, options.tile, False
         plan = self.plan(self.tower.patches)  # what cannot be is refused before any image comes
-        if self.dense and (self.class_row_only or any(cut.count and not self._holds(cut) for cut in plan)):
+        left = self.dense is True and any(cut.count and not self._holds(cut) for cut in plan)
+        if self.dense and (self.class_row_only or left):
             lost = "class_row_only" if self.class_row_only else f"method = {method!r}"
             raise ValueError(f"dense: with {lost} some patches are held by no token")
         for layer in self._opened(plan):
@@ -181,7 +186,7 @@ class Reduced(Reduction):
 
     def recorded(self, pixels: Float[Tensor, "B C H W"], interpolate: bool | None, record: Record) -> Output:
         """The model's output, computed from fewer tokens."""
-        return self._walked(pixels, interpolate, record, placed=self.dense)[0]
+        return self._walked(pixels, interpolate, record, placed=bool(self.dense))[0]
 
     def seen(self, patches: int, chosen: int | None = None) -> list[tuple[int, int]]:
         """Tokens in each layer's attention and in its MLP, the same for every image of so many patches."""
@@ -216,9 +221,15 @@ class Reduced(Reduction):
             last = self._through(tower.layers[-1], tokens, Cut(), record, queries=1)
             record.state(last)
         output = tower.finish(last.x, last.weights)
+        patch = self.config.patch_size
+        grid = [side // patch for side in pixels.shape[-2:]]
+
+        def seen(tokens: Tokens, x: Tensor | None = None) -> Tensor:
+            return (tokens.nearest(*grid) if self.dense == NEAREST else tokens).dense(x)
+
         if self.dense:
-            output.last_hidden_state = tokens.dense(output.last_hidden_state)
-        return record.into(output, Tokens.dense if self.dense else lambda state: state.x), tokens
+            output.last_hidden_state = seen(tokens, output.last_hidden_state)
+        return record.into(output, seen if self.dense else lambda state: state.x), tokens
 
     def _through(
         self, layer: nn.Module, tokens: Tokens, cut: Cut, record: Record, queries: int | None = None

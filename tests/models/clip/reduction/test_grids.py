@@ -99,12 +99,20 @@ def test_an_option_that_cannot_be_is_refused_before_any_image_comes(options, mes
         reduce_tokens(tower(), "merge", **options)
 
 
-@pytest.mark.parametrize("name", ["class_row_only", "summary", "dense"])
+@pytest.mark.parametrize("name", ["class_row_only", "summary"])
 @pytest.mark.parametrize("method", ["merge", "random", "original"])
 def test_a_flag_is_true_or_false(method, name):
     given = {name: "no"} if name != "summary" or method == "random" else {name: 0}
     with refused(f"{name} is of type {type(given[name]).__name__}: a True or False is needed", TypeError):
         reduce_tokens(tower(), method, **given)
+
+
+@pytest.mark.parametrize("method", ["merge", "random", "original"])
+def test_dense_is_a_flag_or_a_way_to_fill(method):
+    with refused("dense = 'no': one of True, False, nearest is needed"):
+        reduce_tokens(tower(), method, dense="no")
+    with refused("dense is of type int: a True, False or 'nearest' is needed", TypeError):
+        reduce_tokens(tower(), method, dense=1)
 
 
 @pytest.mark.parametrize("method", REDUCTIONS)

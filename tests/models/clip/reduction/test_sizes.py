@@ -1,6 +1,7 @@
 """Whoever reads tokens after a merger knows how many patches each of them holds: equal patches may merge unnoticed."""
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -104,7 +105,8 @@ def test_dense_tokens_stand_at_their_patches(kind):
 @pytest.mark.limit(
     "clip",
     "`dense=True` for a token reduction by which patches are left out",
-    "A patch that no token holds has nothing to show. Merge tokens, or keep a mean of the others with summary=True.",
+    "A patch that no token holds has nothing to show. Merge tokens, keep a mean of the others with summary=True, or "
+    "fill in the nearest token with dense='nearest'.",
 )
 @pytest.mark.parametrize(
     "method",
@@ -124,6 +126,29 @@ def test_where_patches_are_gone_there_is_nothing_dense(method):
         "dense: method = 'original' knows" if method == "original" else f"dense: with method = {method!r} some"
     ):
         reduce_tokens(tower(), method, 0.5, dense=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        *itertools.product(["norm", "norm_each_layer", "key_query_norm", "random", "saint", "merge"], KINDS),
+        ("adaptive", "clip"),
+    ],
+)
+def test_a_patch_that_is_gone_has_the_token_of_the_nearest_that_is_not(method, kind):
+    x = images()[..., :24]  # a grid of 4 rows and 3 columns
+    call = {"interpolate_pos_encoding": True}
+    few, tokens = reduce_tokens(tower(kind), method, 0.5).traced(x, True)
+    many = reduce_tokens(tower(kind), method, 0.5, dense="nearest")(x, output_hidden_states=True, **call)
+    classes = int(kind == "clip")
+    for image in range(3):
+        held = [patch for patch in range(12) if tokens.places[image, patch] >= 0]
+        for patch in range(12):
+            near = min(held, key=lambda one: ((one // 3 - patch // 3) ** 2 + (one % 3 - patch % 3) ** 2, one))
+            wanted = few.last_hidden_state[image, tokens.places[image, near]]
+            assert torch.equal(many.last_hidden_state[image, classes + patch], wanted)
+    assert [state.shape for state in many.hidden_states] == [(3, 12 + classes, 32)] * 4
+    assert torch.equal(many.pooler_output, few.pooler_output)
 
 
 def test_a_summary_or_all_tokens_are_dense():
