@@ -80,7 +80,14 @@ Cosine = _real_within(ge=-1 - ROUNDED, le=1 + ROUNDED)
 Nats = _real_within(ge=0)
 Error = _real_within(ge=0)
 
-MEASURES = ("seconds", "peak_bytes", "flops", "accuracies", "relative_errors")  # one of them, or an error
+MEASURES = (
+    "seconds",
+    "peak_bytes",
+    "flops",
+    "accuracies",
+    "relative_errors",
+    "correlations",
+)  # one of them, or an error
 BESIDE = (  # only beside one of those
     "losses",
     "valid_losses",
@@ -99,6 +106,7 @@ BY_SEED = (
     "relative_errors",
     "agreements",
     "cosines",
+    "correlations",
     "right",
 )
 
@@ -128,6 +136,7 @@ class Case(BaseModel):
     relative_errors   seed -> norm of what an approximation loses, over that of what it stands for
     agreements  seed -> share of answers, right or wrong, that are those of what it stands for
     cosines     seed -> mean cosine of features with those of what it stands for
+    correlations   seed -> of every image, of a map with that of what it stands for
     right       seed -> which answers of the test set are right, in order: one bit each, hexadecimal
     """
 
@@ -145,6 +154,7 @@ class Case(BaseModel):
     relative_errors: dict[Seed, Error] = {}
     agreements: dict[Seed, Share] = {}
     cosines: dict[Seed, Cosine] = {}
+    correlations: dict[Seed, Annotated[list[Cosine], Field(min_length=1)]] = {}
     right: dict[Seed, Bits] = {}
     error: Line | None = None
     host_seconds: list[Seconds] = []
@@ -175,8 +185,9 @@ class Case(BaseModel):
         for name, held in seeds.items():
             if held != (first := next(iter(seeds.values()))):
                 raise ValueError(f"{name}: of seeds {_few(held)}, and {next(iter(seeds))} of {_few(first)}")
-        if len({len(one) for one in self.right.values()}) > 1:
-            raise ValueError("right: not of the same length for every seed")
+        for name in ("right", "correlations"):
+            if len({len(one) for one in getattr(self, name).values()}) > 1:
+                raise ValueError(f"{name}: not of the same length for every seed")
         return self
 
     @classmethod

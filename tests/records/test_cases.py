@@ -62,6 +62,10 @@ NO_SENSE = [
     ("cosines", {**JUDGED, "cosines": {0: 1.1, 1: 1}}),
     ("cosines", {**JUDGED, "cosines": {0: -1.1, 1: 1}}),
     ("cosines", {**JUDGED, "cosines": {0: 1.0}}),
+    ("correlations", {"correlations": {0: []}}),
+    ("correlations", {"correlations": {0: [0.5, 1.1]}}),
+    ("correlations", {"correlations": {0: [0.5, float("nan")]}}),
+    ("correlations", {"correlations": {0: [0.5], 1: [0.5, 0.5]}}),
     ("right", {**JUDGED, "right": {0: "ff", 1: "xy"}}),
     ("right", {**JUDGED, "right": {0: "ff", 1: "0xff"}}),
     ("right", {**JUDGED, "right": {0: "ff", 1: "fff"}}),
@@ -95,6 +99,7 @@ def test_a_number_that_cannot_be_is_refused_by_its_field(field, fields):
         {**JUDGED, "cosines": {0: 1.0000001, 1: -1}, "agreements": {0: 0, 1: 1}, "right": {0: "0f", 1: "f0"}},
         {**JUDGED, "losses": {0: [2.0, 0.0], 1: [1.5]}},  # the second ended early
         {"relative_errors": {42: 3.0}},
+        {"correlations": {0: [1.0000001, -1]}},
         {"error": "out of memory: 1 GiB"},
         {**TIMED, "clock": "device events", "host_seconds": [0.3, 0.4]},
     ],
