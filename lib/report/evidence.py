@@ -2,6 +2,7 @@
 
 from lib.report.views import (
     clip,
+    clip_saliency,
     distill,
     distill_compared,
     distill_states,
@@ -23,6 +24,7 @@ class Evidence(
     distill_compared.Views,
     distill_states.Views,
     clip.Views,
+    clip_saliency.Views,
     lora.Views,
     lora_shots.Views,
     original.Views,

@@ -1,24 +1,34 @@
 """Reductions on a ViT with a saliency decoder, at the size of a toy: what is written, by which oracle it is right."""
 
 import focus
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+
+mpl.use("agg")
 from refusals import refused
+from rehearsal import alone, evidence
 
 pytest.importorskip("onnx", reason="onnx reads the graph: it is in the extra `test`")
 from lib.experiments import clip_saliency, clip_saliency_runs
-from lib.experiments.clip_saliency import MAPS, PROBED, TARGETS, TRIED, Settings
+from lib.experiments.clip_saliency import MAPS, PROBED, TRIED, Settings
 from lib.experiments.clip_saliency_runs import STRENGTHS, correlations, fitted, gaussian, packed, unpacked
 from lib.experiments.clip_variants import UNREDUCED
 from lib.models.clip import vit
 from lib.models.clip.reduction import reduce_tokens
+from lib.report import frames, prose
+from lib.report.chapters import clip_saliency as chapter
+from lib.report.figures import clip_saliency as drawn
+from lib.report.frames.clip_saliency import difference, probed
+from lib.report.tables import clip_saliency as tabled
 from lib.tasks.data.images import Images
 
 LEARNED, TESTED = 60, 20
+TARGETS = (0.8, 0.7)  # shares of the operations that four layers get to by every method
 
 
-def drawn(split, source):
+def pictures(split, source):
     """Images of two classes, bright and dark."""
     generator = torch.Generator().manual_seed(int(split == "test"))
     classes = torch.randint(0, 2, (100,), generator=generator)
@@ -43,8 +53,9 @@ def made(graph):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clip_saliency, "sweep", here)
         patch.setattr(clip_saliency, "CHUNK", 8)
+        patch.setattr(clip_saliency, "TARGETS", TARGETS)
         for module in (clip_saliency, clip_saliency_runs):
-            patch.setattr(module.images, "cifar10", drawn)
+            patch.setattr(module.images, "cifar10", pictures)
         return clip_saliency.run(Settings(path=str(graph), learned=LEARNED, count=TESTED))
 
 
@@ -69,7 +80,7 @@ def test_every_reduction_is_judged_on_all_images(made):
 
 def test_a_map_is_the_reduced_models_own(made, graph):
     model = vit.load(graph)
-    data = drawn("test", "").part(8, 16)  # the second chunk
+    data = pictures("test", "").part(8, 16)  # the second chunk
     pixels = model.pixels(data.images)
     with torch.no_grad():
         whole = model(pixels)
@@ -79,7 +90,7 @@ def test_a_map_is_the_reduced_models_own(made, graph):
             task="cifar10", path=str(graph), source="", split="test", start=8, stop=16, targets=(0.6,)
         )
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(clip_saliency_runs.images, "cifar10", drawn)
+            patch.setattr(clip_saliency_runs.images, "cifar10", pictures)
             patch.setattr(clip_saliency_runs, "at_ratio", lambda tower, *_, **__: reduced)
             found = {one["variant"]: one for one in clip_saliency_runs.looked(chunk)}
     wanted = [np.corrcoef(a.flatten(), b.flatten())[0, 1] for a, b in zip(few.numpy(), whole.numpy(), strict=True)]
@@ -120,3 +131,42 @@ def test_what_is_missing_is_named_before_anything_is_computed(monkeypatch):
         clip_saliency.run(Settings())
     with refused("learned = 4: an integer"):
         clip_saliency.run(Settings(learned=4))
+
+
+@pytest.fixture
+def found(made, tmp_path):
+    return evidence(tmp_path, made)
+
+
+def test_every_number_is_in_the_text_and_drawn(found):
+    numbers = chapter.numbers(found)
+    assert [one.target for one in numbers.at] == list(TARGETS)
+    assert (numbers.images, numbers.learned, numbers.held_back) == (TESTED, LEARNED, LEARNED // 5)
+    said = prose.render("clip_vtp/saliency", numbers).data
+    assert "nan" not in said
+    assert ("that is met" in said) == numbers.met
+    shown = tabled.methods_table(found, "Table 1. A title").data
+    assert shown.count("merge in rounds") == len(TARGETS)
+    assert drawn.maps_and_answers(found).axes[0].get_xlabel() == "correlation of saliency maps"
+
+
+def test_a_difference_is_of_the_same_images(found):
+    rows = found.saliency
+    one, other = (
+        np.array(frames.only(frames.where(rows, part=MAPS), variant=name, target=TARGETS[0])["correlations"])
+        for name in ("merge in rounds", "random")
+    )
+    gap = difference(rows, "merge in rounds", "random", TARGETS[0], MAPS)
+    assert gap.mean == pytest.approx((one - other).mean())
+    assert gap.low < gap.mean < gap.high
+    assert gap.word == ("ahead" if gap.low > 0 else "behind" if gap.high < 0 else "level")
+    ours, theirs = (probed(rows, name, TARGETS[0])["hits"].astype(float) for name in ("merge in rounds", "random"))
+    gap = difference(rows, "merge in rounds", "random", TARGETS[0], PROBED)
+    assert gap.mean == pytest.approx((ours - theirs).mean())
+
+
+def test_without_a_record_the_page_says_so(tmp_path):
+    nothing = alone(tmp_path)
+    numbers = chapter.numbers(nothing)
+    assert not chapter.recorded(nothing)
+    assert "Not recorded yet" in prose.render("clip_vtp/saliency", numbers).data
