@@ -200,15 +200,15 @@ def test_a_bad_parameter_ends_the_run_with_one_plain_line(name, tmp_path):
 
 
 BROKEN = {
-    "outputs": lambda nb: nb.cells[2].update(execution_count=1),
-    "definitions": lambda nb: nb.cells[4].update(source="def helper():\n    pass"),
-    "skeleton": lambda nb: nb.cells.pop(1),
-    "parameter_cell": lambda nb: nb.cells[2].update(source="# Parameters\nr: int = 4  # a factor (>= 1)"),
+    "outputs": lambda nb: nb.cells[3].update(execution_count=1),
+    "definitions": lambda nb: nb.cells[5].update(source="def helper():\n    pass"),
+    "skeleton": lambda nb: nb.cells.pop(2),
+    "parameter_cell": lambda nb: nb.cells[3].update(source="# Parameters\nr: int = 4  # a factor (>= 1)"),
     "typed_decimals": lambda nb: chapters.cells(nb, "markdown")[-1].update(source="It is 1.52 times faster."),
-    "sizes": lambda nb: nb.cells[4].update(source="prose.render('a', b)\n" + "x = 1\n" * 10),
-    "numbers": lambda nb: nb.cells[4].update(source='caption("Figure 7. Late")'),
-    "provenance": lambda nb: nb.cells[4].update(source='caption("Table 9. Figures of nowhere")'),
-    "figures": lambda nb: nb.cells[4].update(source="plt.show()"),
+    "sizes": lambda nb: nb.cells[5].update(source="prose.render('a', b)\n" + "x = 1\n" * 10),
+    "numbers": lambda nb: nb.cells[5].update(source='caption("Figure 7. Late")'),
+    "provenance": lambda nb: nb.cells[5].update(source='caption("Table 9. Figures of nowhere")'),
+    "figures": lambda nb: nb.cells[5].update(source="plt.show()"),
 }
 
 

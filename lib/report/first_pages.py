@@ -1,6 +1,7 @@
 """README and intro: the headlines and their picture between two marks, as the records have them.
 
-A test holds both to the records. After a recording: `python -m lib.report.first_pages` writes them anew.
+And each chapter's take-aways, see `lib.report.take_aways`. A test holds them to the records. After a recording:
+`python -m lib.report.first_pages` writes them anew.
 """
 
 import re
@@ -12,7 +13,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from lib.paths import BOOK, ROOT
-from lib.report import figures
+from lib.report import figures, take_aways
 from lib.report.evidence import Evidence
 from lib.report.figures import headlines as drawn
 from lib.report.frames import Missing
@@ -78,7 +79,10 @@ def draw(found: Sequence[Headline], path: Path) -> None:
 
 
 def main() -> None:
-    """Write the headlines into README and intro, and draw their picture; without records nothing is written."""
+    """Write headlines into README and intro, and what to take away into chapters, and draw the headlines' picture.
+
+    Without records nothing is written.
+    """
     evidence = Evidence()
     try:
         found = headlines(evidence)
@@ -86,6 +90,8 @@ def main() -> None:
         sys.exit(f"{error}: nothing is written")
     for page in PAGES:
         page.write_text(filled(page, found, evidence))
+    for notebook, one in take_aways.pages(found).items():
+        notebook.write_text(take_aways.filled(notebook, one))
     draw(found, PICTURE)
 
 

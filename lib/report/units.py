@@ -69,3 +69,25 @@ def listed(items: list[str]) -> str:
 def _figures(value: float) -> str:
     decimals = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:.{decimals}f}"
+
+
+ABOUT = {  # words for a ratio -> from which ratio on
+    "less than a quarter": 0.0,
+    "about a quarter": 0.22,
+    "about a third": 0.29,
+    "about two fifths": 0.365,
+    "about half": 0.45,
+    "about three fifths": 0.555,
+    "about two thirds": 0.63,
+    "about three quarters": 0.71,
+    "about four fifths": 0.78,
+    "about nine tenths": 0.85,
+    "nearly all": 0.94,
+}
+
+
+def about(ratio: float) -> str:
+    """A part of a whole in words, `about half`; `all` from nearly one on, `more than all` from a fiftieth above it."""
+    if ratio >= 0.98:
+        return "all" if ratio <= 1.02 else "more than all"
+    return [word for word, least in ABOUT.items() if ratio >= least][-1]

@@ -14,6 +14,7 @@ from papermill.parameterize import parameterize_notebook
 
 from lib.paths import BOOK
 from lib.report.assigned import MARK
+from lib.report.take_aways import CELL
 
 ORDER = ("abstract", "parameters", "setup")
 ENDING = ["## What we could not show", "## Exercises", "## References"]
@@ -74,13 +75,16 @@ def definitions(notebook: NotebookNode) -> list[str]:
 
 
 def skeleton(notebook: NotebookNode) -> list[str]:
-    """Title, abstract, parameters, set-up; 12 to 46 cells; the closing sections."""
+    """Title, take-aways, abstract, parameters, set-up; 12 to 47 cells; the closing sections."""
     found = []
-    if not 12 <= len(notebook.cells) <= 46:
-        found.append(f"{len(notebook.cells)} cells: 12 to 46 are allowed")
+    if not 12 <= len(notebook.cells) <= 47:
+        found.append(f"{len(notebook.cells)} cells: 12 to 47 are allowed")
     if not notebook.cells[0].source.startswith("# "):
         found.append("the first cell holds no title")
-    for place, tag in enumerate(ORDER, start=1):
+    written = [cell.id for cell in notebook.cells].count(CELL)
+    if written and notebook.cells[1].id != CELL:
+        found.append(f"cell 1 must be the one of the id {CELL}")
+    for place, tag in enumerate(ORDER, start=1 + written):
         if [tag in cell.metadata.get("tags", []) for cell in notebook.cells].count(True) != 1:
             found.append(f"exactly one cell must be tagged {tag}")
         elif tag not in notebook.cells[place].metadata.get("tags", []):
@@ -102,6 +106,7 @@ def parameter_cell(notebook: NotebookNode) -> list[str]:
 def typed_decimals(notebook: NotebookNode) -> list[str]:
     """No decimal is typed in prose, in Markdown or in a string of a code cell: numbers come from records."""
     texts = [(cell.id, re.sub(r"\]\([^)]*\)", "]", cell.source)) for cell in cells(notebook, "markdown")]
+    texts = [one for one in texts if one[0] != CELL]  # of computed words
     for cell in cells(notebook, "code"):
         for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from lib.report import first_pages
+from lib import names
+from lib.report import first_pages, take_aways
 from lib.report.evidence import Evidence
 from lib.report.figures import headlines as drawn
 
@@ -14,6 +15,32 @@ from lib.report.figures import headlines as drawn
 @pytest.mark.parametrize("page", first_pages.PAGES, ids=lambda page: page.name)
 def test_a_page_says_what_the_records_say(page, found):
     assert page.read_text() == first_pages.filled(page, found, Evidence()), "python -m lib.report.first_pages mends it"
+
+
+def test_chapters_say_what_to_take_away(found):
+    pages = take_aways.pages(found)
+    assert {page.stem for page in pages} == set(names.CHAPTERS) - {"claims"}
+    for page, one in pages.items():
+        assert page.read_text() == take_aways.filled(page, one), "python -m lib.report.first_pages mends it"
+
+
+def test_what_to_take_away_follows_the_numbers(found):
+    (one,) = [one for one in found if one.chapter == "lora"]
+    for low, high, said in (
+        (0.01, 0.03, "surely more"),
+        (-0.02, 0.03, "not told apart"),
+        (-0.03, -0.01, "surely less"),
+    ):
+        accuracy = replace(one.measured["accuracy"], low=low, high=high)
+        changed = replace(one, measured={**one.measured, "accuracy": accuracy})
+        assert f"they are {said}" in take_aways.written(changed)
+
+
+def test_a_notebook_without_the_cell_is_refused(found, tmp_path):
+    page = tmp_path / "mrss.ipynb"
+    page.write_text('{"cells": []}')
+    with pytest.raises(ValueError, match=r"mrss\.ipynb: 0 cells of the id 'take-aways'"):
+        take_aways.filled(page, found[0])
 
 
 def test_the_picture_shows_what_the_records_say(found, tmp_path):

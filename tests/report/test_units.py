@@ -32,3 +32,21 @@ from lib.report import units
 )
 def test_a_number_reads_as_a_reader_expects(text, expected):
     assert text == expected
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        (0.1, "less than a quarter"),
+        (0.25, "about a quarter"),
+        (1 / 3, "about a third"),
+        (0.5, "about half"),
+        (0.65, "about two thirds"),
+        (0.9, "about nine tenths"),
+        (0.97, "nearly all"),
+        (1.0, "all"),
+        (1.44, "more than all"),
+    ],
+)
+def test_a_part_in_words(ratio, said):
+    assert units.about(ratio) == said

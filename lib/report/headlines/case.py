@@ -70,6 +70,7 @@ class Headline:
     baseline   what times are relative to, in words
     proposed   what the original report proposed, where it did and where its time is recorded
     reached    what this book came to
+    elsewhere  where such a model is not shown to help, in sentences, of the text
     records    that it was computed from
     raises     ValueError, naming it, for a number of another model among `measured`, and for one that the text lacks
     """
@@ -84,6 +85,7 @@ class Headline:
     baseline: str
     proposed: Point | None
     reached: Point
+    elsewhere: str = ""
     records: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

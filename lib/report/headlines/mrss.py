@@ -95,9 +95,10 @@ def headline(e: Evidence) -> Headline:
             f" The original report's two branches, as wide as the baseline, take {took.printed} for {lost.printed} of "
             f"loss, after {PLANS[FORMS].steps} steps of both."
         )
+    not_there = elsewhere(e)
     return Headline(
         topic="Multi-resolution scan",
-        text=f"{text} {elsewhere(e)}".strip(),
+        text=f"{text} {not_there}".strip(),
         chapter="mrss",
         machine=e.title,
         model=model,
@@ -106,6 +107,7 @@ def headline(e: Evidence) -> Headline:
         baseline="one resolution",
         proposed=proposed,
         reached=Point(found["time"].value, f"{model.words}, {said['loss at equal steps']} loss on {LABEL}"),
+        elsewhere=not_there,
     )
 
 

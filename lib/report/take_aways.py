@@ -1,0 +1,62 @@
+"""What a reader should take from a chapter, in words that its records decide; `lib.report.first_pages` writes them.
+
+They stand in the notebook as plain Markdown, so that they are there where nothing was executed: on GitHub, in Colab. A
+template, `book/_text/<chapter>/take_aways.md`, makes them of the numbers of the chapter's headline.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.paths import BOOK
+from lib.report import prose
+from lib.report.headlines.case import Headline, Measured
+
+CELL = "take-aways"  # the cell's id
+FIRST = "<!-- take-aways: python -m lib.report.first_pages -->"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a template reads.
+
+    of          name -> a number of the headline, its own or beside it
+    gains       those whose names begin with "gain", and `ranks` with "low rank"
+    sizes       of the headline's model
+    elsewhere   where such a model is not shown to help, in sentences
+    """
+
+    of: Mapping[str, Measured]
+    gains: list[Measured]
+    ranks: list[Measured]
+    sizes: Mapping[str, int]
+    elsewhere: str
+
+
+def written(headline: Headline) -> str:
+    """The cell's text for a chapter."""
+    gains, ranks = (
+        [one for name, one in headline.numbers.items() if name.startswith(start)] for start in ("gain", "low rank")
+    )
+    numbers = Numbers(headline.numbers, gains, ranks, headline.model.sizes, headline.elsewhere)
+    said = prose.render(f"{headline.chapter}/take_aways", numbers).data
+    return f"{FIRST}\n\n{said}\n\nIn numbers: {headline.text}"
+
+
+def filled(notebook: Path, headline: Headline) -> str:
+    """A notebook's file with these words in its cell.
+
+    raises   ValueError, naming the notebook, where it has no such cell
+    """
+    held = json.loads(notebook.read_text())
+    cells = [cell for cell in held["cells"] if cell.get("id") == CELL]
+    if len(cells) != 1:
+        raise ValueError(f"{notebook}: {len(cells)} cells of the id {CELL!r}, one is needed")
+    cells[0]["source"] = written(headline).splitlines(keepends=True)
+    return json.dumps(held, indent=1, ensure_ascii=False) + "\n"
+
+
+def pages(found: list[Headline]) -> dict[Path, Headline]:
+    """Notebook -> the headline that its words are made of."""
+    return {BOOK / f"{one.chapter}.ipynb": one for one in found}
