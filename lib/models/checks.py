@@ -214,7 +214,7 @@ def check_labels(name: str, labels: Tensor, classes: int, *axes: int | str, igno
     """Accept numbers of classes, from 0 to classes - 1, of these axes, in any integers.
 
     A column (N, 1) beside a row (N,) would be compared with each of its members, so that it is refused. Numbers from 1
-    on are not to be told from others unless the last class is among them. Values are looked at on a CPU.
+    on are not distinguished from others unless the last class is among them. Values are looked at on a CPU.
 
     ignored   a number that stands for no answer
     raises    TypeError for what is no tensor; ValueError, quoting values, dtype or shape, for others

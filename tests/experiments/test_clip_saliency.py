@@ -144,7 +144,7 @@ def test_every_number_is_in_the_text_and_drawn(found):
     assert (numbers.images, numbers.learned, numbers.held_back) == (TESTED, LEARNED, LEARNED // 5)
     said = prose.render("clip_vtp/saliency", numbers).data
     assert "nan" not in said
-    assert ("that is met" in said) == numbers.met
+    assert ("it is met" in said) == numbers.met
     shown = tabled.methods_table(found, "Table 1. A title").data
     assert shown.count("merge in rounds") == len(TARGETS)
     assert drawn.maps_and_answers(found).axes[0].get_xlabel() == "correlation of saliency maps"

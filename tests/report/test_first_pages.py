@@ -28,7 +28,7 @@ def test_what_to_take_away_follows_the_numbers(found):
     (one,) = [one for one in found if one.chapter == "lora"]
     for low, high, said in (
         (0.01, 0.03, "surely more"),
-        (-0.02, 0.03, "not told apart"),
+        (-0.02, 0.03, "level with"),
         (-0.03, -0.01, "surely less"),
     ):
         accuracy = replace(one.measured["accuracy"], low=low, high=high)

@@ -71,7 +71,7 @@ LABELS = {
     "clip",
     "Labels that are no row of integers from 0: a column, real numbers, one-hot rows, -100, or numbers of no class",
     "A column beside a row would be compared with each of its members. Numbers from 1 on are refused where the last "
-    "class is among them; else they cannot be told.",
+    "class is among them; else they cannot be distinguished.",
 )
 @pytest.mark.parametrize("kind", LABELS)
 def test_labels_of_another_kind_are_refused(kind):

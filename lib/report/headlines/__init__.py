@@ -7,6 +7,7 @@ per subject makes it, by a rule that its first lines state. `lib.report.audit` c
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lib import names
 from lib.report.evidence import Evidence as Evidence
 from lib.report.frames import Missing as Missing
 from lib.report.headlines import clip, distill, lora, mrss, ssm
@@ -41,11 +42,14 @@ def listed(found: Sequence[Headline], evidence: Evidence, chapter: str, record: 
     """
     lines = []
     for one in found:
-        sources = [
-            f"[{name.partition('_')[2] or name}]({record.format(f'{evidence.machine}/{name}.json')})"
-            for name in one.records
-        ]
+        sources = [f"[{_short(name)}]({record.format(f'{evidence.machine}/{name}.json')})" for name in one.records]
         lines.append(
             f"- **{one.topic}.** {one.text} [Chapter]({chapter.format(one.chapter)}). Records: {', '.join(sources)}."
         )
     return "\n".join(lines)
+
+
+def _short(record: str) -> str:
+    """A record's name without its subject, a data set by its own name."""
+    word = record.partition("_")[2] or record
+    return names.SEQUENCES[word].label if word in names.SEQUENCES else word

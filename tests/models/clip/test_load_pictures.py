@@ -154,7 +154,7 @@ NO_IMAGES = {
     "clip",
     "Images that are normalised already, of sixteen bits, of two or four channels, or pictures of PIL's modes I and F",
     "A processor would take their numbers for others, without a word. Give integers from 0 to 255, or floating-point "
-    "numbers from 0 to 1. Not to be told: blue before red, and normalised images without a negative number.",
+    "numbers from 0 to 1. Not noticed: blue before red, and normalised images without a negative number.",
 )
 @pytest.mark.parametrize("kind", REFUSED)
 def test_images_of_another_kind_are_refused_in_a_line(kind):

@@ -41,7 +41,7 @@ UNFIT = {
     "mrss",
     "Sequences of integers, such as samples of sixteen bits, of (B, T) numbers, or with channels before time",
     "A mixer takes (B, T, D) in its weights' precision. Divide samples by 32,768, and give each token its channels; "
-    "where there are as many tokens as channels, swapped axes cannot be told.",
+    "where there are as many tokens as channels, swapped axes cannot be noticed.",
 )
 @pytest.mark.parametrize("kind", UNFIT)
 def test_an_input_of_another_kind_is_refused(mixer, kind):

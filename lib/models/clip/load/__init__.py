@@ -56,7 +56,7 @@ class Clip:
         """Images as the model takes them: resized, cropped to a square, and normalised; on its device, in its dtype.
 
         images   whole numbers from 0 to 255, others from 0 to 1, or pictures of PIL; of one size or of many. All kinds
-                 are in `lib.models.clip.load.pictures`, and what cannot be told
+                 are in `lib.models.clip.load.pictures`, and what is not noticed
         raises   TypeError and ValueError, quoting it, for images of another kind, and for none
         """
         pixels = self.processor(images=pictures(images), return_tensors="pt")["pixel_values"]

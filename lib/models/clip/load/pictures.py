@@ -27,7 +27,7 @@ def pictures(images: Iterable[Any]) -> list[Image.Image | UInt8[Tensor, "3 H W"]
 
     images   (B, 3, H, W) or (B, H, W, 3), a tensor or an array, or a list of those without B, or of pictures. One
              channel is grey. Integers are from 0 to 255, floating-point numbers from 0 to 1, or, where all are whole
-             and one is above 1, from 0 to 255. Transparent pictures stand before white. Not to be told: channels in
+             and one is above 1, from 0 to 255. Transparent pictures stand before white. Not noticed: channels in
              another order than red, green, blue, and normalised images without a negative number
     raises   TypeError for what is no collection of images; ValueError, quoting it, for none, and for shapes, dtypes,
              values and modes of other kinds
