@@ -1,7 +1,8 @@
 """Merging that protects informative tokens by their energy (PiToMe). Symbols: `lib/__init__.py`.
 
 Source: Tran et al. (2024), https://arxiv.org/abs/2405.16148, as we read it: the margin falls from 0.9 to 0 over the
-layers, and tokens of even and odd rank are paired. Our own is the schedule, which is that of the other mergers.
+layers, and tokens of even and odd rank are paired. Their code, https://github.com/hchautran/PiToMe, pairs in the same
+way; above the margin it counts a cosine less by the margin. The schedule is our own, that of the other mergers.
 """
 
 import torch
