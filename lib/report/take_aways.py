@@ -41,7 +41,8 @@ def written(headline: Headline) -> str:
     )
     numbers = Numbers(headline.numbers, gains, ranks, headline.model.sizes, headline.elsewhere)
     said = prose.render(f"{headline.chapter}/take_aways", numbers).data
-    return f"{FIRST}\n\n{said}\n\nIn numbers: {headline.text}"
+    # Where the chapter was executed its abstract says the same, and the page hides this (report.css).
+    return f'{FIRST}\n\n{said}\n\n<div class="unexecuted">\n\nIn numbers: {headline.text}\n\n</div>'
 
 
 def filled(notebook: Path, headline: Headline) -> str:
