@@ -206,6 +206,7 @@ BROKEN = {
     "parameter_cell": lambda nb: nb.cells[3].update(source="# Parameters\nr: int = 4  # a factor (>= 1)"),
     "typed_decimals": lambda nb: chapters.cells(nb, "markdown")[-1].update(source="It is 1.52 times faster."),
     "sizes": lambda nb: nb.cells[5].update(source="prose.render('a', b)\n" + "x = 1\n" * 10),
+    "widths": lambda nb: nb.cells[5].update(source="x = " + "1 + " * 30 + "1"),
     "numbers": lambda nb: nb.cells[5].update(source='caption("Figure 7. Late")'),
     "provenance": lambda nb: nb.cells[5].update(source='caption("Table 9. Figures of nowhere")'),
     "figures": lambda nb: nb.cells[5].update(source="plt.show()"),

@@ -21,6 +21,7 @@ ENDING = ["## What we could not show", "## Exercises", "## References"]
 SOURCE = re.compile(r"recorded|this run|live|original report", re.IGNORECASE)
 SPECIAL = {"parameters", "setup"}  # cells whose size is checked by themselves
 MOST, TEXT, ALL = 15, 10, 1300  # code lines: of a cell, of one that writes text, of all chapters together
+WIDE = 88  # characters of code that fit the text
 DECIMAL = re.compile(r"(?<![\w./-])\d+[.,]\d+")
 
 
@@ -131,6 +132,18 @@ def sizes(notebook: NotebookNode) -> list[str]:
     return found
 
 
+def widths(notebook: NotebookNode) -> list[str]:
+    """Code that a page shows fits the text's width."""
+    folded = {"remove-input", "remove-cell", "hide-input"}
+    return [
+        f"cell {cell.id} shows a line of {len(line)} characters: at most {WIDE} fit"
+        for cell in cells(notebook, "code")
+        if not folded & set(cell.metadata.get("tags", []))
+        for line in cell.source.splitlines()
+        if len(line) > WIDE
+    ]
+
+
 def figures(notebook: NotebookNode) -> list[str]:
     """Every cell that draws says in words what is seen, and folds its code."""
     found = []
@@ -172,4 +185,4 @@ def links(notebook: NotebookNode, bibliography: str) -> list[str]:
     ]
 
 
-CHECKS = (outputs, definitions, skeleton, parameter_cell, typed_decimals, sizes, figures, numbers, provenance)
+CHECKS = (outputs, definitions, skeleton, parameter_cell, typed_decimals, sizes, widths, figures, numbers, provenance)
