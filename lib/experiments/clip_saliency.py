@@ -14,15 +14,15 @@ import pandas as pd
 from lib.experiments import base, clip_accuracy, command
 from lib.experiments.clip_outcomes import packed
 from lib.experiments.clip_saliency_runs import Chunk, Probe, fitted, looked, model_at, unpacked
-from lib.models.checks import check_count
+from lib.models.checks import check_choice, check_count
 from lib.paths import SWEEPS
 from lib.records import Record
 from lib.tasks.data import images
 from lib.tasks.training.sweep import sweep
 
-NAME = "clip_saliency"
+NAME = "clip_saliency_{task}"
 CHAPTER = "clip_vtp"
-TASK = "cifar10"
+TASKS = ("cifar10",)
 MAPS, PROBED, TRIED = "maps", "probed", "tried"
 AT = ("images", "target", "ratio")
 PARTS = {MAPS: AT, PROBED: (*AT, "layer", "last"), TRIED: ("images", "layer", "strength")}
@@ -36,12 +36,15 @@ CHUNK = 50  # images that are kept at once
 class Settings(base.Settings):
     """What is judged.
 
+    task     of TASKS: the images
     path     of an ONNX graph of the layout that `lib.models.clip.vit` reads; that of the installed package, if empty
     source   of CIFAR-10: a name of the hub, or a folder
     learned  images that the probe is fitted on
     count    test images
+    device   of the model's passes: on a CPU several at once, each on a core
     """
 
+    task: str = TASKS[0]
     path: str = ""
     source: str = images.CIFAR10
     learned: int = 5000
@@ -55,12 +58,14 @@ def run(settings: Settings, folder: Path = SWEEPS) -> Record:
     raises   ModuleNotFoundError, with the command that helps, without the package; FileNotFoundError where CIFAR-10 is
              not there; ValueError for too few images to hold some back
     """
+    check_choice("task", settings.task, TASKS)
     check_count("learned", settings.learned, HELD_BACK)
     path = str(model_at(settings.path))
     learned = images.cifar10("train", settings.source).first(settings.learned)
     tested = images.cifar10("test", settings.source).first(settings.count)
-    at = {"task": TASK, "path": path, "source": settings.source}
-    seen = sweep(_chunks("train", len(learned), at), looked, folder)
+    at = {"task": settings.task, "path": path, "source": settings.source, "device": settings.device}
+    options = {"workers": None if settings.device == "cpu" else 1}
+    seen = sweep(_chunks("train", len(learned), at), looked, folder, **options)
     features, held_back = unpacked(one for (one,) in seen.values()), len(learned) // HELD_BACK
     probe, tried = fitted(features, learned.classes, held_back)
     highest = max(features)
@@ -69,13 +74,13 @@ def run(settings: Settings, folder: Path = SWEEPS) -> Record:
     for (layer, strength), accuracy in tried.items():
         measured = {"accuracies": {0: accuracy}}
         cases.add(TRIED, RIDGE, measured=measured, images=held_back, layer=layer, strength=strength)
-    seen = sweep(_chunks("test", len(tested), {**at, "targets": TARGETS}), looked, folder)
+    seen = sweep(_chunks("test", len(tested), {**at, "targets": TARGETS}), looked, folder, **options)
     for parts in zip(*seen.values(), strict=True):
         _add(cases, list(parts), tested, probe, last)
-    # Not where the images or the graph lie here; and each chunk is on a core of the CPU.
-    where = replace(settings, source=Path(settings.source).name, path=Path(path).name, device="cpu")
+    # Not where the images or the graph lie here.
+    where = replace(settings, source=Path(settings.source).name, path=Path(path).name)
     said = {"layer": probe.layer, "strength": probe.strength, "held_back": held_back}
-    return base.record(NAME, cases, where, **said)
+    return base.record(NAME.format(task=settings.task), cases, where, **said)
 
 
 def _chunks(split: str, count: int, at: dict) -> list[Chunk]:

@@ -30,6 +30,7 @@ class Chunk:
 
     path      of the model's ONNX graph
     targets   shares of the operations at which reductions are judged; none: the unreduced model alone
+    device    of the model
     steps     none are taken; a sweep sorts by it
     """
 
@@ -40,6 +41,7 @@ class Chunk:
     start: int
     stop: int
     targets: tuple[float, ...] = ()
+    device: str = "cpu"
     steps: int = 0
 
     @property
@@ -83,7 +85,7 @@ def looked(chunk: Chunk) -> list[dict[str, Any]]:
     Each has `variant`, `target`, `ratio` (of the operations on paper), `correlations` of its saliency maps with the
     unreduced model's, and `features`, packed: the class token after each of `layers`, those of the upper half.
     """
-    model = vit.load(chunk.path)
+    model = vit.load(chunk.path, chunk.device)
     pixels = model.pixels(images.cifar10(chunk.split, chunk.source).part(chunk.start, chunk.stop).images)
     base, tokens = _seen(model, model.tower, pixels)
     found = [_outcome(UNREDUCED, 1.0, 1.0, correlations(base, base), tokens)]
@@ -124,10 +126,10 @@ def _seen(model: vit.SaliencyViT, tower: nn.Module, pixels: Tensor) -> tuple[Ten
     maps, tokens = [], {}
     for part in pixels.split(BATCH):
         output = tower(part, output_hidden_states=True)
-        maps.append(model.maps(output.last_hidden_state))
+        maps.append(model.maps(output.last_hidden_state).cpu())
         layers = len(output.hidden_states) - 1
         for layer in range((layers + 1) // 2, layers + 1):
-            tokens.setdefault(layer, []).append(output.hidden_states[layer][:, 0])
+            tokens.setdefault(layer, []).append(output.hidden_states[layer][:, 0].cpu())
     return torch.cat(maps), {layer: torch.cat(parts) for layer, parts in tokens.items()}
 
 

@@ -36,7 +36,7 @@ def pictures(split, source):
     return Images(x.to(torch.uint8), classes, ("dark", "bright"), ("a {}",))
 
 
-def here(runs, work, _):
+def here(runs, work, _, workers):
     return {one: work(one) for one in runs}
 
 

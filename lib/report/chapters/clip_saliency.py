@@ -10,8 +10,10 @@ from lib.report import frames
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 from lib.report.frames.clip_saliency import Difference, difference, probed
+from lib.report.views.base import named
 from lib.report.views.files import naming_files
 
+RECORDS = named(clip_saliency, clip_saliency.TASKS)
 KEPT, LOST = 0.95, 0.02  # the bar at the first share: least correlation, most accuracy lost
 
 
@@ -63,7 +65,7 @@ class Numbers:
 def recorded(evidence: Evidence) -> bool:
     """Is it recorded?"""
     try:
-        evidence.records(clip_saliency.NAME)
+        evidence.records(*RECORDS)
     except Missing:
         return False
     return True
@@ -74,7 +76,7 @@ def numbers(evidence: Evidence) -> Numbers:
     """What the text says of this evidence; without a record, that there is none."""
     if not recorded(evidence):
         return Numbers()
-    rows, protocol = evidence.saliency, evidence.records(clip_saliency.NAME)[0].parameters
+    rows, protocol = evidence.saliency, evidence.records(*RECORDS)[0].parameters
     found = [_at(evidence, target) for target in evidence.saliency_targets]
     whole, last = (probed(rows, UNREDUCED, 1.0, one) for one in (False, True))
     return Numbers(

@@ -17,7 +17,9 @@ class Views(Base):
     @cached_property
     def saliency(self) -> pd.DataFrame:
         """Maps and answers of every reduction, a row per case."""
-        return known(self.frame(clip_saliency), each={"variant": (UNREDUCED, ROUNDS, TOME, GAUSSIAN)})
+        return known(
+            self.frame(clip_saliency, *clip_saliency.TASKS), each={"variant": (UNREDUCED, ROUNDS, TOME, GAUSSIAN)}
+        )
 
     @cached_property
     def saliency_means(self) -> pd.DataFrame:
