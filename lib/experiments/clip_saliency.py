@@ -15,6 +15,7 @@ from lib.experiments import base, clip_accuracy, command
 from lib.experiments.clip_outcomes import packed
 from lib.experiments.clip_saliency_runs import Chunk, Probe, fitted, looked, model_at, unpacked
 from lib.models.checks import check_choice, check_count
+from lib.models.clip import vit
 from lib.paths import SWEEPS
 from lib.records import Record
 from lib.tasks.data import images
@@ -56,11 +57,13 @@ def run(settings: Settings, folder: Path = SWEEPS) -> Record:
 
     folder   of results that are finished
     raises   ModuleNotFoundError, with the command that helps, without the package; FileNotFoundError where CIFAR-10,
-             or the graph, is not there; ValueError for too few images to hold some back
+             or the graph, is not there; ValueError for a graph of another layout, and for too few images to hold some
+             back
     """
     check_choice("task", settings.task, TASKS)
     check_count("learned", settings.learned, HELD_BACK)
     path = str(model_at(settings.path))
+    vit.load(path)  # what is no such graph is refused before images are read
     learned = images.cifar10("train", settings.source).first(settings.learned)
     tested = images.cifar10("test", settings.source).first(settings.count)
     at = {"task": settings.task, "path": path, "source": settings.source, "device": settings.device}

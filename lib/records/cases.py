@@ -80,14 +80,8 @@ Cosine = _real_within(ge=-1 - ROUNDED, le=1 + ROUNDED)
 Nats = _real_within(ge=0)
 Error = _real_within(ge=0)
 
-MEASURES = (
-    "seconds",
-    "peak_bytes",
-    "flops",
-    "accuracies",
-    "relative_errors",
-    "correlations",
-)  # one of them, or an error
+# One of these, or an error:
+MEASURES = ("seconds", "peak_bytes", "flops", "accuracies", "relative_errors", "correlations")
 BESIDE = (  # only beside one of those
     "losses",
     "valid_losses",

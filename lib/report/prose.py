@@ -105,17 +105,8 @@ def extent_of_points(differences: pd.Series) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def side(one, of: float = 0.0) -> str:
-    """Where an interval lies of a number: "above", "below" or, where it holds it, "level".
-
-    one   has `low` and `high`
-    """
-    return "above" if one.low > of else "below" if one.high < of else "level"
-
-
 FILTERS = {
     "about": units.about,
-    "side": side,
     "times": units.times,
     "percent": units.share,
     "change": units.change,

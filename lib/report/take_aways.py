@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lib.paths import BOOK
 from lib.report import prose
+from lib.report.frames.clip_equal import outcome
 from lib.report.headlines.case import Headline, Measured
 
 CELL = "take-aways"  # the cell's id
@@ -22,12 +23,15 @@ class Numbers:
     """What a template reads.
 
     of          name -> a number of the headline, its own or beside it
+    side        name -> AHEAD, LEVEL or BEHIND of nothing, where it has an interval; `retained`, the same of all
     gains       those whose names begin with "gain", and `ranks` with "low rank"
     sizes       of the headline's model
     elsewhere   where such a model is not shown to help, in sentences
     """
 
     of: Mapping[str, Measured]
+    side: Mapping[str, str]
+    retained: Mapping[str, str]
     gains: list[Measured]
     ranks: list[Measured]
     sizes: Mapping[str, int]
@@ -39,7 +43,9 @@ def written(headline: Headline) -> str:
     gains, ranks = (
         [one for name, one in headline.numbers.items() if name.startswith(start)] for start in ("gain", "low rank")
     )
-    numbers = Numbers(headline.numbers, gains, ranks, headline.model.sizes, headline.elsewhere)
+    ends = {name: (one.low, one.high) for name, one in headline.numbers.items() if one.low is not None}
+    side, retained = ({name: outcome(low - to, high - to) for name, (low, high) in ends.items()} for to in (0, 1))
+    numbers = Numbers(headline.numbers, side, retained, gains, ranks, headline.model.sizes, headline.elsewhere)
     said = prose.render(f"{headline.chapter}/take_aways", numbers).data
     # Where the chapter was executed its abstract says the same, and the page hides this (report.css).
     return f'{FIRST}\n\n{said}\n\n<div class="unexecuted">\n\nIn numbers: {headline.text}\n\n</div>'

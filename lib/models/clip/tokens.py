@@ -100,7 +100,12 @@ class Tokens:
         """The same tokens, where patches that were gone are held by the token of the nearest patch that is not.
 
         rows, columns   of the grid of patches, which are numbered row by row; of two at one distance the first counts
+        raises          ValueError, quoting it, for a grid of another number of patches, and where places were not kept
         """
+        if self.places is None:
+            raise ValueError("nearest: where patches have gone was not kept: Tokens.of(..., placed=True) does")
+        if rows * columns != self.places.shape[1]:
+            raise ValueError(f"rows = {rows}, columns = {columns}: a grid of {self.places.shape[1]} patches is needed")
         gone = self.places == GONE
         at = torch.arange(rows * columns, device=gone.device)
         down, across = ((one[:, None] - one) ** 2 for one in (at // columns, at % columns))

@@ -9,7 +9,8 @@ from lib.experiments.clip_variants import ROUNDS, TOME, UNREDUCED
 from lib.report import frames
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
-from lib.report.frames.clip_saliency import Difference, difference, probed
+from lib.report.frames.clip_saliency import difference, probed
+from lib.report.frames.lora_pairs import Gap
 from lib.report.views.base import named
 from lib.report.views.files import naming_files
 
@@ -31,8 +32,8 @@ class At:
     lost: float
     lost_low: float
     lost_high: float
-    maps: Difference
-    answers: Difference
+    maps: Gap
+    answers: Gap
     closest: str
     closest_correlation: float
 

@@ -1,25 +1,13 @@
 """Frames of reductions on the pretrained ViT: means over images, and differences of two methods on the same images."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
 from lib.experiments.clip_saliency import MAPS, PROBED
 from lib.experiments.clip_variants import UNREDUCED
 from lib.report import frames
-from lib.report.frames.clip_equal import outcome
+from lib.report.frames.lora_pairs import Gap
 from lib.report.statistics import SEED, Interval, bootstrap
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One method minus another on the same images: a mean, its interval, and `word`, what the interval says."""
-
-    mean: float
-    low: float
-    high: float
-    word: str
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +27,7 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def difference(rows: pd.DataFrame, one: str, other: str, target: float, of: str) -> Difference:
+def difference(rows: pd.DataFrame, one: str, other: str, target: float, of: str) -> Gap:
     """One method minus another at a share of the operations: of correlations, or of the probe's accuracy.
 
     of       MAPS or PROBED
@@ -47,7 +35,7 @@ def difference(rows: pd.DataFrame, one: str, other: str, target: float, of: str)
     """
     ours, theirs = (_values(rows, variant, target, of) for variant in (one, other))
     found = _mean(ours - theirs)
-    return Difference(found.mean, found.low, found.high, outcome(found.low, found.high))
+    return Gap(found.mean, found.low, found.high, found.how)
 
 
 def probed(rows: pd.DataFrame, variant: str, target: float, last: bool = False) -> pd.Series:

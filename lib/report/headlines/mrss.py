@@ -151,12 +151,16 @@ def elsewhere(e: Evidence) -> str:
     found = e.fair_results
     tokens = frames.where(found, asks=TOKENS)
     made = {task: mrss_bars.of_task(rows) for task, rows in tokens[tokens["task"] != LABEL].groupby("task", sort=False)}
-    lost = [task for task, bars in made.items() if bars and all(mrss_bars.LOWER_LOSS in bar.missed for bar in bars)]
+    higher, lost = (
+        [task for task, bars in made.items() if bars and all(part in bar.missed for bar in bars)]
+        for part in (mrss_bars.EQUAL_LOSS, mrss_bars.LOWER_LOSS)
+    )
     whole = mrss_bars.patches_or_forms(found, e.fair_outcomes)
     control, forms = (
         [task for task, (one, _) in whole.items() if one == word] for word in (mrss_bars.CONTROL, mrss_bars.FORM)
     )
-    said = [f"In equal time no such form has a lower loss on {units.listed(lost)}."] if lost else []
+    said = [f"After equal steps every such form has a higher mean loss on {units.listed(higher)}."] if higher else []
+    said += [f"In equal time no such form has a lower loss on {units.listed(lost)}."] if lost else []
     if control:
         where = units.listed(control)
         others = f", or a form is ({units.listed(forms)})" if forms else ""

@@ -49,6 +49,7 @@ def test_where_a_low_rate_does_not_help_the_text_says_so(tmp_path):
     assert mrss.elsewhere(alone(tmp_path / "a", compared(), compared("filling"))) == ""
     lost = {BASELINE: USUAL[BASELINE], LOW: (0.5, {STEPS: 1.2, TIME: 1.1})}
     assert mrss.elsewhere(alone(tmp_path / "b", compared(), compared("filling", lost))) == (
+        "After equal steps every such form has a higher mean loss on filling in. "
         "In equal time no such form has a lower loss on filling in."
     )
     patches = "patches, r = 4"

@@ -221,15 +221,15 @@ class Reduced(Reduction):
             last = self._through(tower.layers[-1], tokens, Cut(), record, queries=1)
             record.state(last)
         output = tower.finish(last.x, last.weights)
-        patch = self.config.patch_size
-        grid = [side // patch for side in pixels.shape[-2:]]
+        if not self.dense:
+            return record.into(output, lambda state: state.x), tokens
 
         def seen(tokens: Tokens, x: Tensor | None = None) -> Tensor:
-            return (tokens.nearest(*grid) if self.dense == NEAREST else tokens).dense(x)
+            rows, columns = (side // self.config.patch_size for side in pixels.shape[-2:])
+            return (tokens.nearest(rows, columns) if self.dense == NEAREST else tokens).dense(x)
 
-        if self.dense:
-            output.last_hidden_state = seen(tokens, output.last_hidden_state)
-        return record.into(output, seen if self.dense else lambda state: state.x), tokens
+        output.last_hidden_state = seen(tokens, output.last_hidden_state)
+        return record.into(output, seen), tokens
 
     def _through(
         self, layer: nn.Module, tokens: Tokens, cut: Cut, record: Record, queries: int | None = None

@@ -49,9 +49,13 @@ def read(path: str | Path) -> tuple[Sizes, dict[str, Tensor]]:
     """
     try:
         import onnx
+        from google.protobuf.message import DecodeError
     except ModuleNotFoundError:
         raise ModuleNotFoundError('the package onnx reads the graph: pip install ".[vision]"') from None
-    graph = onnx.load(str(path)).graph
+    try:
+        graph = onnx.load(str(path)).graph
+    except DecodeError:
+        raise ValueError(f"{path}: no ONNX graph") from None
     stored = {one.name: torch.from_numpy(onnx.numpy_helper.to_array(one).copy()) for one in graph.initializer}
     numbers = {
         node.output[0]: onnx.numpy_helper.to_array(node.attribute[0].t)

