@@ -174,7 +174,11 @@ def frame(found: Iterable[Record]) -> pd.DataFrame:
 
     `retained` is the accuracy relative to the unreduced model's of the same seed; `hits` says which answers are right.
     """
-    rows = base.by_seed(found, PARTS, WORDS, **FIELDS, right="right")
+    return answered(base.by_seed(found, PARTS, WORDS, **FIELDS, right="right"))
+
+
+def answered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of cases and checkpoints with `retained` and `hits`, as in `frame`, in place of packed answers."""
     at = ["machine", "task", "seed"]
     whole = rows[rows["variant"] == UNREDUCED].set_index(at)["accuracy"]
     hits = [unpacked(right, count) for right, count in zip(rows["right"], rows["images"], strict=True)]

@@ -8,7 +8,7 @@ name (`code`).
 from importlib import import_module
 from types import ModuleType
 
-from lib.names.clip import REDUCTIONS, SMALL_CLIPS
+from lib.names.clip import LEARNED, REDUCTIONS, SMALL_CLIPS
 from lib.names.distill import DISTILLATIONS, DISTILLED, STATE_CHOICES
 from lib.names.lora import ADAPTERS
 from lib.names.mrss import FORMS, STEMS, family
@@ -24,6 +24,7 @@ __all__ = [
     "DISTILLATIONS",
     "DISTILLED",
     "FORMS",
+    "LEARNED",
     "OPERATORS",
     "PEERS",
     "REDUCTIONS",

@@ -55,4 +55,23 @@ REDUCTIONS = {  # token reductions, by the name that `reduce_tokens` takes
     ),
 }
 
+_LEARNED = "lib.models.clip.learned"
+LEARNED = {  # token reductions of which some numbers are learned, by the name that `learnable` takes
+    "summary_token": Method(
+        "learned summary token",
+        f"{_LEARNED}.summary_token",
+        "the patches of largest L2 norm, and one learned token for the others",
+    ),
+    "summary_shift": Method(
+        "mean plus a learned token",
+        f"{_LEARNED}.summary_shift",
+        "the patches of largest L2 norm, and for the others their mean plus a learned token",
+    ),
+    "threshold": Method(
+        "learned threshold",
+        f"{_LEARNED}.threshold",
+        "the patches whose attention is above a threshold that is a linear function of the image's class token",
+    ),
+}
+
 SMALL_CLIPS = {"scenes": "scenes", "cifar10": "CIFAR-10"}  # what the small CLIPs learned -> as readers see it

@@ -2,6 +2,7 @@
 
 from lib.report.views import (
     clip,
+    clip_learned,
     clip_saliency,
     distill,
     distill_compared,
@@ -24,6 +25,7 @@ class Evidence(
     distill_compared.Views,
     distill_states.Views,
     clip.Views,
+    clip_learned.Views,
     clip_saliency.Views,
     lora.Views,
     lora_shots.Views,

@@ -60,6 +60,10 @@ _FOLDER = TemporaryDirectory()
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "clip_accuracy": ({}, {"seeds": 1, "count": 8}),
     "clip_cost": ({"RATIOS": (0.5,), "KEEPS": (0.5,), "SIDES": (64,)}, {"scenes": 4}),
+    "clip_learned": (
+        {"KEEPS": (0.5,)},
+        {"seeds": 1, "learned": 8, "count": 8, "steps": 2, "per_step": 2, "scenes": 4},
+    ),
     "clip_saliency": ({"TARGETS": (0.9,), "CHUNK": 8}, {"learned": 10, "count": 4}),
     "clip_training": ({}, TRIAL),
     "distill_compared": (

@@ -99,11 +99,15 @@ def check_task(task: str) -> None:
     check_choice("task", task, STEPS)
 
 
-def training_images(plan: Plan) -> images.Images:
-    """Training images of a plan; scenes are drawn by its seed."""
+def training_images(plan: Plan, count: int | None = None) -> images.Images:
+    """Training images of a plan; scenes are drawn by its seed.
+
+    count   so many of them, of scenes as many drawn anew; all where left out
+    """
     if plan.task == "cifar10":
-        return images.cifar10("train", plan.source)
-    return images.rendered(TRAINING, torch.Generator().manual_seed(plan.seed + 1))
+        found = images.cifar10("train", plan.source)
+        return found if count is None else found.first(count)
+    return images.rendered(TRAINING if count is None else count, torch.Generator().manual_seed(plan.seed + 1))
 
 
 def held_out(task: str, source: str = images.CIFAR10) -> images.Images:

@@ -3,6 +3,9 @@
 The budget is ours. Symbols: `lib/__init__.py`.
 """
 
+from jaxtyping import Bool, Float
+from torch import Tensor
+
 from lib.kernels.eager import readable
 from lib.models.clip.merge_schedules import kept
 from lib.models.clip.reduction.base import Attended, Cut, Reduced
@@ -36,13 +39,20 @@ class Adaptive(Reduced):
     def fewer(self, tokens: Tokens, cut: Cut, attended: Attended | None) -> Tokens:
         """The class token and, of each image, the fewest that hold the share of its attention."""
         values, order = attended.by_class(tokens).sort(dim=1, descending=True)
-        before = values.cumsum(1) - values  # what the patches of a higher score hold
-        valid = before < self.keep * values.sum(1, keepdim=True)
+        valid = self.valid(values, tokens)
         valid[:, :1] = True  # where so small a share rounds to nothing
         # A graph that is compiled or exported holds for all images: for those that need every patch.
         most = int(valid.sum(1).max()) if readable(valid) else valid.shape[1]
         most = min(valid.shape[1], self.padded(most + tokens.classes) - tokens.classes)
         return tokens.kept(order[:, :most], valid[:, :most])
+
+    def valid(self, values: Float[Tensor, "B P"], tokens: Tokens) -> Bool[Tensor, "B P"]:
+        """Which patches are kept.
+
+        values   the class token's attention to patches, the highest first
+        """
+        before = values.cumsum(1) - values  # what the patches of a higher score hold
+        return before < self.keep * values.sum(1, keepdim=True)
 
     def seen(self, patches: int, chosen: int | None = None) -> list[tuple[int, int]]:
         """Tokens in each layer for an image that keeps `chosen` patches.
