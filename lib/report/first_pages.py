@@ -1,7 +1,7 @@
 """README and intro: the headlines and their picture between two marks, as the records have them.
 
-And each chapter's take-aways, see `lib.report.take_aways`. A test holds them to the records. After a recording:
-`python -m lib.report.first_pages` writes them anew.
+And each chapter's take-aways with its key picture, see `lib.report.take_aways`. A test holds them to the records. After
+a recording: `python -m lib.report.first_pages` writes them anew.
 """
 
 import re
@@ -79,7 +79,7 @@ def draw(found: Sequence[Headline], path: Path) -> None:
 
 
 def main() -> None:
-    """Write headlines into README and intro, and what to take away into chapters, and draw the headlines' picture.
+    """Write headlines into README and intro, and what to take away into chapters, and draw all pictures.
 
     Without records nothing is written.
     """
@@ -91,7 +91,8 @@ def main() -> None:
     for page in PAGES:
         page.write_text(filled(page, found, evidence))
     for notebook, one in take_aways.pages(found).items():
-        notebook.write_text(take_aways.filled(notebook, one))
+        notebook.write_text(take_aways.filled(notebook, one, evidence))
+        take_aways.draw(one.chapter, evidence)
     draw(found, PICTURE)
 
 

@@ -1,7 +1,8 @@
-"""What a reader should take from a chapter, in words that its records decide; `lib.report.first_pages` writes them.
+"""What a reader should take from a chapter, in words that its records decide, and its key picture.
 
-They stand in the notebook as plain Markdown, so that they are there where nothing was executed: on GitHub, in Colab. A
-template, `book/_text/<chapter>/take_aways.md`, makes them of the numbers of the chapter's headline.
+They stand in the notebook as plain Markdown, so that they are there where nothing was executed: on GitHub, in Colab.
+`lib.report.first_pages` writes and draws them. A template, `book/_text/<chapter>/take_aways.md`, makes the words of the
+numbers of the chapter's headline.
 """
 
 import json
@@ -9,11 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from lib.paths import BOOK
-from lib.report import prose
+from lib.report import figures, prose
+from lib.report.evidence import Evidence
+from lib.report.figures import keys
 from lib.report.frames.clip_equal import outcome
 from lib.report.headlines.case import Headline, Measured
 
+ASSETS = BOOK / "_assets"
+TAKEN = "**What to take away**"  # before which the picture stands
 CELL = "take-aways"  # the cell's id
 FIRST = "<!-- take-aways: python -m lib.report.first_pages -->"
 
@@ -38,20 +45,43 @@ class Numbers:
     elsewhere: str
 
 
-def written(headline: Headline) -> str:
-    """The cell's text for a chapter."""
+def written(headline: Headline, evidence: Evidence) -> str:
+    """The cell's text for a chapter: its question, its picture, what to take away."""
     gains, ranks = (
         [one for name, one in headline.numbers.items() if name.startswith(start)] for start in ("gain", "low rank")
     )
     ends = {name: (one.low, one.high) for name, one in headline.numbers.items() if one.low is not None}
     side, retained = ({name: outcome(low - to, high - to) for name, (low, high) in ends.items()} for to in (0, 1))
     numbers = Numbers(headline.numbers, side, retained, gains, ranks, headline.model.sizes, headline.elsewhere)
-    said = prose.render(f"{headline.chapter}/take_aways", numbers).data
+    said = prose.render(f"{headline.chapter}/take_aways", numbers).data.replace(
+        TAKEN, f"{picture(headline.chapter, evidence)}\n\n{TAKEN}", 1
+    )
     # Where the chapter was executed its abstract says the same, and the page hides this (report.css).
     return f'{FIRST}\n\n{said}\n\n<div class="unexecuted">\n\nIn numbers: {headline.text}\n\n</div>'
 
 
-def filled(notebook: Path, headline: Headline) -> str:
+def picture(chapter: str, evidence: Evidence) -> str:
+    """A chapter's key picture with its caption, as the cell embeds it."""
+    said = keys.described(chapter, evidence).replace('"', "”")
+    return f"![{said}](_assets/{place(chapter).name})\n\n*{keys.KEYS[chapter].CAPTION}*"
+
+
+def place(chapter: str, folder: Path = ASSETS) -> Path:
+    """The file of a chapter's key picture."""
+    return folder / f"key_{chapter}.png"
+
+
+def draw(chapter: str, evidence: Evidence, folder: Path = ASSETS) -> None:
+    """Write a chapter's key picture, with what it shows in its description."""
+    figures.style()
+    figure = Figure(figsize=keys.SIZE, layout="constrained")
+    key = keys.KEYS[chapter]
+    key.draw(figure.subplots(), key.rows(evidence))
+    about = {"Description": keys.described(chapter, evidence), "Software": None}  # the latter differs by version
+    figure.savefig(place(chapter, folder), dpi=200, metadata=about)
+
+
+def filled(notebook: Path, headline: Headline, evidence: Evidence) -> str:
     """A notebook's file with these words in its cell.
 
     raises   ValueError, naming the notebook, where it has no such cell
@@ -60,7 +90,7 @@ def filled(notebook: Path, headline: Headline) -> str:
     cells = [cell for cell in held["cells"] if cell.get("id") == CELL]
     if len(cells) != 1:
         raise ValueError(f"{notebook}: {len(cells)} cells of the id {CELL!r}, one is needed")
-    cells[0]["source"] = written(headline).splitlines(keepends=True)
+    cells[0]["source"] = written(headline, evidence).splitlines(keepends=True)
     return json.dumps(held, indent=1, ensure_ascii=False) + "\n"
 
 

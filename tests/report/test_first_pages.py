@@ -10,6 +10,7 @@ from lib import names
 from lib.report import first_pages, take_aways
 from lib.report.evidence import Evidence
 from lib.report.figures import headlines as drawn
+from lib.report.figures import keys
 
 
 @pytest.mark.parametrize("page", first_pages.PAGES, ids=lambda page: page.name)
@@ -21,7 +22,17 @@ def test_chapters_say_what_to_take_away(found):
     pages = take_aways.pages(found)
     assert {page.stem for page in pages} == set(names.CHAPTERS) - {"claims"}
     for page, one in pages.items():
-        assert page.read_text() == take_aways.filled(page, one), "python -m lib.report.first_pages mends it"
+        assert page.read_text() == take_aways.filled(page, one, Evidence()), "python -m lib.report.first_pages mends it"
+
+
+@pytest.mark.parametrize("chapter", keys.KEYS)
+def test_a_key_picture_shows_what_the_records_say(chapter, tmp_path):
+    take_aways.draw(chapter, Evidence(), tmp_path)
+    for picture in (take_aways.place(chapter), take_aways.place(chapter, tmp_path)):
+        with Image.open(picture) as image:
+            said = keys.described(chapter, Evidence())
+            assert image.text["Description"] == said, "python -m lib.report.first_pages mends it"
+            assert "nan" not in said
 
 
 def test_what_to_take_away_follows_the_numbers(found):
@@ -33,14 +44,14 @@ def test_what_to_take_away_follows_the_numbers(found):
     ):
         accuracy = replace(one.measured["accuracy"], low=low, high=high)
         changed = replace(one, measured={**one.measured, "accuracy": accuracy})
-        assert f"they are {said}" in take_aways.written(changed)
+        assert f"they are {said}" in take_aways.written(changed, Evidence())
 
 
 def test_a_notebook_without_the_cell_is_refused(found, tmp_path):
     page = tmp_path / "mrss.ipynb"
     page.write_text('{"cells": []}')
     with pytest.raises(ValueError, match=r"mrss\.ipynb: 0 cells of the id 'take-aways'"):
-        take_aways.filled(page, found[0])
+        take_aways.filled(page, found[0], Evidence())
 
 
 def test_the_picture_shows_what_the_records_say(found, tmp_path):
