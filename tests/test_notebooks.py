@@ -199,6 +199,11 @@ def test_a_bad_parameter_ends_the_run_with_one_plain_line(name, tmp_path):
     assert "torch" not in ended.stderr  # no frame of it
 
 
+def shown(notebook):
+    """The first cell whose code a page shows."""
+    return next(cell for cell in chapters.cells(notebook, "code") if not cell.metadata.get("tags"))
+
+
 BROKEN = {
     "outputs": lambda nb: nb.cells[3].update(execution_count=1),
     "definitions": lambda nb: nb.cells[5].update(source="def helper():\n    pass"),
@@ -206,7 +211,8 @@ BROKEN = {
     "parameter_cell": lambda nb: nb.cells[3].update(source="# Parameters\nr: int = 4  # a factor (>= 1)"),
     "typed_decimals": lambda nb: chapters.cells(nb, "markdown")[-1].update(source="It is 1.52 times faster."),
     "sizes": lambda nb: nb.cells[5].update(source="prose.render('a', b)\n" + "x = 1\n" * 10),
-    "widths": lambda nb: nb.cells[5].update(source="x = " + "1 + " * 30 + "1"),
+    "widths": lambda nb: shown(nb).update(source="x = " + "1 + " * 30 + "1"),
+    "folds": lambda nb: nb.cells[5].metadata.pop("tags"),
     "numbers": lambda nb: nb.cells[5].update(source='caption("Figure 7. Late")'),
     "provenance": lambda nb: nb.cells[5].update(source='caption("Table 9. Figures of nowhere")'),
     "figures": lambda nb: nb.cells[5].update(source="plt.show()"),

@@ -16,6 +16,7 @@ from lib.paths import BOOK, ROOT
 from lib.report import figures, take_aways
 from lib.report.evidence import Evidence
 from lib.report.figures import headlines as drawn
+from lib.report.figures import keys
 from lib.report.frames import Missing
 from lib.report.headlines import Headline, headlines, listed
 
@@ -28,6 +29,8 @@ PAGES = {  # file -> addresses of a chapter and of a record
 ADDRESSES = {page.name: addresses for page, addresses in PAGES.items()}
 PICTURE = BOOK / "_assets/headlines"
 KINDS = (".svg", ".png")  # for pages, and for what shows no drawings
+FOLDING = ("README.md",)  # files whose readers can open and close what is folded
+GALLERY = ("mrss", "kernel_distillation", "clip_vtp")
 SHOWN = {  # file -> the picture, with its text alternative, as this page embeds it
     "README.md": '<img src="book/_assets/headlines.png" width="440" alt="{}">',
     "intro.md": (
@@ -46,8 +49,28 @@ def filled(page: Path, found: Sequence[Headline], evidence: Evidence) -> str:
     pattern = re.compile(f"({re.escape(FIRST)}\n).*?({re.escape(LAST)})", re.DOTALL)
     if not pattern.search(text):
         raise ValueError(f"{page}: no line {FIRST!r} with {LAST!r} after it")
-    block = f"{listed(found, evidence, *PAGES[page])}\n\n{shared(found)}\n\n{picture(page, found)}"
+    numbers = f"{listed(found, evidence, *PAGES[page])}\n\n{shared(found)}"
+    parts = [in_words(found, PAGES[page][0]), picture(page, found)]
+    if page.name in FOLDING:
+        numbers = f"<details>\n<summary>In numbers</summary>\n\n{numbers}\n\n</details>"
+        parts.append(gallery(evidence))
+    block = "\n\n".join([*parts, numbers])
     return pattern.sub(lambda marks: f"{marks[1]}\n{block}\n\n{marks[2]}", text)
+
+
+def in_words(found: Sequence[Headline], chapter: str) -> str:
+    """What came out, chapter by chapter, with its address."""
+    return "\n".join(f"- **[{one.topic}]({chapter.format(one.chapter)}).** {take_aways.result(one)}" for one in found)
+
+
+def gallery(evidence: Evidence) -> str:
+    """Key pictures of some chapters side by side, as HTML that leads to them."""
+    shown = []
+    for chapter in GALLERY:
+        said = keys.described(chapter, evidence).replace('"', "”")
+        place = take_aways.place(chapter).relative_to(ROOT).as_posix()
+        shown.append(f'<a href="book/{chapter}.ipynb"><img src="{place}" width="32%" alt="{said}"></a>')
+    return "\n".join(shown)
 
 
 def shared(found: Sequence[Headline]) -> str:

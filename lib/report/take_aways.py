@@ -21,6 +21,7 @@ from lib.report.headlines.case import Headline, Measured
 
 ASSETS = BOOK / "_assets"
 TAKEN = "**What to take away**"  # before which the picture stands
+RESULTS = {"ssm_background": 3}  # number of the sentence that tells a chapter's result; elsewhere the first
 CELL = "take-aways"  # the cell's id
 FIRST = "<!-- take-aways: python -m lib.report.first_pages -->"
 
@@ -47,17 +48,27 @@ class Numbers:
 
 def written(headline: Headline, evidence: Evidence) -> str:
     """The cell's text for a chapter: its question, its picture, what to take away."""
+    shown = f"{picture(headline.chapter, evidence)}\n\n{TAKEN}"
+    said = rendered(headline).replace(TAKEN, shown, 1)
+    # Where the chapter was executed its abstract says the same, and the page hides this (report.css).
+    return f'{FIRST}\n\n{said}\n\n<div class="unexecuted">\n\nIn numbers: {headline.text}\n\n</div>'
+
+
+def result(headline: Headline) -> str:
+    """Of a chapter's sentences in words the one that tells its result."""
+    start = f"{RESULTS.get(headline.chapter, 1)}. "
+    return next(line.removeprefix(start) for line in rendered(headline).splitlines() if line.startswith(start))
+
+
+def rendered(headline: Headline) -> str:
+    """Question and sentences of a chapter, by its template."""
     gains, ranks = (
         [one for name, one in headline.numbers.items() if name.startswith(start)] for start in ("gain", "low rank")
     )
     ends = {name: (one.low, one.high) for name, one in headline.numbers.items() if one.low is not None}
     side, retained = ({name: outcome(low - to, high - to) for name, (low, high) in ends.items()} for to in (0, 1))
     numbers = Numbers(headline.numbers, side, retained, gains, ranks, headline.model.sizes, headline.elsewhere)
-    said = prose.render(f"{headline.chapter}/take_aways", numbers).data.replace(
-        TAKEN, f"{picture(headline.chapter, evidence)}\n\n{TAKEN}", 1
-    )
-    # Where the chapter was executed its abstract says the same, and the page hides this (report.css).
-    return f'{FIRST}\n\n{said}\n\n<div class="unexecuted">\n\nIn numbers: {headline.text}\n\n</div>'
+    return prose.render(f"{headline.chapter}/take_aways", numbers).data
 
 
 def picture(chapter: str, evidence: Evidence) -> str:

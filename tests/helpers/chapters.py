@@ -22,6 +22,7 @@ SOURCE = re.compile(r"recorded|this run|live|original report", re.IGNORECASE)
 SPECIAL = {"parameters", "setup"}  # cells whose size is checked by themselves
 MOST, TEXT, ALL = 15, 10, 1300  # code lines: of a cell, of one that writes text, of all chapters together
 WIDE = 88  # characters of code that fit the text
+FOLDED = {"remove-input", "remove-cell", "hide-input"}
 DECIMAL = re.compile(r"(?<![\w./-])\d+[.,]\d+")
 
 
@@ -134,14 +135,25 @@ def sizes(notebook: NotebookNode) -> list[str]:
 
 def widths(notebook: NotebookNode) -> list[str]:
     """Code that a page shows fits the text's width."""
-    folded = {"remove-input", "remove-cell", "hide-input"}
     return [
         f"cell {cell.id} shows a line of {len(line)} characters: at most {WIDE} fit"
         for cell in cells(notebook, "code")
-        if not folded & set(cell.metadata.get("tags", []))
+        if not FOLDED & set(cell.metadata.get("tags", []))
         for line in cell.source.splitlines()
         if len(line) > WIDE
     ]
+
+
+def folds(notebook: NotebookNode) -> list[str]:
+    """A page begins with what it asks and found: parameters, imports and runs are folded."""
+    found, asked = [], False
+    for cell in notebook.cells:
+        asked = asked or (cell.cell_type == "markdown" and cell.source.startswith("## The question"))
+        begins = not asked or ".Settings.of(p" in cell.source
+        folded = FOLDED & set(cell.metadata.get("tags", []))
+        if cell.cell_type == "code" and begins and not folded:
+            found.append(f"cell {cell.id} is not folded: it sets up or runs, and a reader wants what came out")
+    return found
 
 
 def figures(notebook: NotebookNode) -> list[str]:
@@ -185,4 +197,16 @@ def links(notebook: NotebookNode, bibliography: str) -> list[str]:
     ]
 
 
-CHECKS = (outputs, definitions, skeleton, parameter_cell, typed_decimals, sizes, widths, figures, numbers, provenance)
+CHECKS = (
+    outputs,
+    definitions,
+    skeleton,
+    parameter_cell,
+    typed_decimals,
+    sizes,
+    widths,
+    folds,
+    figures,
+    numbers,
+    provenance,
+)
