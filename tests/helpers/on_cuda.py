@@ -27,6 +27,7 @@ from fake_cuda import pretended
 from torch.utils._python_dispatch import _disable_current_modes
 
 from lib.experiments import lora_cases, lora_live, lora_shots, mrss_plans
+from lib.experiments.clip_towers import Sizes
 from lib.experiments.distill_state_runs import Plan
 from lib.kernels import driver, eager
 from lib.models.clip import load as clip
@@ -55,6 +56,7 @@ GATES = {
     "TESTED": 1,
     "BATCH": 1,
 }
+SMALL_VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 _FOLDER = TemporaryDirectory()
 # Experiment -> constants of its module, settings over those of the smoke preset.
 SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -65,6 +67,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"seeds": 1, "learned": 8, "count": 8, "steps": 2, "per_step": 2, "scenes": 4},
     ),
     "clip_saliency": ({"TARGETS": (0.9,), "CHUNK": 8}, {"learned": 10, "count": 4}),
+    "clip_towers": ({"TOWERS": {"a ViT": Sizes("ViT", 32, SMALL_VIT)}}, {}),
     "clip_training": ({}, TRIAL),
     "distill_compared": (
         {"RATES": (4e-3,)},

@@ -18,7 +18,7 @@ COMMITTED = DATA / "runs" / REFERENCE
 COST = ("scan", "ssm_scaling", "mrss_proxy", "mrss_scan", "distillation", "clip_cost", "lora_cost")  # no trainings
 FAIR = (  # begin like that
     *("mrss_compared_", "mrss_references_", "mrss_gates"),
-    *("distill_compared_", "distill_states_", "clip_saliency", "clip_learned_"),
+    *("distill_compared_", "distill_states_", "clip_saliency", "clip_learned_", "clip_towers"),
 )
 
 

@@ -1,0 +1,62 @@
+"""CLIP's visual tokens: what the chapter's text says of other towers."""
+
+from dataclasses import dataclass
+
+from lib.experiments.clip_towers import METHODS, NAME
+from lib.experiments.clip_variants import UNREDUCED
+from lib.names import REDUCTIONS
+from lib.report import frames
+from lib.report.evidence import Evidence
+from lib.report.frames import Missing
+from lib.report.views.files import naming_files
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """All that the text on towers says.
+
+    towers        how many; `exact`, how many of them give their own bits with every method that they take
+    method        that is timed first; least and most of its latency ratios at half of the tokens, and those towers
+    refusing      towers without a class token, which refuse the methods that read it; `reading`, those methods
+    """
+
+    towers: int = 0
+    exact: int = 0
+    method: str = ""
+    least: float = 0.0
+    fastest: str = ""
+    most: float = 0.0
+    slowest: str = ""
+    refusing: tuple[str, ...] = ()
+    reading: tuple[str, ...] = ()
+
+
+def recorded(evidence: Evidence) -> bool:
+    """Is it recorded?"""
+    try:
+        evidence.records(NAME)
+    except Missing:
+        return False
+    return True
+
+
+@naming_files
+def numbers(evidence: Evidence) -> Numbers:
+    """What the text says of this evidence; without a record, that there is none."""
+    if not recorded(evidence):
+        return Numbers()
+    rows = evidence.towers
+    whole, label = frames.where(rows, variant=UNREDUCED), REDUCTIONS[METHODS[0]].label
+    half = frames.where(rows, variant=label).sort_values("latency_ratio")
+    refusing = whole[whole["refused"] != ""]
+    return Numbers(
+        towers=len(whole),
+        exact=int((whole["apart"] == "").sum()),
+        method=label,
+        least=half["latency_ratio"].iloc[0],
+        fastest=half["tower"].iloc[0],
+        most=half["latency_ratio"].iloc[-1],
+        slowest=half["tower"].iloc[-1],
+        refusing=tuple(refusing["tower"]),
+        reading=tuple(dict.fromkeys(REDUCTIONS[one].label for row in refusing["refused"] for one in row.split(", "))),
+    )
