@@ -6,11 +6,14 @@ from types import MappingProxyType
 import pandas as pd
 from IPython.display import Markdown
 
+from lib.report import sections as report
 from lib.report import units
 from lib.report.claims import ledger
 from lib.report.claims.ledger import Verdict
 from lib.report.claims.outcomes import Outcome, outcomes
 from lib.report.tables import table
+
+HOW_FAR = {"whole": "whole", "part": "in part", "none": "not"}
 
 
 def verdicts(found: Sequence[Verdict], caption: str, files: Mapping[str, str] = MappingProxyType({})) -> Markdown:
@@ -49,6 +52,27 @@ def subjects(found: Sequence[Verdict], caption: str) -> Markdown:
     )
 
 
+def sections(found: Sequence[Outcome], caption: str) -> Markdown:
+    """The original report section by section: a row each, where it is answered, how far, and what its claims come to.
+
+    found   outcomes of all claims
+    """
+    rows = report.sections()
+    held = {row.id: [one for one in found if row.place in report.places(one.claim)] for row in rows}
+    first = {row.place: row.id for row in reversed(rows)}  # a section's claims stand in its first row
+    claims = [[f"{one.id} {one.word}" for one in held[row.id] if first[row.place] == row.id] for row in rows]
+    return table(
+        {
+            "section": [row.id for row in rows],
+            "what it says": [row.says for row in rows],
+            "answered in": [_places(row) for row in rows],
+            "how far": [HOW_FAR[row.how] + (f": {row.why}" if row.why else "") for row in rows],
+            "claims": [", ".join(some) or "–" for some in claims],
+        },
+        caption,
+    )
+
+
 def checklist(frame: pd.DataFrame, caption: str) -> Markdown:
     """The original report's checklist on this book; columns item, holds, evidence."""
     return table(
@@ -59,6 +83,14 @@ def checklist(frame: pd.DataFrame, caption: str) -> Markdown:
         },
         caption,
     )
+
+
+def _places(section: report.Section) -> str:
+    """Chapters with their headings."""
+    by: dict[str, list[str]] = {}
+    for chapter, heading in section.at:
+        by.setdefault(chapter, []).append(f"*{heading}*")
+    return "; ".join(f"[{chapter}]({chapter}.ipynb), {units.listed(some)}" for chapter, some in by.items())
 
 
 def _claim(outcome: Outcome) -> str:
