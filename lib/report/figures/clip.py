@@ -41,17 +41,28 @@ def operations_by_part(ax: Axes, frame: pd.DataFrame) -> Axes:
 
 def latency_by_keep(ax: Axes, frame: pd.DataFrame) -> Axes:
     """Latency relative to the unreduced tower's by the share of patches kept, and what operations alone would cost."""
-    for (machine, group), marker in zip(frame.groupby("machine", sort=False), MARKERS, strict=False):
-        group = group.sort_values("keep")
-        spread = bars(group, "latency_ratio") if "latency_ratio_low" in group else None
-        ax.errorbar(group["keep"], group["latency_ratio"], yerr=spread, marker=marker, capsize=2, label=machine)
+    _by_keep(ax, frame, "latency_ratio")
     ideal = frame.dropna(subset="flops_ratio").drop_duplicates("keep").sort_values("keep")
     ax.plot(ideal["keep"], ideal["flops_ratio"], color="0.55", linestyle=":", label="operations alone")
-    ax.axhline(1, **BASELINE)
-    ax.set(xlabel="share of patches kept", ylabel="latency / unreduced tower's", ylim=(0, 1.1))
+    ax.set(ylabel="latency / unreduced", ylim=(0, 1.1))
     ax.set_title("Latency follows the number of tokens", fontsize="medium")
-    ax.legend(frameon=False, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     return ax
+
+
+def memory_by_keep(ax: Axes, frame: pd.DataFrame) -> Axes:
+    """Peak memory relative to the unreduced tower's by the share of patches kept, where it is known."""
+    _by_keep(ax, frame.dropna(subset="memory_ratio"), "memory_ratio")
+    ax.set(xlabel="share of patches kept", ylabel="memory / unreduced", ylim=(0, 1.1))
+    return ax
+
+
+def _by_keep(ax: Axes, frame: pd.DataFrame, column: str) -> None:
+    """A line per machine, with quartiles where there are some."""
+    for (machine, group), marker in zip(frame.groupby("machine", sort=False), MARKERS, strict=False):
+        group = group.sort_values("keep")
+        spread = bars(group, column) if f"{column}_low" in group else None
+        ax.errorbar(group["keep"], group[column], yerr=spread, marker=marker, capsize=2, label=machine)
+    ax.axhline(1, **BASELINE)
 
 
 def retained_over(ax: Axes, frame: pd.DataFrame, cost: str, label: str, title: str) -> Axes:
@@ -83,11 +94,17 @@ def retained_over(ax: Axes, frame: pd.DataFrame, cost: str, label: str, title: s
 
 @naming_files
 def costs(evidence: Evidence) -> Figure:
-    """Operations by part, and latency by the share of patches kept: the original report's own, and recorded."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.6, 4.2), layout="constrained")
-    operations_by_part(left, evidence.operations_by_part)
+    """Operations by part; latency and memory by the share of patches kept: the original report's own, and recorded."""
+    figure = plt.figure(figsize=(8.6, 5.6), layout="constrained")
+    places = figure.subplot_mosaic([["operations", "latency"], ["operations", "memory"]])
+    operations_by_part(places["operations"], evidence.operations_by_part)
     printed = evidence.original_clip
-    latency_by_keep(right, pd.concat([printed[printed["variant"] == "vtp"], evidence.pruned]))
+    rows = pd.concat([printed[printed["variant"] == "vtp"], evidence.pruned])
+    latency_by_keep(places["latency"], rows)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22), "ncols": 2}
+    memory_by_keep(places["memory"], rows).legend(
+        *places["latency"].get_legend_handles_labels(), frameon=False, fontsize="small", **below
+    )
     return figure
 
 

@@ -51,6 +51,15 @@ def test_latency_by_keep_takes_the_original_table():
     assert original.MACHINE in ax.get_legend_handles_labels()[1]
 
 
+def test_memory_by_keep_is_the_original_tables():
+    _, ax = plt.subplots()
+    table = original.clip()
+    figures.memory_by_keep(ax, table)
+    (path,) = [one for one in ax.lines if len(one.get_xdata()) == len(table)]
+    by = dict(zip(path.get_xdata(), path.get_ydata(), strict=True))
+    assert by[0.5] == pytest.approx(380 / 420)
+
+
 def test_a_gallery_has_a_row_per_method_and_one_of_images():
     rows = {"ours": (np.ones((2, 4), int), ["a", "b"])}
     assert len(figures.gallery(np.zeros((2, 4, 4, 3)), ["a", "b"], rows).axes) == 4
