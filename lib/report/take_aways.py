@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from lib.paths import BOOK
@@ -79,7 +80,7 @@ def picture(chapter: str, evidence: Evidence) -> str:
 
 def place(chapter: str, folder: Path = ASSETS) -> Path:
     """The file of a chapter's key picture."""
-    return folder / f"key_{chapter}.png"
+    return folder / f"key_{chapter}.svg"
 
 
 def draw(chapter: str, evidence: Evidence, folder: Path = ASSETS) -> None:
@@ -88,8 +89,9 @@ def draw(chapter: str, evidence: Evidence, folder: Path = ASSETS) -> None:
     figure = Figure(figsize=keys.SIZE, layout="constrained")
     key = keys.KEYS[chapter]
     key.draw(figure.subplots(), key.rows(evidence))
-    about = {"Description": keys.described(chapter, evidence), "Software": None}  # the latter differs by version
-    figure.savefig(place(chapter, folder), dpi=200, metadata=about)
+    about = {"Description": keys.described(chapter, evidence), "Date": None}  # the date would differ every time
+    with rc_context({"svg.hashsalt": chapter}):
+        figure.savefig(place(chapter, folder), metadata=about)
 
 
 def filled(notebook: Path, headline: Headline, evidence: Evidence) -> str:

@@ -5,6 +5,9 @@ import json
 import pytest
 from built import HTML, PAGES, TOOLS
 
+from lib.report.figures import keys
+from lib.report.figures.keys.looks import LETTERS
+
 AXE = (TOOLS / "axe-core" / "axe.min.js").read_text()
 
 # What the theme does and we do not mend, by axe's rule, with the reason.
@@ -49,6 +52,23 @@ def test_math_is_typeset(visit, path):
 def test_a_page_does_not_scroll_sideways(visit, path, width):
     page = visit(path, width).page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("path", [f"book/{chapter}.html" for chapter in keys.KEYS])
+def test_a_chapter_begins_with_its_picture(visit, path):
+    """A reader on a desktop sees a figure without scrolling far; on a phone its letters are readable."""
+    page = visit(path, 1280).page
+    page.locator("article img[src*='key_']").scroll_into_view_if_needed()
+    box = page.evaluate(
+        """() => { const it = document.querySelector("article img[src*='key_']");
+        const box = it.getBoundingClientRect(), top = document.querySelector("article").getBoundingClientRect().top;
+        return { top: box.top - top, width: box.width, natural: it.naturalWidth, alt: it.alt } }"""
+    )
+    assert box["top"] < 1200
+    assert box["width"] > 400
+    assert len(box["alt"]) > 40
+    narrow = visit(path, 390).page.locator("article img[src*='key_']").bounding_box()
+    assert narrow["width"] * LETTERS / (72 * keys.SIZE[0]) > 11  # pixels
 
 
 @every_page

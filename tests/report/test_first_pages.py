@@ -13,6 +13,11 @@ from lib.report.figures import headlines as drawn
 from lib.report.figures import keys
 
 
+def description(drawing):
+    """What a drawing says of itself."""
+    return ElementTree.parse(drawing).find(".//{http://purl.org/dc/elements/1.1/}description").text
+
+
 @pytest.mark.parametrize("page", first_pages.PAGES, ids=lambda page: page.name)
 def test_a_page_says_what_the_records_say(page, found):
     assert page.read_text() == first_pages.filled(page, found, Evidence()), "python -m lib.report.first_pages mends it"
@@ -29,10 +34,9 @@ def test_chapters_say_what_to_take_away(found):
 def test_a_key_picture_shows_what_the_records_say(chapter, tmp_path):
     take_aways.draw(chapter, Evidence(), tmp_path)
     for picture in (take_aways.place(chapter), take_aways.place(chapter, tmp_path)):
-        with Image.open(picture) as image:
-            said = keys.described(chapter, Evidence())
-            assert image.text["Description"] == said, "python -m lib.report.first_pages mends it"
-            assert "nan" not in said
+        said = keys.described(chapter, Evidence())
+        assert description(picture) == said, "python -m lib.report.first_pages mends it"
+        assert "nan" not in said
 
 
 def test_what_to_take_away_follows_the_numbers(found):
@@ -59,9 +63,8 @@ def test_the_picture_shows_what_the_records_say(found, tmp_path):
     for picture in (first_pages.PICTURE, tmp_path / "again"):
         with Image.open(picture.with_suffix(".png")) as image:
             assert image.text["Description"] == drawn.described(found), "python -m lib.report.first_pages mends it"
-        drawing = ElementTree.parse(picture.with_suffix(".svg"))
-        said = drawing.find(".//{http://purl.org/dc/elements/1.1/}description")
-        assert said.text == drawn.described(found), "python -m lib.report.first_pages mends it"
+        said = description(picture.with_suffix(".svg"))
+        assert said == drawn.described(found), "python -m lib.report.first_pages mends it"
 
 
 @pytest.mark.parametrize("page", first_pages.PAGES, ids=lambda page: page.name)

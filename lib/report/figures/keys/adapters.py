@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MultipleLocator
 
 from lib.experiments.lora_cases import BOTTLENECK
 from lib.experiments.lora_labels import LADDER
@@ -38,6 +39,7 @@ def draw(ax: Axes, rows: pd.DataFrame) -> Axes:
         ax.annotate(f"{row.rank}", (row.memory, row.accuracy_high), **at)
     ax.set_xscale("log")
     as_times(ax.xaxis)
+    ax.yaxis.set_major_locator(MultipleLocator(0.02))
     as_percent(ax.yaxis)
     ax.margins(y=0.1)
     ax.set(xlabel="optimiser's memory / full fine-tuning's", ylabel="accuracy on new labels")

@@ -7,7 +7,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
 from lib.report import units
 
-LETTERS = 9
+LETTERS = 10
 COLOURS = sns.color_palette("colorblind")
 OURS, OTHERS = COLOURS[0], COLOURS[7]
 

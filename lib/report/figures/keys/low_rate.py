@@ -2,7 +2,7 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from lib.experiments.mrss_fair import STEPS, TIME
 from lib.report import frames, units
@@ -38,8 +38,9 @@ def draw(ax: Axes, rows: pd.DataFrame) -> Axes:
         spread = 100 * bars(here, "relative")
         ax.errorbar(100 * here["relative"], at, xerr=spread, color=colour, label=words, **style)
     ax.set_yticks(range(len(took)), [f"{task}\n{units.times(time)} the time" for task, time in took.items()])
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: units.signed_share(value / 100, 0) if value else "0 %"))
-    ax.set_xlabel("change of the loss; lower is better")
+    ax.xaxis.set_major_locator(MultipleLocator(10))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: units.signed(value, 0) if value else "0"))
+    ax.set_xlabel("change of the loss [%]")
     legend(ax, above=True)
     return ax
 

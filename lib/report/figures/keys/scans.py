@@ -35,11 +35,11 @@ def draw(ax: Axes, rows: pd.DataFrame) -> Axes:
         ax.plot(row.training, height, "s", color=colour, markersize=7, fillstyle="none")
     ax.set_xscale("log")
     as_times(ax.xaxis)
-    ax.set_yticks(range(len(rows)), rows["label"])
+    ax.set_yticks(range(len(rows)), [label.replace(", ", ",\n") for label in rows["label"]])
     ax.set_xlabel("time / fastest other scan's time")
     common = {"linestyle": "none", "color": "0.3", "markersize": 7}
-    filled = Line2D([], [], marker="o", label="forward pass", **common)
-    hollow = Line2D([], [], marker="s", fillstyle="none", label="training step", **common)
+    filled = Line2D([], [], marker="o", label="forward", **common)
+    hollow = Line2D([], [], marker="s", fillstyle="none", label="training", **common)
     legend(ax, [filled, hollow], above=True)
     return ax
 
