@@ -26,7 +26,6 @@ def learnable(
     *,
     layer: int | None = None,
     class_row_only: bool = False,
-    seed: int = 0,
     tile: int = 1,
 ) -> Learned:
     """A vision tower with fewer tokens, of which some numbers are to be learned: its `learned`, a module of its own.
@@ -34,7 +33,6 @@ def learnable(
     model, layer, class_row_only, tile   as `lib.models.clip.reduction.reduce_tokens` takes them
     method    one of `lib.names.LEARNED`
     keep      share of the patches' tokens that remains; of `threshold` the mean over images that it is learned for
-    seed      unused: these methods draw nothing
     returns   a tower whose numbers are as they begin: a token of zeros, one threshold for all images
     raises    as `reduce_tokens`
     """
@@ -43,4 +41,5 @@ def learnable(
     Tower.of(model)
     check_choice("method", method, names.LEARNED)
     made = CLASSES[method]
-    return made.of(model, method, Options(keep, "decreasing", layer, class_row_only, made.summarises, seed, tile=tile))
+    options = Options(keep, "decreasing", layer, class_row_only, made.summarises, seed=0, tile=tile)
+    return made.of(model, method, options)
