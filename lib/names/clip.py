@@ -53,6 +53,9 @@ REDUCTIONS = {  # token reductions, by the name that `reduce_tokens` takes
     "saint": Method(
         "SAINT", f"{_REDUCTION}.saint", "tokens that many others are similar to go, layer by layer, without merging"
     ),
+    "kmeans": Method(
+        "K-means", f"{_REDUCTION}.kmeans", "patches become means of groups, by iterations inside one layer: a bound"
+    ),
 }
 
 _LEARNED = "lib.models.clip.learned"

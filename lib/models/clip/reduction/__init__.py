@@ -52,7 +52,8 @@ def reduce_tokens(
                     attention; at 1 the output is the model's to the last bit, for every method but `original`
     schedule        of merging: "constant", "decreasing", "front", or numbers, one per layer that merges, and for
                     `merge_in_rounds` one more, for what merges before the first layer
-    layer           in which the class token chooses; by default the second, or, after merging, the middle one
+    layer           in which the class token chooses, or K-means groups; by default the second, or, after merging, the
+                    middle one
     class_row_only  of the last layer, which then takes nothing away, the class token alone is computed
     summary         patches that are left out, by a choice of a fixed number, are replaced by one token, their mean
     seed            of the random choice
