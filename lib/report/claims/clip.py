@@ -83,8 +83,31 @@ def norm_tells_importance_to_clip(real_clip_norm_against_random: pd.DataFrame) -
 
 
 @decides("B7", on="small_clips")
+def learned_token_keeps_context(learned_token_gains: pd.DataFrame, summary_against_norm: pd.DataFrame) -> Verdict:
+    """B7: does a learned summary token help everywhere, or is its gain below a point everywhere, by whole intervals?
+
+    learned_token_gains    the norm with a learned token, with differences to the norm without, by task and keep
+    summary_against_norm   as in `summary_keeps_context`, whose sentence follows
+    raises                 Missing where it holds no gain
+    """
+    rows = known(learned_token_gains)
+    helped = (rows["difference_low"] > 0).sum()
+    return Verdict(
+        f"One learned token, the tower frozen, changes accuracy by {extent_of_points(rows['difference'])} points, by "
+        f"task and share; {helped} of {len(rows)} gains have an interval above zero. "
+        + summary_keeps_context(summary_against_norm).evidence,
+        decide(helped == len(rows), (rows["difference_high"] < POINT).all()),
+    )
+
+
+@decides("B7", on="clip")
+def summary_of_clip_keeps_context(real_clip_summary_against_norm: pd.DataFrame) -> Verdict:
+    """B7 of CLIP with its published weights, by the mean in place of a learned token."""
+    return summary_keeps_context(real_clip_summary_against_norm)
+
+
 def summary_keeps_context(summary_against_norm: pd.DataFrame) -> Verdict:
-    """B7: does a summary token help everywhere, or is its gain below a point everywhere, by whole intervals?
+    """Does the mean of what goes help everywhere, or is its gain below a point everywhere, by whole intervals?
 
     summary_against_norm   "L2 norm, summary" by task and keep, with differences to "L2 norm"
     raises                 Missing where it holds no such variant
@@ -99,12 +122,6 @@ def summary_keeps_context(summary_against_norm: pd.DataFrame) -> Verdict:
         "that could learn, in the class token's place.",
         decide(helped == len(rows), (rows["difference_high"] < POINT).all()),
     )
-
-
-@decides("B7", on="clip")
-def summary_keeps_context_of_clip(real_clip_summary_against_norm: pd.DataFrame) -> Verdict:
-    """B7 by the same rule, of CLIP with its published weights."""
-    return summary_keeps_context(real_clip_summary_against_norm)
 
 
 @decides("B8", on="code")

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from lib.experiments.clip_learned_runs import TOKEN
 from lib.experiments.clip_variants import NORM, ORIGINAL, SUMMARY, UNREDUCED
 from lib.report import accuracy
 from lib.report.claims import clip
@@ -102,8 +103,10 @@ def test_light_pruning_alone_does_not_refute_the_norm():
 )
 def test_a_summary_is_judged_by_what_it_adds(differences, verdict):
     rows = {keep: around(difference) for keep, difference in zip((0.7, 0.5), differences, strict=True)}
-    found = clip.summary_keeps_context(compared(SUMMARY, t=rows))
+    found = clip.summary_of_clip_keeps_context(compared(SUMMARY, t=rows))
     assert found.verdict == verdict
+    learned = clip.learned_token_keeps_context(compared(TOKEN, t=rows), compared(SUMMARY, t={0.5: around(0.3)}))
+    assert learned.verdict == verdict  # whatever the mean gains
     low, high = (f"{100 * one:+.1f}".replace("-", "−") for one in differences)
     assert f"by {low} to {high} points" in found.evidence
     assert f"{sum(one > 0.004 for one in differences)} of 2 gains" in found.evidence
