@@ -124,9 +124,10 @@ def _add_timed(cases: base.Cases, settings: Settings, weights: dict[str, list]) 
 
 
 def frame(found: Iterable[Record]) -> pd.DataFrame:
-    """One row per judged case and checkpoint, as `lib.experiments.clip_accuracy.frame` has them."""
+    """Rows of judged cases, one a checkpoint, as `lib.experiments.clip_accuracy.frame` has them, and of `times`."""
+    found = list(found)
     rows = base.by_seed(found, PARTS, **FIELDS, right="right")
-    return answered(rows) if len(rows) else rows
+    return pd.concat([answered(rows), times(found)], ignore_index=True) if len(rows) else rows
 
 
 def times(found: Iterable[Record]) -> pd.DataFrame:

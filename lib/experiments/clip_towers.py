@@ -19,6 +19,7 @@ from lib.experiments import base, command
 from lib.experiments.clip_variants import UNREDUCED
 from lib.experiments.sizes import check_memory
 from lib.models.clip.reduction import kind, reduce_tokens
+from lib.models.clip.tower.families import REASONS
 from lib.profilers.profile import profile
 from lib.records import Record
 
@@ -27,6 +28,7 @@ CHAPTER = "clip_vtp"
 TIMED = "timed"
 PARTS = {TIMED: ("tower", "patches", "width", "layers", "batch", "keep", "same", "apart", "refused", "input_bytes")}
 HALF = 0.5
+REFUSED = REASONS  # package of transformers -> why its towers are not served
 METHODS = ("merge_in_rounds", "merge")  # timed; all are tried with all patches kept
 
 

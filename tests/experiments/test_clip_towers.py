@@ -80,9 +80,9 @@ def test_the_page_says_what_was_recorded(made, tmp_path):
     found = alone(tmp_path, made)
     numbers = chapter.numbers(found)
     assert (numbers.towers, numbers.exact) == (2, 2)
-    assert numbers.refusing == ("a SigLIP",)
+    assert numbers.refusing == ("*a SigLIP*",)
     said = prose.render("clip_vtp/towers", numbers).data
-    assert "so a SigLIP refuses them" in said
+    assert "so *a SigLIP* refuses them" in said
     shown = tabled.served(found, "Table 1. A title").data
     assert f"{len(EXACT)} of {len(EXACT)}" in shown
     assert shown.count("\n| a ") == 2

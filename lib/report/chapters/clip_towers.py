@@ -49,6 +49,7 @@ def numbers(evidence: Evidence) -> Numbers:
     whole, label = frames.where(rows, variant=UNREDUCED), REDUCTIONS[METHODS[0]].label
     half = frames.where(rows, variant=label).sort_values("latency_ratio")
     refusing = whole[whole["refused"] != ""]
+    reading = dict.fromkeys(one for row in refusing["refused"] for one in row.split(", "))
     return Numbers(
         towers=len(whole),
         exact=int((whole["apart"] == "").sum()),
@@ -57,6 +58,6 @@ def numbers(evidence: Evidence) -> Numbers:
         fastest=half["tower"].iloc[0],
         most=half["latency_ratio"].iloc[-1],
         slowest=half["tower"].iloc[-1],
-        refusing=tuple(refusing["tower"]),
-        reading=tuple(dict.fromkeys(REDUCTIONS[one].label for row in refusing["refused"] for one in row.split(", "))),
+        refusing=tuple(f"*{one}*" for one in refusing["tower"]),
+        reading=tuple(f"*{REDUCTIONS[one].label}*" for one in reading),
     )

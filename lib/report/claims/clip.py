@@ -102,7 +102,7 @@ def learned_token_keeps_context(learned_token_gains: pd.DataFrame, summary_again
 
 @decides("B7", on="clip")
 def summary_of_clip_keeps_context(real_clip_summary_against_norm: pd.DataFrame) -> Verdict:
-    """B7 of CLIP with its published weights, by the mean in place of a learned token."""
+    """B7 of CLIP with its published weights: does the mean of what goes help everywhere, or nowhere by a point?"""
     return summary_keeps_context(real_clip_summary_against_norm)
 
 

@@ -3,9 +3,8 @@
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.experiments.clip_towers import METHODS
+from lib.experiments.clip_towers import METHODS, REFUSED
 from lib.experiments.clip_variants import UNREDUCED
-from lib.models.clip.tower.families import REASONS
 from lib.names import REDUCTIONS
 from lib.report import frames, units
 from lib.report.evidence import Evidence
@@ -35,7 +34,7 @@ def served(evidence: Evidence, caption: str) -> Markdown:
 def refused(caption: str) -> Markdown:
     """A row per reason: packages of transformers whose towers are refused, and why."""
     why: dict[str, list[str]] = {}
-    for package, reason in REASONS.items():
+    for package, reason in REFUSED.items():
         why.setdefault(reason, []).append(f"`{package}`")
     return table({"tower": [", ".join(some) for some in why.values()], "it": list(why)}, caption)
 

@@ -32,7 +32,8 @@ class Views(Base):
     @cached_property
     def learned(self) -> pd.DataFrame:
         """Accuracies of learned reductions and their controls, a row per checkpoint; tasks as readers see them."""
-        rows = known(self.frame(clip_learned, *self.learned_tasks), "accuracy", each={"variant": (UNREDUCED,)})
+        rows = frames.where(self.frame(clip_learned, *self.learned_tasks), part=clip_learned.JUDGED)
+        rows = known(rows, "accuracy", each={"variant": (UNREDUCED,)})
         return rows.assign(task=rows["task"].map(SMALL_CLIPS))
 
     @cached_property

@@ -44,7 +44,7 @@ def test_the_files_are_what_the_code_draws():
 @pytest.mark.parametrize("name", DIAGRAMS)
 def test_one_page_embeds_a_diagram_with_its_words(name):
     assert sum(text.count(embedded(name)) for text in pages().values()) == 1
-    assert sum(text.count(f"{name}.svg") for text in pages().values()) == 1
+    assert sum(text.count(f"/{name}.svg") for text in pages().values()) == 1
     assert not re.search(r"[\[\]]", DIAGRAMS[name].ALT)
 
 
