@@ -50,7 +50,7 @@ class Settings(base.Settings):
     seeds     checkpoints of ours
     source    of CIFAR-10: a name of the hub, or a folder
     learned   training images that are learned on
-    count     test images
+    count     test images, or as many as there are
     steps     of each training, of `per_step` images
     scenes    images at once where time is measured
     """
@@ -73,6 +73,7 @@ def run(settings: Settings, folder: Path = SWEEPS) -> Record:
     """
     check_choice("task", settings.task, TASKS)
     check_count("per_step", settings.per_step, 1, settings.learned)
+    settings = replace(settings, count=min(settings.count, len(clips.held_out(settings.task, settings.source))))
     shared = {name: getattr(settings, name) for name in ("task", "source", "learned", "count", "steps", "per_step")}
     plans = [Plan(seed=seed, keep=keep, **shared) for keep, seed in product(KEEPS, range(settings.seeds))]
     found = sweep(plans, judged, folder)

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 import transformers
 from torch import Tensor, nn
+from transformers import PretrainedConfig
 
 from lib import names
 from lib.experiments import base, command
@@ -45,12 +46,21 @@ class Sizes:
     side: int = 224
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def config(self) -> PretrainedConfig:
+        """Its configuration."""
+        return getattr(transformers, f"{self.name}Config")(image_size=self.side, **self.options)
+
+    @property
+    def numbers(self) -> int:
+        """Numbers that an image and its widest layer take: projections, and an MLP four times as wide."""
+        return 3 * self.side**2 + (1 + (self.side // self.config.patch_size) ** 2) * 12 * self.config.hidden_size
+
     def built(self, seed: int) -> nn.Module:
         """The tower, in evaluation mode, with random weights."""
-        config = getattr(transformers, f"{self.name}Config")(image_size=self.side, **self.options)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return getattr(transformers, f"{self.name}Model")(config).eval()
+            return getattr(transformers, f"{self.name}Model")(self.config).eval()
 
 
 LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}
@@ -89,8 +99,8 @@ def run(settings: Settings) -> Record:
     wanted = [one.strip() for one in settings.only.split(";") if one.strip()] or list(TOWERS)
     if unknown := [one for one in wanted if one not in TOWERS]:
         raise ValueError(f"only = {unknown[0]!r}: one of {'; '.join(TOWERS)} is needed")
-    side = max(TOWERS[one].side for one in wanted)
-    check_memory(settings, settings.images * 3 * side**2, "images", drawn=settings.images * 3 * side**2)
+    largest = max(TOWERS[one].numbers for one in wanted)
+    check_memory(settings, settings.images * largest, "images")
     cases = base.Cases(PARTS)
     for name in wanted:
         _add(cases, settings, name)

@@ -54,7 +54,7 @@ REDUCTIONS = {  # token reductions, by the name that `reduce_tokens` takes
         "SAINT", f"{_REDUCTION}.saint", "tokens that many others are similar to go, layer by layer, without merging"
     ),
     "kmeans": Method(
-        "K-means", f"{_REDUCTION}.kmeans", "patches become means of groups, by iterations inside one layer: a bound"
+        "K-means", f"{_REDUCTION}.kmeans", "patches become the means of groups, which iterations find inside one layer"
     ),
 }
 

@@ -109,6 +109,15 @@ def test_without_a_record_the_page_says_so(tmp_path):
     assert "Not recorded yet" in prose.render("clip_vtp/learned", chapter.numbers(nothing)).data
 
 
+def test_of_more_images_than_there_are_all_judge(monkeypatch):
+    seen = []
+    monkeypatch.setattr(clip_learned, "sweep", lambda runs, *_, **__: seen.extend(runs) or {})
+    monkeypatch.setattr(clip_learned_runs.clips, "TESTING", 8)
+    with pytest.raises(StopIteration):  # nothing was judged
+        clip_learned.run(Settings(task="scenes", count=50))
+    assert {one.count for one in seen} == {8}
+
+
 def test_what_cannot_be_run_is_refused():
     with refused("task = 'digits': one of scenes, cifar10 is needed"):
         clip_learned.run(Settings(task="digits"))

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from lib.experiments import clip_learned
 from lib.experiments.clip_learned import FILLED
 from lib.experiments.clip_learned_runs import BY_IMAGE, ONE, SHIFT, TOKEN
-from lib.experiments.clip_variants import ADAPTIVE, CLASS_ATTENTION, NORM, SUMMARY
+from lib.experiments.clip_variants import CLASS_ATTENTION, NORM, SUMMARY
 from lib.names import SMALL_CLIPS
 from lib.report import frames
 from lib.report.evidence import Evidence
-from lib.report.frames import Missing
 from lib.report.views.files import naming_files
 
 
@@ -49,7 +49,7 @@ class Numbers:
     lacking   tasks that are not recorded
     mean, token      against no summary: the mean, and a learned token
     to_mean, shift   against the mean: a learned token, and one that is added to the mean
-    to_one, to_mass, to_fixed   thresholds per image against one for all, a share of attention, a fixed number
+    to_one, to_fixed   thresholds per image against one for all, and against a fixed number
     images, learned, steps, batch, seeds   that judge, that are learned on; of each training; of a timed batch
     """
 
@@ -59,7 +59,6 @@ class Numbers:
     to_mean: Compared | None = None
     shift: Compared | None = None
     to_one: Compared | None = None
-    to_mass: Compared | None = None
     to_fixed: Compared | None = None
     times: list[Timed] = field(default_factory=list)
     images: int = 0
@@ -71,10 +70,7 @@ class Numbers:
 
 def recorded(evidence: Evidence) -> bool:
     """Is any task recorded?"""
-    try:
-        return bool(evidence.learned_tasks)
-    except Missing:
-        return False
+    return evidence.has(clip_learned, clip_learned.TASKS)
 
 
 @naming_files
@@ -91,7 +87,6 @@ def numbers(evidence: Evidence) -> Numbers:
         to_mean=_compared(gains, TOKEN, SUMMARY),
         shift=_compared(gains, SHIFT, SUMMARY),
         to_one=_compared(gains, BY_IMAGE, ONE),
-        to_mass=_compared(gains, BY_IMAGE, ADAPTIVE),
         to_fixed=_compared(gains, BY_IMAGE, CLASS_ATTENTION),
         times=[_timed(frames.where(times, task=task), task) for task in evidence.learned_tasks],
         images=int(rows["images"].max()),

@@ -8,7 +8,6 @@ from lib.experiments.clip_saliency_runs import GAUSSIAN
 from lib.experiments.clip_variants import ROUNDS, TOME, UNREDUCED
 from lib.report import frames
 from lib.report.evidence import Evidence
-from lib.report.frames import Missing
 from lib.report.frames.clip_saliency import difference, probed
 from lib.report.frames.lora_pairs import Gap
 from lib.report.views.base import named
@@ -65,11 +64,7 @@ class Numbers:
 
 def recorded(evidence: Evidence) -> bool:
     """Is it recorded?"""
-    try:
-        evidence.records(*RECORDS)
-    except Missing:
-        return False
-    return True
+    return evidence.has(clip_saliency, clip_saliency.TASKS)
 
 
 @naming_files

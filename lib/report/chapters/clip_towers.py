@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
-from lib.experiments.clip_towers import METHODS, NAME
+from lib.experiments import clip_towers
+from lib.experiments.clip_towers import METHODS
 from lib.experiments.clip_variants import UNREDUCED
 from lib.names import REDUCTIONS
 from lib.report import frames
 from lib.report.evidence import Evidence
-from lib.report.frames import Missing
+from lib.report.views.base import named
 from lib.report.views.files import naming_files
+
+RECORDS = named(clip_towers)
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,7 @@ class Numbers:
 
 def recorded(evidence: Evidence) -> bool:
     """Is it recorded?"""
-    try:
-        evidence.records(NAME)
-    except Missing:
-        return False
-    return True
+    return evidence.has(clip_towers)
 
 
 @naming_files

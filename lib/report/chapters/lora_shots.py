@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from lib.experiments import lora_shots
 from lib.experiments.lora_shots import ALPHA, GROWING, KINDS, LABELS, LORA, LOWEST, PROBE, ROOT, WHOLE, ZERO, ranked
 from lib.names import SMALL_CLIPS
 from lib.report import frames
 from lib.report.evidence import Evidence
-from lib.report.frames import Missing
 from lib.report.frames.lora_pairs import Gap
 from lib.report.frames.lora_shots import minus_lora
 from lib.report.views.files import naming_files
@@ -64,10 +64,7 @@ class Numbers:
 
 def recorded(evidence: Evidence) -> bool:
     """Is any task recorded?"""
-    try:
-        return bool(evidence.shot_tasks)
-    except Missing:
-        return False
+    return evidence.has(lora_shots, lora_shots.TASKS)
 
 
 @naming_files

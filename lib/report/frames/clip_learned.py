@@ -3,14 +3,14 @@
 import pandas as pd
 
 from lib.experiments.clip_learned_runs import BY_IMAGE, ONE, SHIFT, TOKEN
-from lib.experiments.clip_variants import ADAPTIVE, CLASS_ATTENTION, NORM, SUMMARY
+from lib.experiments.clip_variants import CLASS_ATTENTION, NORM, SUMMARY
 from lib.report import accuracy
 from lib.report.views.base import known
 
 KINDS = ("variant", "keep")
 PAIRS = (  # a variant, and what it is compared with
     *((SUMMARY, NORM), (TOKEN, NORM), (TOKEN, SUMMARY), (SHIFT, SUMMARY)),
-    *((BY_IMAGE, ONE), (BY_IMAGE, ADAPTIVE), (BY_IMAGE, CLASS_ATTENTION)),
+    *((BY_IMAGE, ONE), (BY_IMAGE, CLASS_ATTENTION)),
 )
 
 

@@ -95,6 +95,10 @@ class Base:
             raise Missing(f"there is no record of {experiment.NAME}")
         return found
 
+    def has(self, experiment: ModuleType, tasks: Iterable[str] = ()) -> bool:
+        """Whether the reference machine has a record of an experiment, of a family one of some tasks."""
+        return any(self._has(name) for name in named(experiment, tasks))
+
     def _has(self, name: str) -> bool:
         return self.machine is not None and self._place(self.machine, name).exists()
 

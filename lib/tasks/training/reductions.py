@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.models.checks import check_count, check_kind
+from lib.models.checks import check_count, check_kind, check_shape
 from lib.models.clip.learned import Learned
 from lib.models.clip.load import Clip
 from lib.tasks.training.loop import train
@@ -36,10 +36,14 @@ def learn(
     generator   draws the batches
     rate        the highest, of AdamW without decay
     returns     the loss of every step
-    raises      TypeError for another reduction; ValueError, quoting it, for a batch below 1; what `train` raises
+    raises      TypeError for another reduction; ValueError, quoting it, for a batch below 1, for no images, and for a
+                reduction of another tower; what `train` raises
     """
     check_kind("reduced", reduced, Learned, "reduction of `learnable`")
     check_count("batch", batch)
+    check_shape("pixels", pixels, "B", 3, "H", "W")
+    if reduced.model is not clip.model.vision_model:
+        raise ValueError(f"reduced: its tower is not that of {clip.name}, whose features it is to keep")
     with _frozen(clip.model):
         with torch.no_grad():
             whole = torch.cat([clip.image_features(part) for part in pixels.split(batch)])

@@ -44,6 +44,14 @@ def test_one_seed_learns_one_thing(model, pixels):
     assert torch.equal(*found)
 
 
+def test_another_tower_and_no_images_are_refused(model, pixels):
+    other = learnable(clip.load("clip-scenes-0").model.vision_model, "threshold", 0.5)
+    with refused("reduced: its tower is not that of clip-scenes-0, whose features it is to keep"):
+        learn(other, model, pixels, 1, torch.Generator())
+    with refused("pixels"):
+        learn(learnable(model.model.vision_model, "threshold", 0.5), model, pixels[:0], 1, torch.Generator())
+
+
 def test_another_reduction_is_refused(model, pixels):
     with refused("reduced", TypeError):
         learn(reduce_tokens(model.model.vision_model, "norm", 0.5), model, pixels, 1, torch.Generator())

@@ -11,7 +11,7 @@ from lib.report.figures.keys.looks import COLOURS, as_sizes, legend
 
 CAPTION = "Fewer states in a trained model, beside one that is small from the start, on digits."
 TASK = "digits"
-LINES = {  # method, fine-tuned or not -> as the picture has it
+LINES = {  # method, and whether it was fine-tuned -> as the picture has it
     ("balanced_refit", True): "fewer states, fine-tuned",
     (CONTROL, False): "small from the start",
     ("truncated_svd", True): "low rank, fine-tuned",
@@ -23,8 +23,8 @@ def rows(evidence: Evidence) -> pd.DataFrame:
     """Accuracy minus the original's by states, or rank, and line; `whole`, the original's number of states."""
     every = frames.where(evidence.student_quality, task=DATA[TASK])
     found = [
-        frames.where(every, variant=LABELS[method], healed=healed).assign(line=line)
-        for (method, healed), line in LINES.items()
+        frames.where(every, variant=LABELS[method], healed=fine_tuned).assign(line=line)
+        for (method, fine_tuned), line in LINES.items()
     ]
     return pd.concat(found).assign(whole=int(frames.only(every, variant=ORIGINAL)["order"]))
 

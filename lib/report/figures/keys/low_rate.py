@@ -11,7 +11,7 @@ from lib.report.figures import BASELINE, bars
 from lib.report.figures.keys.looks import OTHERS, OURS, legend
 from lib.report.headlines import mrss
 
-CAPTION = "One block at the full rate and three at a low one, against a baseline of equal size."
+CAPTION = "Blocks at a lower temporal resolution, in the form that the text names, against a baseline of equal size."
 LOOKS = {  # budget -> words, colour, marker's filling, place beside the task's line
     STEPS: ("equal steps", OTHERS, "none", 0.14),
     TIME: ("equal time", OURS, "full", -0.14),
