@@ -73,6 +73,7 @@ def run(settings: Settings, folder: Path = SWEEPS) -> Record:
     """
     check_choice("task", settings.task, TASKS)
     check_count("per_step", settings.per_step, 1, settings.learned)
+    check_count("steps", settings.steps)
     settings = replace(settings, count=min(settings.count, len(clips.held_out(settings.task, settings.source))))
     shared = {name: getattr(settings, name) for name in ("task", "source", "learned", "count", "steps", "per_step")}
     plans = [Plan(seed=seed, keep=keep, **shared) for keep, seed in product(KEEPS, range(settings.seeds))]

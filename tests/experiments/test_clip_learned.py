@@ -121,5 +121,7 @@ def test_of_more_images_than_there_are_all_judge(monkeypatch):
 def test_what_cannot_be_run_is_refused():
     with refused("task = 'digits': one of scenes, cifar10 is needed"):
         clip_learned.run(Settings(task="digits"))
+    with refused("steps = 0: an integer"):
+        clip_learned.run(Settings(steps=0))
     with refused("per_step = 64: an integer from 1 to 8"):
         clip_learned.run(Settings(learned=8))

@@ -140,6 +140,8 @@ def test_what_cannot_be_learned_is_refused():
         learnable(tower(), "norm", 0.5)
     with refused("method = 'threshold': SiglipVisionModel has no class token"):
         learnable(tower("siglip"), "threshold", 0.5)
+    with refused("off_budget: it is of a tower of `softly`"):
+        learnable(tower(), "threshold", 0.5).off_budget()
     with refused("CLIPVisionModel: reduced already", TypeError):
         learnable(reduce_tokens(tower(), "norm", 0.5), "summary_token", 0.5)
     with refused("keep = 0: more than 0 and at most 1 is needed"):

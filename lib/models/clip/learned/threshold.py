@@ -47,7 +47,12 @@ class Threshold(Learned, InBuckets):
         return other
 
     def off_budget(self) -> Float[Tensor, ""]:
-        """Squared difference of the patches' mean weight, of the last call, and `keep`."""
+        """Squared difference of the patches' mean weight, of the last call, and `keep`.
+
+        raises   ValueError where no call of a tower of `softly` left a weight
+        """
+        if not self.margins:
+            raise ValueError("off_budget: it is of a tower of `softly`, after a call by which some patches go")
         return (torch.sigmoid(self.margins[-1] / SOFT).mean() - self.keep) ** 2
 
     @torch.no_grad()
