@@ -36,14 +36,16 @@ def learn(
     generator   draws the batches
     rate        the highest, of AdamW without decay
     returns     the loss of every step
-    raises      TypeError for another reduction; ValueError, quoting it, for a batch below 1, for no images, and for a
-                reduction of another tower; what `train` raises
+    raises      TypeError for another reduction; ValueError, quoting it, for a batch below 1, for no images, for a
+                reduction of another tower, and for one that takes nothing away; what `train` raises
     """
     check_kind("reduced", reduced, Learned, "reduction of `learnable`")
     check_count("batch", batch)
     check_shape("pixels", pixels, "B", 3, "H", "W")
     if reduced.model is not clip.model.vision_model:
         raise ValueError(f"reduced: its tower is not that of {clip.name}, whose features it is to keep")
+    if not any(cut.count for cut in reduced.plan(reduced.tower.patches)):
+        raise ValueError(f"keep = {reduced.keep}: all patches stay, so that there is nothing to learn")
     with _frozen(clip.model):
         with torch.no_grad():
             whole = torch.cat([clip.image_features(part) for part in pixels.split(batch)])

@@ -48,6 +48,8 @@ def test_another_tower_and_no_images_are_refused(model, pixels):
     other = learnable(clip.load("clip-scenes-0").model.vision_model, "threshold", 0.5)
     with refused("reduced: its tower is not that of clip-scenes-0, whose features it is to keep"):
         learn(other, model, pixels, 1, torch.Generator())
+    with refused("keep = 1.0: all patches stay, so that there is nothing to learn"):
+        learn(learnable(model.model.vision_model, "summary_token", 1.0), model, pixels, 1, torch.Generator())
     with refused("pixels"):
         learn(learnable(model.model.vision_model, "threshold", 0.5), model, pixels[:0], 1, torch.Generator())
 
