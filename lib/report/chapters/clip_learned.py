@@ -33,22 +33,14 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Timed:
-    """A batch of one task's images, relative to the unreduced tower's: a fixed number, in buckets, filled up."""
-
-    name: str
-    fixed: float
-    in_buckets: float
-    filled: float
-
-
-@dataclass(frozen=True)
 class Numbers:
     """All that the text on learned reductions says.
 
     lacking   tasks that are not recorded
     mean, token      against no summary: the mean, and a learned token
     to_mean, shift   against the mean: a learned token, and one that is added to the mean
+    fixed, in_buckets, filled   time of a batch by task, relative to the unreduced tower's: a fixed number of patches,
+                                thresholds per image in buckets, and filled up
     to_one, to_fixed   thresholds per image against one for all, and against a fixed number
     images, learned, steps, batch, seeds   that judge, that are learned on; of each training; of a timed batch
     """
@@ -60,7 +52,9 @@ class Numbers:
     shift: Compared | None = None
     to_one: Compared | None = None
     to_fixed: Compared | None = None
-    times: list[Timed] = field(default_factory=list)
+    fixed: pd.Series | None = None
+    in_buckets: pd.Series | None = None
+    filled: pd.Series | None = None
     images: int = 0
     learned: int = 0
     steps: int = 0
@@ -78,7 +72,8 @@ def numbers(evidence: Evidence) -> Numbers:
     """What the text says of this evidence; without a record, that there is none."""
     if not recorded(evidence):
         return Numbers(lacking=list(SMALL_CLIPS.values()))
-    rows, gains, times = evidence.learned, evidence.learned_gains, evidence.learned_times
+    rows, gains = evidence.learned, evidence.learned_gains
+    times = evidence.learned_times.pivot(index="task", columns="variant", values="latency_ratio")
     protocol = evidence.records(f"clip_learned_{evidence.learned_tasks[0]}")[0].parameters
     return Numbers(
         lacking=evidence.learned_lacking,
@@ -88,11 +83,13 @@ def numbers(evidence: Evidence) -> Numbers:
         shift=_compared(gains, SHIFT, SUMMARY),
         to_one=_compared(gains, BY_IMAGE, ONE),
         to_fixed=_compared(gains, BY_IMAGE, CLASS_ATTENTION),
-        times=[_timed(frames.where(times, task=task), task) for task in evidence.learned_tasks],
+        fixed=times[CLASS_ATTENTION],
+        in_buckets=times[BY_IMAGE],
+        filled=times[FILLED],
         images=int(rows["images"].max()),
         learned=int(protocol["learned"]),
         steps=int(protocol["steps"]),
-        batch=int(times["batch"].max()),
+        batch=int(protocol["scenes"]),
         seeds=rows["seed"].nunique(),
     )
 
@@ -101,8 +98,3 @@ def _compared(gains: pd.DataFrame, variant: str, other: str) -> Compared:
     rows = frames.where(gains, variant=variant, against=other)
     above, below = (rows["difference_low"] > 0).sum(), (rows["difference_high"] < 0).sum()
     return Compared(rows["difference"], int(above), int(below))
-
-
-def _timed(rows: pd.DataFrame, task: str) -> Timed:
-    by = rows.set_index("variant")["latency_ratio"]
-    return Timed(SMALL_CLIPS[task], by[CLASS_ATTENTION], by[BY_IMAGE], by[FILLED])

@@ -66,8 +66,8 @@ def sections(found: Sequence[Outcome], caption: str) -> Markdown:
             "section": [row.id for row in rows],
             "what it says": [row.says for row in rows],
             "answered in": [_places(row) for row in rows],
-            "how far": [HOW_FAR[row.how] + (f": {row.why}" if row.why else "") for row in rows],
             "claims": [", ".join(some) or "–" for some in claims],
+            "how far": [HOW_FAR[row.how] + (f": {row.why}" if row.why else "") for row in rows],
         },
         caption,
     )

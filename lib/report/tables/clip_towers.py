@@ -14,19 +14,18 @@ from lib.report.views.files import naming_files
 
 @naming_files
 def served(evidence: Evidence, caption: str) -> Markdown:
-    """A row per tower: its sizes, latency, and the ratio at half of the tokens by method, methods that are exact."""
+    """A row per tower: its sizes, latency, its ratio at half of the tokens, methods that are exact."""
     rows = evidence.towers
     whole = frames.where(rows, variant=UNREDUCED)
     held = {
         "tower": list(whole["tower"]),
-        "tokens": [f"{row.patches:,} × {row.width:,}" for row in whole.itertuples()],
-        "layers": list(whole["layers"]),
+        "sizes": [f"{row.layers} × {row.patches} × {row.width}" for row in whole.itertuples()],
         "latency [ms]": [f"{1e3 * row.seconds:,.0f}" for row in whole.itertuples()],
     }
     for method in METHODS:
         label = REDUCTIONS[method].label
         by = frames.where(rows, variant=label).set_index("tower")
-        held[f"half, {label}"] = [_ratio(by.loc[one]) for one in whole["tower"]]
+        held[label] = [_ratio(by.loc[one]) for one in whole["tower"]]
     held["same bits"] = [_exact(row) for row in whole.itertuples()]
     return table(held, caption)
 
@@ -40,8 +39,8 @@ def refused(caption: str) -> Markdown:
 
 
 def _ratio(row: pd.Series) -> str:
-    ends = (units.times(row[f"latency_ratio_{end}"]) for end in ("low", "high"))
-    return f"{units.times(row['latency_ratio'])} ({' – '.join(ends)})"
+    ends = (f"{row[f'latency_ratio_{end}']:.2f}" for end in ("low", "high"))
+    return f"{units.times(row['latency_ratio'])} ({'–'.join(ends)})"
 
 
 def _exact(row) -> str:
