@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 ROWS = {  # table -> the row, the file, a neighbour that the file is made of, and words of it that change
     "REDUCTIONS": ("lib/models/clip/reduction/lottery.py", "random.py", {"Random": "Lottery"}),
+    "LEARNED": ("lib/models/clip/learned/lottery.py", "summary_token.py", {"SummaryToken": "Lottery"}),
     "FORMS": ("lib/models/mrss/lottery.py", "hybrid.py", {}),
     "STEMS": ("lib/models/mrss/stems/lottery.py", "pooled.py", {}),
     "DISTILLATIONS": ("lib/models/distill/lottery.py", None, {}),
@@ -97,6 +98,7 @@ import torch
 from lib import names
 from lib.experiments import clip_variants, mrss_training, peers
 from lib.models.clip import load
+from lib.models.clip.learned import learnable
 from lib.models.clip.reduction import reduce_tokens
 from lib.models.distill.replace import METHODS
 from lib.models.distill.states.reduce import CRITERIA
@@ -125,6 +127,7 @@ tower = load.random_init("openai/clip-vit-base-patch32", 0).vision_model  # and 
 x = torch.randn(1, 3, 224, 224)
 with torch.inference_mode():
     assert torch.equal(reduce_tokens(tower, "lottery", 1.0)(x).pooler_output, tower(x).pooler_output)
+    assert torch.equal(learnable(tower, "lottery", 1.0)(x).pooler_output, tower(x).pooler_output)
 u, A, B = torch.randn(1, 4, 8), -torch.rand(4, 2), torch.randn(1, 2, 8)
 assert torch.isfinite(selective_scan_fn(u, u, A, B, B, delta_softplus=True, backend="lottery")).all()
 task = TASKS["lottery"](torch.Generator().manual_seed(0))
@@ -148,10 +151,9 @@ def test_a_row_without_its_file_fails_by_its_name(copy):
     for table in ROWS:
         add_row(copy, table)
         (copy / ROWS[table][0]).unlink()
-    code = """
+    code = f"""
 from lib import names
-kinds = "REDUCTIONS FORMS STEMS DISTILLATIONS STATE_CHOICES ADAPTERS BACKENDS PEERS SEQUENCES REFERENCES"
-for kind in kinds.split():
+for kind in {list(ROWS)}:
     try:
         names.code(kind, "lottery", getattr(names, kind)["lottery"])
     except ImportError as error:
