@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import yaml
+from lottery import ROWS, SEEN, WRITTEN
 from worktree import copied, shell
 
 from lib import names
@@ -14,25 +15,6 @@ from lib.paths import BOOK, ROOT, RUNS
 pytestmark = pytest.mark.slow
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
-ROWS = {  # table -> the row, the file, a neighbour that the file is made of, and words of it that change
-    "REDUCTIONS": ("lib/models/clip/reduction/lottery.py", "random.py", {"Random": "Lottery"}),
-    "LEARNED": ("lib/models/clip/learned/lottery.py", "summary_token.py", {"SummaryToken": "Lottery"}),
-    "FORMS": ("lib/models/mrss/lottery.py", "hybrid.py", {}),
-    "STEMS": ("lib/models/mrss/stems/lottery.py", "pooled.py", {}),
-    "DISTILLATIONS": ("lib/models/distill/lottery.py", None, {}),
-    "STATE_CHOICES": ("lib/models/distill/states/lottery.py", "energy.py", {"def energy": "def lottery"}),
-    "ADAPTERS": ("lib/models/lora/kinds/lottery.py", "rslora.py", {"RankStabilised": "Lottery"}),
-    "BACKENDS": ("lib/kernels/scan/lottery.py", None, {}),
-    "PEERS": ("lib/experiments/peers/lottery.py", None, {}),
-    "SEQUENCES": ("lib/tasks/data/lottery.py", "clocks.py", {"def clocks": "def lottery", '"clocks"': '"lottery"'}),
-    "REFERENCES": ("lib/tasks/references/lottery.py", "majority.py", {"def majority": "def lottery"}),
-}  # fmt: skip
-WRITTEN = {
-    "DISTILLATIONS": "from lib.models.distill.by_taps import truncated_svd as lottery\n\n__all__ = ['lottery']\n",
-    "PEERS": "from lib.experiments.peers.transformers import fallback as lottery\n\n__all__ = ['lottery']\n",
-    "BACKENDS": "from lib.kernels.scan.torch import about, backward, forward, saved_shape, unavailable\n\n"
-    "__all__ = ['about', 'backward', 'forward', 'saved_shape', 'unavailable']\n",
-}
 AFTER = "--- after the tests"
 
 
@@ -93,57 +75,14 @@ def test_the_recipes_name_files_that_there_are():
     assert set(re.findall(r"^\| `([A-Z_]+)` \|", TEXT, re.MULTILINE)) == set(ROWS)
 
 
-SEEN = """
-import torch
-from lib import names
-from lib.experiments import clip_variants, mrss_training, peers
-from lib.models.clip import load
-from lib.models.clip.learned import learnable
-from lib.models.clip.reduction import reduce_tokens
-from lib.models.distill.replace import METHODS
-from lib.models.distill.states.reduce import CRITERIA
-from lib.models.lora.layers import add_lora
-from lib.models.mrss import variants
-from lib.models.ssm.mamba import MambaConfig
-from lib.models.ssm.scan import KERNELS, selective_scan_fn
-from lib.report import parameters
-from lib.tasks.data.sequences import TASKS
-from lib.tasks.references import REFERENCES, suited
-
-allowed = {name: model.model_fields for name, model in parameters.MODELS.items()}
-assert "'lottery'" in allowed["clip_vtp"]["method"].description  # parameters
-assert "'lottery'" in allowed["kernel_distillation"]["method"].description
-assert "'lottery'" in allowed["ssm_background"]["backend"].description
-assert "'lottery'" in allowed["mrss"]["task"].description
-assert "lottery" in {one.name for one in clip_variants.variants()}  # comparisons
-assert "lottery, r = 4" in variants.family(MambaConfig(dim=32, layers=2), 4)
-assert "lottery, r = 4" in variants.stems(MambaConfig(dim=32, layers=2), 4)
-assert "lottery" in mrss_training.TASKS
-assert "lottery" in peers.everyone(torch.device("cpu")) and callable(peers.PEERS["lottery"])
-assert "lottery" in METHODS and "lottery" in KERNELS and "lottery" in TASKS
-assert "lottery" in CRITERIA and callable(CRITERIA["lottery"])
-
-tower = load.random_init("openai/clip-vit-base-patch32", 0).vision_model  # and it runs
-x = torch.randn(1, 3, 224, 224)
-with torch.inference_mode():
-    assert torch.equal(reduce_tokens(tower, "lottery", 1.0)(x).pooler_output, tower(x).pooler_output)
-    assert torch.equal(learnable(tower, "lottery", 1.0)(x).pooler_output, tower(x).pooler_output)
-u, A, B = torch.randn(1, 4, 8), -torch.rand(4, 2), torch.randn(1, 2, 8)
-assert torch.isfinite(selective_scan_fn(u, u, A, B, B, delta_softplus=True, backend="lottery")).all()
-task = TASKS["lottery"](torch.Generator().manual_seed(0))
-layers = torch.nn.Sequential(torch.nn.Linear(4, 4))
-assert add_lora(layers, "0", 2, 4.0, adapter="lottery") == ["0"] and type(layers[0]).__name__ == "Lottery"
-assert task.length == 128 and "lottery" in suited(task) and REFERENCES["lottery"](task, torch.Generator()).accuracy
-"""
-
-
 def test_a_method_is_one_row_and_one_file(copy):
     expected = set.union(*(add_row(copy, table) for table in ROWS))
     tests = "tests/models/clip/reduction/test_methods.py", "tests/models/mrss/test_mrss_causality.py", "-k", "lottery"
-    seen = f"{SEEN}\nfrom lib.report.tables import clip, lora\nprint(clip.methods().data, lora.kinds().data)"
+    seen = f"{SEEN}\nfrom lib.report.tables import clip, lora, ssm_vlm\n"
+    seen += "print(clip.methods().data, lora.kinds().data, ssm_vlm.towers('Table 1. Towers').data)"
     ran, table = passing(copy, *tests, then=seen).split(AFTER)
     assert re.search(r"\d+ passed", ran)
-    assert table.count("what a stranger added") == 2  # documentation
+    assert table.count("what a stranger added") == 3  # documentation
     assert changed(copy) == expected
 
 

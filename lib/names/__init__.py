@@ -14,6 +14,7 @@ from lib.names.lora import ADAPTERS
 from lib.names.mrss import FORMS, STEMS, family
 from lib.names.rows import Compared, Method, Sequences
 from lib.names.ssm import BACKENDS, OPERATORS, PEERS
+from lib.names.ssm_vlm import TOWERS
 from lib.names.tasks import BENCHMARKS, REFERENCES, SEQUENCES
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "SMALL_CLIPS",
     "STATE_CHOICES",
     "STEMS",
+    "TOWERS",
     "Compared",
     "Method",
     "Sequences",
@@ -46,6 +48,7 @@ CHAPTERS = {  # notebook -> the subject's word on every floor
     "kernel_distillation": "distill",
     "clip_vtp": "clip",
     "lora": "lora",
+    "ssm_vlm": "ssm_vlm",
     "claims": "claims",
 }
 

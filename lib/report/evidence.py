@@ -15,6 +15,7 @@ from lib.report.views import (
     original,
     repeats,
     ssm,
+    ssm_vlm,
 )
 
 
@@ -31,6 +32,7 @@ class Evidence(
     clip_towers.Views,
     lora.Views,
     lora_shots.Views,
+    ssm_vlm.Views,
     original.Views,
     repeats.Views,
 ):

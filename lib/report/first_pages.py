@@ -109,13 +109,14 @@ def main() -> None:
     evidence = Evidence()
     try:
         found = headlines(evidence)
+        chapters = take_aways.pages(found, evidence)
     except Missing as error:
         sys.exit(f"{error}: nothing is written")
     for page in PAGES:
         page.write_text(filled(page, found, evidence))
-    for notebook, one in take_aways.pages(found).items():
-        notebook.write_text(take_aways.filled(notebook, one, evidence))
-        take_aways.draw(one.chapter, evidence)
+    for notebook, said in chapters.items():
+        notebook.write_text(take_aways.filled(notebook, said))
+        take_aways.draw(notebook.stem, evidence)
     draw(found, PICTURE)
 
 

@@ -185,6 +185,18 @@ class SsmBackground(Parameters):
         check_memory(self, 2 * 4 * 6 * self.dim**2, "dim", width=4)
 
 
+class SsmVlm(Parameters):
+    """The chapter on state space models that see."""
+
+    EXPERIMENTS: ClassVar = ("ssm_vlm_scaling",)
+    dtype: Literal["float32", "bfloat16"] = Field(description="'float32' or 'bfloat16'")
+    tower: Literal[*names.TOWERS] = Field(description=_among(names.TOWERS))
+    batch: int = _count("a number of images, a whole number", 1, MOST["batch"])
+    length: int = _count("patches of the largest image, a whole number", 64, ATTENDED)
+    dim: int = _count("a number of channels, a multiple of 32", 32, MOST["width"], multiple_of=32)
+    layers: int = _count("layers of the transformer, a whole number", 1, MOST["layers"])
+
+
 class Verdicts(Parameters):
     """The chapter on the verdict, which times nothing."""
 
@@ -196,5 +208,6 @@ MODELS: dict[str, type[Parameters]] = dict(
     kernel_distillation=KernelDistillation,
     clip_vtp=ClipVtp,
     lora=Lora,
+    ssm_vlm=SsmVlm,
     claims=Verdicts,
 )

@@ -2,7 +2,7 @@
 
 They stand in the notebook as plain Markdown, so that they are there where nothing was executed: on GitHub, in Colab.
 `lib.report.first_pages` writes and draws them. A template, `book/_text/<chapter>/take_aways.md`, makes the words of the
-numbers of the chapter's headline.
+numbers of the chapter's headline; of a chapter without one, of those that its text says.
 """
 
 import json
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from lib.paths import BOOK
 from lib.report import figures, prose
+from lib.report.chapters import ssm_vlm
 from lib.report.evidence import Evidence
 from lib.report.figures import keys
 from lib.report.frames.clip_equal import outcome
@@ -22,6 +23,7 @@ from lib.report.headlines.case import Headline, Measured
 
 ASSETS = BOOK / "_assets"
 TAKEN = "**What to take away**"  # before which the picture stands
+OWN = {"ssm_vlm": ssm_vlm.numbers}  # chapters without a headline, for which an accuracy is needed
 RESULTS = {"ssm_background": 3}  # number of the sentence that tells a chapter's result; elsewhere the first
 CELL = "take-aways"  # the cell's id
 FIRST = "<!-- take-aways: python -m lib.report.first_pages -->"
@@ -49,10 +51,15 @@ class Numbers:
 
 def written(headline: Headline, evidence: Evidence) -> str:
     """The cell's text for a chapter: its question, its picture, what to take away."""
-    shown = f"{picture(headline.chapter, evidence)}\n\n{TAKEN}"
-    said = rendered(headline).replace(TAKEN, shown, 1)
+    said = pictured(headline.chapter, rendered(headline), evidence)
     # Where the chapter was executed its abstract says the same, and the page hides this (report.css).
-    return f'{FIRST}\n\n{said}\n\n<div class="unexecuted">\n\nIn numbers: {headline.text}\n\n</div>'
+    return f'{said}\n\n<div class="unexecuted">\n\nIn numbers: {headline.text}\n\n</div>'
+
+
+def pictured(chapter: str, said: str, evidence: Evidence) -> str:
+    """Question and sentences of a chapter, with its picture between them."""
+    shown = f"{picture(chapter, evidence)}\n\n{TAKEN}"
+    return f"{FIRST}\n\n{said.replace(TAKEN, shown, 1)}"
 
 
 def result(headline: Headline) -> str:
@@ -94,7 +101,7 @@ def draw(chapter: str, evidence: Evidence, folder: Path = ASSETS) -> None:
         figure.savefig(place(chapter, folder), metadata=about)
 
 
-def filled(notebook: Path, headline: Headline, evidence: Evidence) -> str:
+def filled(notebook: Path, said: str) -> str:
     """A notebook's file with these words in its cell.
 
     raises   ValueError, naming the notebook, where it has no such cell
@@ -103,10 +110,14 @@ def filled(notebook: Path, headline: Headline, evidence: Evidence) -> str:
     cells = [cell for cell in held["cells"] if cell.get("id") == CELL]
     if len(cells) != 1:
         raise ValueError(f"{notebook}: {len(cells)} cells of the id {CELL!r}, one is needed")
-    cells[0]["source"] = written(headline, evidence).splitlines(keepends=True)
+    cells[0]["source"] = said.splitlines(keepends=True)
     return json.dumps(held, indent=1, ensure_ascii=False) + "\n"
 
 
-def pages(found: list[Headline]) -> dict[Path, Headline]:
-    """Notebook -> the headline that its words are made of."""
-    return {BOOK / f"{one.chapter}.ipynb": one for one in found}
+def pages(found: list[Headline], evidence: Evidence) -> dict[Path, str]:
+    """Notebook -> the words of its cell."""
+    said = {one.chapter: written(one, evidence) for one in found}
+    for chapter, numbers in OWN.items():
+        text = prose.render(f"{chapter}/take_aways", numbers(evidence)).data
+        said[chapter] = pictured(chapter, text, evidence)
+    return {BOOK / f"{chapter}.ipynb": words for chapter, words in said.items()}

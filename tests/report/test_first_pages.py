@@ -24,10 +24,10 @@ def test_a_page_says_what_the_records_say(page, found):
 
 
 def test_chapters_say_what_to_take_away(found):
-    pages = take_aways.pages(found)
+    pages = take_aways.pages(found, Evidence())
     assert {page.stem for page in pages} == set(names.CHAPTERS) - {"claims"}
-    for page, one in pages.items():
-        assert page.read_text() == take_aways.filled(page, one, Evidence()), "python -m lib.report.first_pages mends it"
+    for page, said in pages.items():
+        assert page.read_text() == take_aways.filled(page, said), "python -m lib.report.first_pages mends it"
 
 
 @pytest.mark.parametrize("chapter", keys.KEYS)
@@ -51,11 +51,11 @@ def test_what_to_take_away_follows_the_numbers(found):
         assert f"they are {said}" in take_aways.written(changed, Evidence())
 
 
-def test_a_notebook_without_the_cell_is_refused(found, tmp_path):
+def test_a_notebook_without_the_cell_is_refused(tmp_path):
     page = tmp_path / "mrss.ipynb"
     page.write_text('{"cells": []}')
     with pytest.raises(ValueError, match=r"mrss\.ipynb: 0 cells of the id 'take-aways'"):
-        take_aways.filled(page, found[0], Evidence())
+        take_aways.filled(page, "words")
 
 
 def test_the_picture_shows_what_the_records_say(found, tmp_path):

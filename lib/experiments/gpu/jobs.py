@@ -17,7 +17,7 @@ from typing import Any
 
 from lib.names import SEQUENCES
 
-LIMIT, TRAINING = 74.0, 600.0  # seconds that a job may take; eight of the first are less than ten minutes
+LIMIT, TRAINING = 66.0, 600.0  # seconds that a job may take; nine of the first are less than ten minutes
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ JOBS = _table(
     Job("clip_cost", f"{_HERE}.clip_cost", 40),
     Job("clip_towers", f"{_HERE}.clip_towers", 45),
     Job("lora_cost", f"{_HERE}.lora_cost", 50),
+    Job("ssm_vlm_scaling", f"{_HERE}.ssm_vlm_scaling", 55),
     *(
         Job(f"mrss_{task}", f"{_HERE}.mrss_training", seconds, {"task": task}, trains=True)
         for task, seconds in _TRAININGS.items()

@@ -16,13 +16,28 @@ from lib.report.claims import (
     mrss_table,
     original,
     ssm,
+    ssm_vlm,
 )
 from lib.report.claims.ledger import JUDGES, NOT_TESTABLE, Judge, Verdict, claims
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 
 # imported for their judges
-SUBJECTS = (ssm, mrss_table, mrss, mrss_scan, mrss_fair, distill, clip, clip_cost, lora, original, history, cited)
+SUBJECTS = (
+    ssm,
+    mrss_table,
+    mrss,
+    mrss_scan,
+    mrss_fair,
+    distill,
+    clip,
+    clip_cost,
+    lora,
+    ssm_vlm,
+    original,
+    history,
+    cited,
+)
 
 
 def judged(evidence: Evidence, ids: Iterable[str] | None = None, on: str | None = None) -> list[Verdict]:

@@ -13,8 +13,8 @@ from lib.report import units
 
 MARKERS = "osD^vP"
 DASHES = ("--", ":", "-.", "-", (0, (3, 1, 1, 1, 1, 1)))
-WORDS = {"length": "sequence length", "dim": "channels", "states": "states per channel"}
-LETTERS = {"length": "T [tokens]", "dim": "D", "states": "N"}
+WORDS = {"length": "sequence length", "dim": "channels", "states": "states per channel", "patches": "size of the image"}
+LETTERS = {"length": "T [tokens]", "dim": "D", "states": "N", "patches": "[patches]"}
 BASELINE = dict(color="0.25", linewidth=1.2, linestyle="--", zorder=1)
 
 

@@ -8,7 +8,7 @@ to the records.
 from types import ModuleType
 
 from lib.report.evidence import Evidence
-from lib.report.figures.keys import adapters, distilled, low_rate, scans, tokens
+from lib.report.figures.keys import adapters, distilled, growing, low_rate, scans, tokens
 
 SIZE = (4.1, 3.2)  # inches: a phone shows it 340 pixels wide, letters of 10 points 11 pixels high
 KEYS: dict[str, ModuleType] = {  # chapter -> its picture
@@ -17,6 +17,7 @@ KEYS: dict[str, ModuleType] = {  # chapter -> its picture
     "kernel_distillation": distilled,
     "clip_vtp": tokens,
     "lora": adapters,
+    "ssm_vlm": growing,
 }
 
 
