@@ -87,7 +87,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mrss_scan": ({"SHARES": (4,), "FACTORS": (2,)}, {"longest": 64}),
     "mrss_training": ({"SIZES": MambaConfig(dim=64, layers=2)}, {**TRIAL, "task": "motions"}),
     "ssm_scaling": ({"SHARES": (1,), "LONGER": (2,)}, {"length": 64}),
-    "ssm_vlm_scaling": ({}, {"length": 64, "dim": 32, "layers": 1}),
+    "ssm_vlm_scaling": ({}, {"length": 64}),
     "ssm_scan": ({}, {"sizes": (1, 24, 32, 4), "tokens": 8, "memory": (1, 8, 32, 4), "step": (1, 24, 8, 1, 20)}),
 }
 

@@ -128,7 +128,8 @@ def _fitted(kind: str, *read: int) -> Sizes:
             if abs(counted(other) / goal - 1) <= CLOSE:
                 close.append((change, abs(counted(other) / goal - 1), other))
     if not close:
-        raise ValueError(f"width {dim}, {layers} layers: no {kind} has its parameters within {CLOSE:.0%}")
+        said = f"width {dim}, {layers} layers: no {kind} has its parameters within {CLOSE:.0%}"
+        raise ValueError(f"{said}; one in the place of more layers may")
     return min(close, key=lambda one: one[:2])[2]  # the least change among those that are close
 
 
