@@ -49,6 +49,7 @@ class Numbers:
     apart                 the most by which another tower's parameters differ, as a share
     mamba, low            Vision Mamba; the tower at a low rate
     fastest               the tower of least latency on the largest image
+    earliest              the one that is faster than the transformer from the smallest size on; None where none is
     others                the other towers, the fastest on the largest image first
     mamba_slope, attention_slope   exponents of latency over the largest images
     attention_memory, mamba_memory   exponents of memory
@@ -66,6 +67,7 @@ class Numbers:
     mamba: Tower
     low: Tower
     fastest: Tower
+    earliest: Tower | None
     others: list[Tower]
     mamba_slope: float
     attention_slope: float
@@ -102,6 +104,7 @@ def numbers(evidence: Evidence) -> Numbers:
         mamba=mamba,
         low=next(one for one in others if one.name == LOW),
         fastest=min([mamba, *others], key=lambda one: one.last),
+        earliest=min([one for one in (mamba, *others) if one.crosses], key=lambda one: one.crossing, default=None),
         others=sorted(others, key=lambda one: one.last),
         mamba_slope=slopes[SEEING],
         attention_slope=slopes[TRANSFORMER],
