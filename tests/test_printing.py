@@ -9,6 +9,9 @@ import pdf
 import pytest
 import vendor
 from bs4 import BeautifulSoup
+from docutils.core import publish_doctree
+from myst_parser.parsers.docutils_ import Parser
+from paper import leave_out_solutions
 from printable import printable, sections
 
 PAGE = """<html><head><script src="mathjax.js"></script><script src="theme.js"></script></head><body>
@@ -16,6 +19,7 @@ PAGE = """<html><head><script src="mathjax.js"></script><script src="theme.js"><
 <div class="toctree-wrapper"><section id="one"><h2>One</h2><section id="how"><h3>How</h3>
 <p><strong>Table 1.</strong> <em>Costs</em></p><details class="hide above-input"><summary>Show</summary></details>
 <details class="hide below-input"><summary>Show output</summary><p><strong>Table 2.</strong> All</p></details>
+<ol><li><p>Why?</p><details><summary>Solution</summary><p>So.</p></details></li></ol>
 </section></section></div></section></article></body></html>"""
 
 
@@ -43,6 +47,18 @@ def test_contents_link_and_number_what_is_known(soup):
 def test_what_serves_the_screen_only_is_gone(soup):
     assert not soup.select(".bd-header, details")
     assert [script["src"] for script in soup.select("script")] == ["mathjax.js"]
+
+
+def test_an_exercise_is_printed_without_its_solution(soup):
+    assert soup.ol.get_text(" ", strip=True) == "Why?"
+
+
+def test_latex_prints_exercises_without_their_solutions():
+    folded = "   <details><summary>Solution</summary>\n\n   So.\n\n   ```python\n   assert 1\n   ```\n\n   </details>"
+    doctree = publish_doctree(f"1. Why?\n\n{folded}\n\n2. How?\n\n{folded}\n\nThe end.", parser=Parser())
+    assert doctree.astext().count("So.") == 2
+    leave_out_solutions(doctree)
+    assert doctree.astext().split() == ["Why?", "How?", "The", "end."]
 
 
 def test_a_tables_caption_stays_with_it(soup):

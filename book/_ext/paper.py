@@ -21,6 +21,17 @@ def leave_out_folded_code(doctree) -> None:
             ]
 
 
+def leave_out_solutions(doctree) -> None:
+    """From <details> to </details>: what a chapter folds is not printed."""
+    for first in list(doctree.findall(nodes.raw)):
+        if first.astext().startswith("<details"):
+            parts = first.parent.children
+            start = end = parts.index(first)
+            while parts[end].astext().strip() != "</details>":
+                end += 1
+            del first.parent[start : end + 1]
+
+
 def leave_out_widgets(doctree) -> None:
     """A widget is no more than its name on paper; a figure stands beside it."""
     for block in list(doctree.findall(nodes.literal_block)):
@@ -59,6 +70,7 @@ def gather_first_chapter(doctree) -> None:
 def arrange(app, doctree, docname) -> None:
     if app.builder.format == "latex":
         leave_out_folded_code(doctree)
+        leave_out_solutions(doctree)
         leave_out_widgets(doctree)
         say_what_diagrams_show(doctree)
         leave_out_empty_sections(doctree)

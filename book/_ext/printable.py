@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from bs4 import BeautifulSoup, Tag
 
-# Of use on a screen only: permalinks, what is folded there, widgets.
+# Of use on a screen only: permalinks, what is folded there (code by MyST-NB,
+# solutions of exercises by hand, without a class), widgets.
 SCREEN_ONLY = (
     "a.headerlink, details.above-input, details.below-input,"
+    "details:not([class]),"
     ".toctree-wrapper > p.caption,"
     'script[type^="application/vnd.jupyter"]'
 )
