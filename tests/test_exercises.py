@@ -11,7 +11,7 @@ from exercises import exercises, unknown
 
 from lib.paths import BOOK, ROOT
 
-WITH_SOLUTIONS = ("ssm_background", "mrss")
+WITH_SOLUTIONS = ("ssm_background", "mrss", "kernel_distillation", "clip_vtp")
 MOST, FEWEST = 12, 4  # code lines of a block, blank ones left out, and exercises of a chapter
 OF = {name: exercises(nbformat.read(BOOK / f"{name}.ipynb", as_version=4)) for name in WITH_SOLUTIONS}
 ALL = [pytest.param(name, exercise, id=f"{name}-{exercise.number}") for name, found in OF.items() for exercise in found]
@@ -95,7 +95,13 @@ def test_a_block_that_is_not_closed_is_no_solution():
     "name",
     [
         *("-p no_parameter 3", "lib/models/nothing.py", "no_record.json", "lib.models.ssm.scan.nothing"),
-        *("lib.nothing", "no_such_name", 'selective_scan_fn(backend="no such word")', "not a name"),
+        *(
+            "lib.nothing",
+            "python -m lib.experiments.nothing",
+            "no_such_name",
+            'selective_scan_fn(backend="no such word")',
+            "not a name",
+        ),
     ],
 )
 def test_a_name_that_nothing_has_is_found(name):

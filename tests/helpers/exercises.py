@@ -17,8 +17,8 @@ FOLDED = re.compile(r"^   <details><summary>Solution</summary>\n\n(.*?)\n\n   </
 FENCED = re.compile(r"^   ```python\n(.*?)^   ```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"(?:lib|data|book|tests|workflow)/[\w./-]*")
+MODULE = re.compile(r"python -m (lib[\w.]+)")
 OPTION = re.compile(r"-p (\w+)")
-FOLDERS = {"data", "runs"}  # of a path, with a name to be filled in below them
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ def unknown(exercise: Exercise, parameters: set[str]) -> list[str]:
 def _unknown(span: str, parameters: set[str]) -> list[str]:
     if options := OPTION.findall(span):
         return [f"-p {name}" for name in options if name not in parameters]
+    if started := MODULE.match(span):
+        return [] if _reached(started[1]) else [span]
     if PATH.match(span):
         return [] if (ROOT / span.split("<")[0]).exists() else [span]
     if span.endswith((".json", ".yml", ".csv", ".py")):
