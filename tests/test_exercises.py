@@ -9,11 +9,11 @@ import pytest
 import torch
 from exercises import exercises, unknown
 
+from lib import names
 from lib.paths import BOOK, ROOT
 
-WITH_SOLUTIONS = ("ssm_background", "mrss", "kernel_distillation", "clip_vtp")
 MOST, FEWEST = 12, 4  # code lines of a block, blank ones left out, and exercises of a chapter
-OF = {name: exercises(nbformat.read(BOOK / f"{name}.ipynb", as_version=4)) for name in WITH_SOLUTIONS}
+OF = {name: exercises(nbformat.read(BOOK / f"{name}.ipynb", as_version=4)) for name in names.CHAPTERS}
 ALL = [pytest.param(name, exercise, id=f"{name}-{exercise.number}") for name, found in OF.items() for exercise in found]
 BLOCKS = [
     pytest.param(block, id=f"{name}-{exercise.number}")
