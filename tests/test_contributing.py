@@ -78,8 +78,9 @@ def test_the_recipes_name_files_that_there_are():
 def test_a_method_is_one_row_and_one_file(copy):
     expected = set.union(*(add_row(copy, table) for table in ROWS))
     tests = "tests/models/clip/reduction/test_methods.py", "tests/models/mrss/test_mrss_causality.py", "-k", "lottery"
-    seen = f"{SEEN}\nfrom lib.report.tables import clip, lora, ssm_vlm\n"
-    seen += "print(clip.methods().data, lora.kinds().data, ssm_vlm.towers('Table 1. Towers').data)"
+    seen = f"{SEEN}\nfrom lib.report.evidence import Evidence\nfrom lib.report.tables import clip, lora, ssm_vlm\n"
+    seen += "towers = ssm_vlm.towers(Evidence().growing_forward, 'Table 1. Towers').data\n"
+    seen += "print(clip.methods().data, lora.kinds().data, towers)"
     ran, table = passing(copy, *tests, then=seen).split(AFTER)
     assert re.search(r"\d+ passed", ran)
     assert table.count("what a stranger added") == 3  # documentation

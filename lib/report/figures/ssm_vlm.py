@@ -30,7 +30,7 @@ def orders(paths: Mapping[str, tuple[np.ndarray, np.ndarray]], seen: Mapping[str
         _bare(ax, name, seen)
     for ax, (name, sees) in zip(axes[1], seen.items(), strict=True):
         ax.pcolormesh(
-            np.arange(sees.shape[1] + 1) - 0.5, np.arange(sees.shape[0] + 1) - 0.5, sees, cmap="Blues", vmax=2
+            np.arange(sees.shape[1] + 1) - 0.5, np.arange(sees.shape[0] + 1) - 0.5, sees, cmap="Blues", vmin=0, vmax=2
         )
         row, column = divmod(patch, sees.shape[1])
         ax.plot(column, row, "o", color=sns.color_palette("colorblind")[1], markersize=8)

@@ -10,11 +10,20 @@ from lib.report.frames.ssm_vlm import NEVER
 from lib.report.tables import compare, or_error, table
 
 
-def towers(caption: str) -> Markdown:
-    """Every tower, and what its blocks do."""
-    rows = names.TOWERS.values()
+def towers(recorded: pd.DataFrame, caption: str) -> Markdown:
+    """Every tower: what its blocks do, how many there are, and their parameters.
+
+    recorded   cases of one machine; a tower that is not among them has dashes
+    """
+    first, rows = recorded.drop_duplicates("variant").set_index("variant"), names.TOWERS.values()
+    sizes = [first.loc[row.label] if row.label in first.index else None for row in rows]
     return table(
-        {"tower": [row.label for row in rows], "its blocks": [row.about for row in rows]},
+        {
+            "tower": [row.label for row in rows],
+            "its blocks": [row.about for row in rows],
+            "blocks": ["–" if one is None else f"{one['blocks']:.0f}" for one in sizes],
+            "parameters": ["–" if one is None else f"{one['parameters']:,.0f}" for one in sizes],
+        },
         caption,
     )
 
@@ -25,18 +34,14 @@ def latencies(rows: pd.DataFrame, caption: str) -> Markdown:
 
 
 def relative(rows: pd.DataFrame, crossings: pd.DataFrame, caption: str) -> Markdown:
-    """Blocks, parameters, latency ratios by number of patches, and from which one on a tower is faster.
+    """Latency ratios by number of patches, and from which one on a tower is faster.
 
     rows        cases of one part with ratios to the transformer
     crossings   of `lib.report.frames.ssm_vlm`, of the same part
     """
     first = rows.drop_duplicates("variant").set_index("variant")
     at = crossings.set_index("variant")
-    columns: dict[str, list] = {
-        "tower": list(first.index),
-        "blocks": [f"{blocks:.0f}" for blocks in first["blocks"]],
-        "parameters": [f"{count:,.0f}" for count in first["parameters"]],
-    }
+    columns: dict[str, list] = {"tower": list(first.index)}
     for patches, group in rows.groupby("patches"):
         by = {row.variant: row for row in group.itertuples()}
         columns[f"{patches:,}"] = [_ratio(by.get(label)) for label in first.index]

@@ -2,14 +2,14 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from lib import names
 from lib.experiments.ssm_vlm_scaling import TRANSFORMER
 from lib.report import frames, units
 from lib.report.evidence import Evidence
 from lib.report.figures import BASELINE, MARKERS
-from lib.report.figures.keys.looks import OTHERS, OURS, as_times, legend
+from lib.report.figures.keys.looks import OTHERS, OURS, legend
 
 CAPTION = "An image tower of state space blocks beside CLIP's transformer of as many parameters, while the image grows."
 DRAWN = {  # tower -> colour
@@ -39,7 +39,7 @@ def draw(ax: Axes, rows: pd.DataFrame) -> Axes:
     ax.xaxis.set_minor_locator(NullLocator())
     low, high = rows["latency_ratio"].min(), rows["latency_ratio"].max()
     ax.set_yticks([tick for tick in TICKS if low / 2 <= tick <= 2 * high])
-    as_times(ax.yaxis)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
     ax.yaxis.set_minor_locator(NullLocator())
     legend(ax, ax.get_legend_handles_labels()[0], above=True)
     return ax
