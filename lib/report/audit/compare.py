@@ -1,5 +1,6 @@
 """Headlines held against what was computed again, pages and picture against headlines; a line per difference."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, nan
@@ -104,9 +105,10 @@ def unsaid(found: Sequence[Headline], pages: Sequence[Path], picture: Path) -> I
     picture   its file without ending
     """
     for page in pages:
-        lines = page.read_text().splitlines()
+        text = page.read_text()
         for one in found:
-            said = next((line for line in lines if line.startswith(f"- **{one.topic}.**")), "")
+            item = re.search(rf"^- {re.escape(f'**{one.topic}.**')}.*(?:\n  .*)*", text, re.MULTILINE)
+            said = item[0] if item else ""
             if one.text not in said:
                 yield f"{page.name}: {one.topic}: the text is not the headline's"
             for name, number in one.numbers.items():

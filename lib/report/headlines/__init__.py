@@ -44,7 +44,8 @@ def listed(found: Sequence[Headline], evidence: Evidence, chapter: str, record: 
     for one in found:
         sources = [f"[{_short(name)}]({record.format(f'{evidence.machine}/{name}.json')})" for name in one.records]
         lines.append(
-            f"- **{one.topic}.** {one.text} [Chapter]({chapter.format(one.chapter)}). Records: {', '.join(sources)}."
+            f"- **{one.topic}.** {one.text}\n"
+            f"  - [Chapter]({chapter.format(one.chapter)}). Records: {', '.join(sources)}."
         )
     return "\n".join(lines)
 

@@ -61,7 +61,7 @@ class Point:
 class Headline:
     """What came out on one topic, in a few sentences, all of one case.
 
-    text       Markdown
+    text       Markdown, see `itemised`
     chapter    the one that tells more
     machine    title of the machine on which everything was measured
     model      what `measured` is of
@@ -109,6 +109,11 @@ class Headline:
             ends = {f"{name}, low": one.low, f"{name}, high": one.high}
             found |= {name: one.value, **{end: value for end, value in ends.items() if value is not None}}
         return found
+
+
+def itemised(first: str, *others: str) -> str:
+    """A headline's text: what matters first, then an item for each other point; empty ones are left out."""
+    return "\n".join([first, *(f"  - {one}" for one in others if one)])
 
 
 def measured(row: Any, columns: tuple[str, ...], show: Callable[[float], str], record: str, model: Model) -> Measured:

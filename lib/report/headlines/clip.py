@@ -12,7 +12,7 @@ from lib.names import SMALL_CLIPS
 from lib.report import frames, units
 from lib.report.evidence import Evidence
 from lib.report.headlines import sizes
-from lib.report.headlines.case import MEMORY, QUARTILES, Headline, Measured, Model, Point, measured, percent
+from lib.report.headlines.case import MEMORY, QUARTILES, Headline, Measured, Model, Point, itemised, measured, percent
 from lib.report.views.base import known
 from lib.report.views.files import naming_files
 
@@ -42,13 +42,16 @@ def headline(e: Evidence) -> Headline:
     )
     return Headline(
         topic="CLIP's visual tokens",
-        text=(
-            f"In a small CLIP trained here ({beside['own accuracy'].printed} right on {SMALL_CLIPS[task]}; "
-            f"{_tower(task)}), merging tokens in rounds takes **{time}** the time and {memory} the memory of its image "
-            f"tower and retains **{kept}** of its accuracy, without further training. The best other method in no more "
-            f"measured time ({rivals['best other']['variant']}) takes {_said(beside, 'best other')}, the norm that the "
-            f"original report proposed {_said(beside, 'norm')}."
-            + "".join(f" On {SMALL_CLIPS[name]} merging takes {_said(beside, SMALL_CLIPS[name])}." for name in others)
+        text=itemised(
+            f"In a small CLIP trained here, merging tokens in rounds takes **{time}** the time and {memory} the memory "
+            f"of its image tower and retains **{kept}** of its accuracy on {SMALL_CLIPS[task]}, without further "
+            "training.",
+            f"The unreduced models are right on {beside['own accuracy'].printed} of {SMALL_CLIPS[task]}. "
+            f"{_tower(task)}.",
+            f"The best other method in no more measured time ({rivals['best other']['variant']}) takes "
+            f"{_said(beside, 'best other')}.",
+            f"The norm that the original report proposed takes {_said(beside, 'norm')}.",
+            *(f"On {SMALL_CLIPS[name]} merging takes {_said(beside, SMALL_CLIPS[name])}." for name in others),
         ),
         chapter="clip_vtp",
         machine=e.title,
@@ -101,7 +104,9 @@ def _own(e: Evidence, task: str) -> Measured:
 
 def _tower(task: str) -> str:
     held = sizes.tower(task)
-    return f"{held['layers']} layers, {held['channels']} channels, {held['patches']} patches"
+    return (
+        f"Their image tower has {held['layers']} layers of {held['channels']} channels, for {held['patches']} patches"
+    )
 
 
 def _said(beside: dict[str, Measured], name: str) -> str:

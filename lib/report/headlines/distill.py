@@ -14,7 +14,18 @@ from lib.report import frames, units
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 from lib.report.headlines import sizes
-from lib.report.headlines.case import MEMORY, QUARTILES, Headline, Measured, Model, Point, measured, points, right
+from lib.report.headlines.case import (
+    MEMORY,
+    QUARTILES,
+    Headline,
+    Measured,
+    Model,
+    Point,
+    itemised,
+    measured,
+    points,
+    right,
+)
 from lib.report.views.files import naming_files
 
 TASK = "digits"  # of the model that is timed
@@ -54,12 +65,14 @@ def headline(e: Evidence) -> Headline:
     time, memory, correct, kept = (one.printed for one in found.values())
     return Headline(
         topic="Distilled kernels",
-        text=(
-            f"On {LABEL} ({model.sizes['tokens']} tokens), an S4D model of {SIZES.layers} blocks, {SIZES.dim} channels "
-            f"and {model.sizes['states of the original']} states per channel, cut to {states} states and fine-tuned, "
-            f"takes **{time}** the time and {memory} the memory of the original with full kernels by FFT, and "
-            f"is right on {correct} of the test, **{kept}** points relative to it. "
-            f"{_alternatives(states, beside, whole, low)} {gained(ahead)}"
+        text=itemised(
+            f"On {LABEL}, an S4D model cut to {states} states per channel and fine-tuned takes **{time}** the time of "
+            f"the original with full kernels by FFT, and its accuracy is **{kept}** points relative to it.",
+            f"It takes {memory} the memory, and is right on {correct} of the test.",
+            f"Both models have {SIZES.layers} blocks of {SIZES.dim} channels and read {model.sizes['tokens']} tokens; "
+            f"the original has {model.sizes['states of the original']} states per channel.",
+            *_alternatives(states, beside, whole, low),
+            *gained(ahead),
         ),
         chapter="kernel_distillation",
         machine=e.title,
@@ -90,25 +103,26 @@ def gains(e: Evidence, method: str) -> dict[int, Measured]:
     return {int(row["order"]): _points(row, e) for _, row in rows[rows["difference_low"] > 0].iterrows()}
 
 
-def _alternatives(states: int, beside: dict[str, Measured], whole: str, low: str) -> str:
+def _alternatives(states: int, beside: dict[str, Measured], whole: str, low: str) -> list[str]:
     """The strongest alternatives, with times where they are recorded."""
     scratch, svd = (beside[f"{name}, accuracy"].printed for name in (SCRATCH, SVD))
     took = f", at {beside[f'{low}, time'].printed} the time" if f"{low}, time" in beside else ""
-    said = (
-        f"A model of {states} states from the start, of the same time, differs by {scratch} points, the original "
-        f"report's low rank (rank {states}, fine-tuned alike) by {svd}{took}."
-    )
+    said = [
+        f"A model of {states} states from the start, of the same time, differs by {scratch} points.",
+        f"The original report's low rank (rank {states}, fine-tuned alike) differs by {svd} points{took}.",
+    ]
     if f"{whole}, time" in beside:
-        said += f" The recurrence with all states takes {beside[f'{whole}, time'].printed} the time."
+        said.append(f"The recurrence with all states takes {beside[f'{whole}, time'].printed} the time.")
     return said
 
 
-def gained(ahead: dict[str, Measured]) -> str:
+def gained(ahead: dict[str, Measured]) -> list[str]:
     """Where distillation is ahead of a model that is small from the start."""
     if not ahead:
-        return "At no number of states is it surely ahead of a model that is small from the start."
-    said = [f"{one.model.sizes[STATES]} ({one.printed} points)" for one in ahead.values()]
-    return f"Against a model of as many states from the start it is surely ahead at {units.listed(said)} alone."
+        return ["At no number of states is it surely ahead of a model that is small from the start."]
+    where = units.listed([str(one.model.sizes[STATES]) for one in ahead.values()])
+    first = f"Against a model of as many states from the start it is surely ahead at {where} states alone."
+    return [first, *(f"At {one.model.sizes[STATES]} states, by {one.printed} points." for one in ahead.values())]
 
 
 def _proposed(beside: dict[str, Measured], low: str) -> Point | None:

@@ -11,7 +11,18 @@ from lib.experiments.lora_training import FULL, RANK, USUAL
 from lib.names import SMALL_CLIPS
 from lib.report import frames, units
 from lib.report.evidence import Evidence
-from lib.report.headlines.case import QUARTILES, Headline, Measured, Model, Point, measured, points, right, share
+from lib.report.headlines.case import (
+    QUARTILES,
+    Headline,
+    Measured,
+    Model,
+    Point,
+    itemised,
+    measured,
+    points,
+    right,
+    share,
+)
 from lib.report.views.base import known
 from lib.report.views.files import naming_files
 
@@ -55,18 +66,20 @@ def headline(e: Evidence) -> Headline:
     full = int(frames.only(rows, variant=FULL)["total"])
     return Headline(
         topic="Low-rank adapters",
-        text=(
-            f"On new labels of {label}, adapters of rank {RANK} on all linear layers of a small CLIP of {full:,} "
-            f"parameters train {weights} of the weights in **{time}** the time of full fine-tuning (quartiles {low} to "
-            f"{high}; equal steps), with {memory} of the optimiser's memory, and are right on {correct} of the "
-            f"test, **{gained}** points relative to it. The best other adapters ({other['variant']}, "
-            f"{beside['best other adapters, weights'].printed} of the weights) take {best}. Layers of the original "
-            f"report's bottleneck take {bottom}."
-            + "".join(
-                f" On new labels of {SMALL_CLIPS[task]} rank {RANK} comes to "
+        text=itemised(
+            f"On new labels of {label}, adapters on all linear layers of a small CLIP (*{USUAL}*) train {weights} of "
+            f"the weights in **{time}** the time of full fine-tuning, and their accuracy is **{gained}** points "
+            "relative to it, after equal steps.",
+            f"They are right on {correct} of the test. The quartiles of their time are {low} to {high}.",
+            f"Their optimiser takes {memory} of the memory of full fine-tuning's, of {full:,} parameters.",
+            f"The best other adapters (*{other['variant']}*, {beside['best other adapters, weights'].printed} of the "
+            f"weights) take {best}.",
+            f"Layers of the original report's bottleneck take {bottom}.",
+            *(
+                f"On new labels of {SMALL_CLIPS[task]} the same adapters come to "
                 f"{beside[f'{SMALL_CLIPS[task]}, accuracy'].printed} points."
                 for task in OTHERS
-            )
+            ),
         ),
         chapter="lora",
         machine=e.title,

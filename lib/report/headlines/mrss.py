@@ -11,7 +11,7 @@ from lib.report import frames, prose, units
 from lib.report.evidence import Evidence
 from lib.report.frames import mrss_bars
 from lib.report.frames.mrss_compared import TOKENS
-from lib.report.headlines.case import Headline, Measured, Model, Point, measured, points
+from lib.report.headlines.case import Headline, Measured, Model, Point, itemised, measured, points
 from lib.report.views.files import naming_files
 
 PLAN = "tagging"  # an output at every token, so that no stem can stand in for the branch
@@ -76,14 +76,13 @@ def headline(e: Evidence) -> Headline:
     if ours.timed is not None:
         found["loss in equal time"] = ours.loss(ours.timed)
     model, said = ours.model, {name: one.printed for name, one in found.items()}
-    text = (
-        f"On {LABEL} of generated signals, with an output at every token, a Mamba of {model.sizes['channels']} "
-        f"channels and {model.sizes['layers']} blocks, {rates(model)} (*{model.words}*), takes **{said['time']}** the "
-        f"time of a baseline with the same number of parameters, {said['training time']} the time of its training step "
-        f"and {said['training memory']} that step's memory. After equal steps its test loss is "
-        f"**{said['loss at equal steps']}** relative to the baseline's and its accuracy {said['accuracy']} points"
-    )
-    text += f"; in equal time its loss is {said['loss in equal time']}." if ours.timed is not None else "."
+    items = [
+        f"Its training step takes {said['training time']} the time and {said['training memory']} the memory.",
+        f"After equal steps its accuracy is {said['accuracy']} points relative to the baseline's.",
+    ]
+    if ours.timed is not None:
+        items.append(f"In equal time its loss is {said['loss in equal time']} relative to the baseline's.")
+    items.append(f"It has {model.sizes['channels']} channels and {model.sizes['layers']} blocks, {rates(model)}.")
     beside: dict[str, Measured] = {}
     proposed = None
     if FORMS in e.fair_plans:
@@ -91,14 +90,19 @@ def headline(e: Evidence) -> Headline:
         took, lost = original.ratio(FORWARD), original.loss(original.steps)
         beside = {"original form, time": took, "original form, loss": lost}
         proposed = Point(took.value, f"two branches as wide, {lost.printed} loss")
-        text += (
-            f" The original report's two branches, as wide as the baseline, take {took.printed} for {lost.printed} of "
+        items.append(
+            f"The original report's two branches, as wide as the baseline, take {took.printed} for {lost.printed} of "
             f"loss, after {PLANS[FORMS].steps} steps of both."
         )
     not_there = elsewhere(e)
+    first = (
+        f"On {LABEL} of generated signals, with an output at every token, a Mamba with blocks at a lower temporal "
+        f"resolution (*{model.words}*) takes **{said['time']}** the time of a baseline with the same number of "
+        f"parameters. After equal steps its test loss is **{said['loss at equal steps']}** relative to the baseline's."
+    )
     return Headline(
         topic="Multi-resolution scan",
-        text=f"{text} {not_there}".strip(),
+        text=itemised(first, *items, not_there),
         chapter="mrss",
         machine=e.title,
         model=model,

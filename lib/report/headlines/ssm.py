@@ -4,7 +4,7 @@ from lib.experiments import ssm_scan
 from lib.experiments import ssm_scan_jobs as bench
 from lib.report import frames, units
 from lib.report.evidence import Evidence
-from lib.report.headlines.case import Headline, Measured, Model, Point
+from lib.report.headlines.case import Headline, Measured, Model, Point, itemised
 from lib.report.views.base import known
 from lib.report.views.files import naming_files
 from lib.report.views.ssm import ours
@@ -27,11 +27,12 @@ def headline(e: Evidence) -> Headline:
     said = [f"**{one.printed}** as fast in a {name} ({by[name]['best']})" for name, one in found.items()]
     return Headline(
         topic="Selective scan",
-        text=(
-            f"On {at['threads']} CPU threads, with {at['batch']} sequences of {at['length']:,} tokens, {at['dim']} "
-            f"channels and {at['states']} states in {dtype}, the selective scan is {units.listed(said)}, relative to "
-            "the strongest peer of each pass. All compute the same function: each is checked against the definition "
-            "in double precision before it is timed."
+        text=itemised(
+            f"The selective scan is {units.listed(said)}, relative to the strongest peer of each pass.",
+            f"That is on {at['threads']} CPU threads, with {at['batch']} sequences of {at['length']:,} tokens, "
+            f"{at['dim']} channels and {at['states']} states in {dtype}.",
+            "All compute the same function: each is checked against the definition in double precision before it is "
+            "timed.",
         ),
         chapter="ssm_background",
         machine=e.title,

@@ -66,13 +66,14 @@ def test_where_a_low_rate_does_not_help_the_text_says_so(tmp_path):
 
 
 def test_where_it_is_nowhere_ahead_of_a_small_model_the_text_says_so():
-    assert distill.gained({}) == "At no number of states is it surely ahead of a model that is small from the start."
+    assert distill.gained({}) == ["At no number of states is it surely ahead of a model that is small from the start."]
     ahead = Measured(
         0.135, 0.09, 0.18, "+13.5 ± 4.5", "distillation_digits", "x", Model("S4D", "digits", {"states": 2})
     )
-    assert distill.gained({"gain at 2 states": ahead}) == (
-        "Against a model of as many states from the start it is surely ahead at 2 (+13.5 ± 4.5 points) alone."
-    )
+    assert distill.gained({"gain at 2 states": ahead}) == [
+        "Against a model of as many states from the start it is surely ahead at 2 states alone.",
+        "At 2 states, by +13.5 ± 4.5 points.",
+    ]
 
 
 @pytest.mark.parametrize(
