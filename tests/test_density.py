@@ -11,7 +11,7 @@ from lib.paths import BOOK, ROOT
 
 PAGES = [ROOT / "README.md", *sorted(BOOK.glob("*.md"))]
 NOTEBOOKS = sorted(BOOK.glob("*.ipynb"))
-UNFINISHED = dict.fromkeys(names.CHAPTERS, "its templates are not split yet")
+UNFINISHED = dict.fromkeys(("clip_vtp", "lora", "claims"), "its templates are not split yet")
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

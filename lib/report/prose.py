@@ -30,8 +30,8 @@ def render(name: str, numbers: Any) -> Markdown:
 
 
 def joined(*texts: Markdown) -> Markdown:
-    """Texts below each other, as one: an abstract whose parts have numbers of their own."""
-    return Markdown("\n".join(text.data for text in texts))
+    """Quotations below each other, as one: an abstract whose parts have numbers of their own."""
+    return Markdown("\n>\n".join(text.data for text in texts))
 
 
 def _environment() -> jinja2.Environment:

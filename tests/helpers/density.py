@@ -27,7 +27,7 @@ NAMES = (
     rf"\b\w+ = {SIGN}[\d.,]*\d",  # a setting, r = 4
     r"\b(?:python|ipython|torch) \d[\d.]*\d(?: and \d[\d.]*\d)*",
     r"\b(?:SigLIP|MetaCLIP) 2\b",
-    r"\b\d+ [x×] \d+ patches|, \d+ cores",  # of a data set's and of a machine's name
+    r"\b\d+ [x×] \d+ patches|\bMQAR, \d+ blocks|, \d+ cores",  # of a task's and of a machine's name
     r"(?<=[( ])(?:19|20)\d\d(?=[]),.;:])",  # a year
     r"\b95 % intervals?",
 )

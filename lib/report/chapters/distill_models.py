@@ -58,15 +58,11 @@ class Outcome:
     """What a task's models come to.
 
     accuracy   of the originals, a share
-    states     order -> against the original, after fine-tuning, by the two methods with states
-    low        the same of low ranks
     gains      after balanced truncation and fine-tuning, against models small from the start
     """
 
     task: str
     accuracy: float
-    states: dict[int, list[Gain]]
-    low: list[Gain]
     gains: list[Gain]
 
     @property
@@ -140,20 +136,8 @@ def _case(forms: list[Form], kept: list[int]) -> Form:
 
 
 def _outcome(e: Evidence, task: str, accuracy: float) -> Outcome:
-    orders = sorted(set(e.few_trained), reverse=True)
-    rows = frames.where(e.fine_tuned, task=task)
-    gains = frames.where(e.against_small, task=task, variant=FITTED).sort_values("order")
-
-    def of(method: str, order: int) -> Gain:
-        return gain(method, frames.only(rows, variant=method, order=order))
-
-    return Outcome(
-        task,
-        accuracy,
-        states={order: [of(method, order) for method in (MODAL, FITTED)] for order in orders},
-        low=[of(SVD, order) for order in orders],
-        gains=[gain(FITTED, row) for _, row in gains.iterrows()],
-    )
+    rows = frames.where(e.against_small, task=task, variant=FITTED).sort_values("order")
+    return Outcome(task, accuracy, gains=[gain(FITTED, row) for _, row in rows.iterrows()])
 
 
 def gain(what: str, row: pd.Series) -> Gain:

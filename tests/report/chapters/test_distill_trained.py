@@ -52,7 +52,7 @@ def test_few_states_are_not_enough(tmp_path):
     assert numbers.kept == []
     assert {case.order for case in numbers.curve} == {8}
     assert "**One state in 32 is not enough here.**" in text
-    assert "The fewest states that lose nothing beyond the interval: S4D-Lin" in text
+    assert "The fewest states that lose nothing beyond the interval:\n\n- S4D-Lin" in text
     _, text = text_of_banks(tmp_path, everything_loses)
     assert "At no number of states that was tried is nothing lost" in text
 

@@ -132,7 +132,7 @@ def test_the_texts_say_the_numbers(tmp_path):
         assert said in text, said
     abstract = prose.render("ssm_background/abstract", found).data
     assert "takes 3.00× its time in a forward pass (llama.cpp), and 5.00× in a training step" in abstract
-    assert "both at 1 × 20 tokens of 8 channels with 4 states in float32, on 2 threads" in abstract
+    assert "That is at 1 × 20 tokens of 8 channels with 4 states in float32, on 2 threads" in abstract
     assert "1.25×" not in abstract  # the other manner of memory
     assert "10×" not in abstract  # the fallback
 
