@@ -135,7 +135,7 @@ def test_small_models_are_introduced_with_their_own_accuracy(found):
     right = frames.where(found.clip_outcomes, task="cifar10", variant=UNREDUCED)["accuracy"]
     assert numbers.small[1].right == (right.min(), right.max())
     text = prose.render("clip_vtp/models", numbers).data
-    assert f"CIFAR-10 answer {100 * right.min():.1f} to {100 * right.max():.1f} %" in text
+    assert f"- {100 * right.min():.1f} to {100 * right.max():.1f} % of CIFAR-10." in text
     assert "trained on the very captions" in text
 
 

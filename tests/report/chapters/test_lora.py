@@ -130,7 +130,7 @@ def test_the_text_says_the_numbers(numbers):
         "that of rank 4 on scenes and 4 on CIFAR-10",
         "The 2 seeds share 2 checkpoints",
         "of 48 for an error of 1 %",
-        "scenes: above with rank none; below with 1, 2, 4, 8, 16 and 32",
+        "| rank | 1 | 2 | 4 | 8 | 16 | 32 |\n|:--|:--|:--|:--|:--|:--|:--|\n| scenes |" + 6 * " below |",
         "on scenes with none and on CIFAR-10 with none",
     ):
         assert said in text, said
