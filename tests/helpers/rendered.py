@@ -24,7 +24,7 @@ def module(chapter: str, template: str) -> ModuleType:
     """What makes the numbers of a template; a section of a chapter may have a module of its own."""
     subject = names.CHAPTERS[chapter]
     own = f"lib.report.chapters.{subject}_{template.removesuffix('_abstract')}"
-    if template == TAKE_AWAYS:
+    if template == TAKE_AWAYS and chapter not in take_aways.OWN:
         return take_aways
     return import_module(own if find_spec(own) else f"lib.report.chapters.{subject}")
 
@@ -35,7 +35,7 @@ def texts(chapter: str) -> dict[str, str]:
 
 
 def _text(chapter: str, template: str) -> str:
-    if template == TAKE_AWAYS:
+    if template == TAKE_AWAYS and chapter not in take_aways.OWN:
         (own,) = [one for one in headlines.headlines(_evidence()) if one.chapter == chapter]
         return take_aways.rendered(own)
     return prose.render(f"{chapter}/{template}", _numbers(module(chapter, template))).data
