@@ -44,7 +44,7 @@ class Numbers:
 
     machine               its title
     source                machine, day and commit of the record
-    least, most, trained  patches of the smallest and the largest image, and of the largest that a step trains on
+    least, most, trained  patches of the smallest and the largest image, and of the largest whose step was timed
     dim, parameters       channels; parameters of the transformer, positions left out
     apart                 the most by which another tower's parameters differ, as a share
     mamba, low            Vision Mamba; the tower at a low rate
@@ -53,7 +53,7 @@ class Numbers:
     others                the other towers, the fastest on the largest image first
     mamba_slope, attention_slope   exponents of latency over the largest images
     attention_memory, mamba_memory   exponents of memory
-    training_first, training_last    Vision Mamba's training step on the smallest image, and on the largest trained on
+    training_first, training_last    Vision Mamba's training step on the smallest and on the largest image timed
     """
 
     machine: str

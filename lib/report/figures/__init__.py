@@ -25,7 +25,7 @@ def style() -> None:
 
 
 def latency_over(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str = "length") -> Axes:
-    """Median latency [ms] over a size on log axes, one machine, a fitted slope with its interval per variant."""
+    """Median latency [ms] over a size on log axes, one machine, a slope per variant, with its interval if any."""
     _growth(ax, frame, slopes, over, "seconds", 1e3)
     ax.set(ylabel="latency [ms]")
     ax.set_title(f"Latency over {WORDS[over]}, {frame['machine'].iloc[0]}", fontsize="medium")
@@ -44,6 +44,7 @@ def _growth(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str, cost
     exponents = slopes.set_index("variant")
     for (variant, group), marker in zip(frame.groupby("variant", sort=False), MARKERS, strict=False):
         fit = exponents.loc[variant]
+        interval = f" {units.interval(fit['low'], fit['high'])}" if "low" in fit else ""
         ax.errorbar(
             group[over],
             group[cost] * scale,
@@ -51,7 +52,7 @@ def _growth(ax: Axes, frame: pd.DataFrame, slopes: pd.DataFrame, over: str, cost
             marker=marker,
             linestyle="--" if variant == "baseline" else "-",
             capsize=2,
-            label=f"{variant}: slope {fit['slope']:.2f} {units.interval(fit['low'], fit['high'])}",
+            label=f"{variant}: slope {fit['slope']:.2f}{interval}",
         )
     ax.set(xscale="log", yscale="log", xlabel=f"{WORDS[over]} {LETTERS[over]}")
     sizes = sorted(frame[over].unique())
