@@ -17,6 +17,7 @@ SUBJECTS = {  # subject of a mark -> heading
     "distill": "Kernel distillation",
     "clip": "CLIP and token reduction",
     "lora": "Adapters",
+    "ssm_vlm": "State space models that see",
     "profilers": "Measuring",
     "records": "Records",
     "parameters": "Parameters of the chapters",

@@ -69,13 +69,27 @@ def test_images_of_a_batch_do_not_see_each_other(kind):
         (lambda config: VisionTower(config, "lottery"), "kind = 'lottery'"),
         (lambda config: VisionTower(CLIPVisionConfig(**{**TINY, "image_size": 17}), "s4nd"), "image_size = 17"),
         (lambda config: fitted(CLIPVisionConfig(**{**TINY, "num_hidden_layers": 1}), "s4nd"), "within 2%"),
-        (lambda config: VisionTower(config, "vision_mamba")(torch.zeros(1, 3, 32, 32)), "pixel_values of shape"),
-        (
-            lambda config: VisionTower(config, "vision_mamba")(torch.zeros(1, 3, 64, 64), output_attentions=True),
-            "output_attentions = True",
-        ),
     ],
 )
 def test_what_does_not_fit_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call(CLIPVisionConfig(**SMALL))
+
+
+@pytest.mark.limit(
+    "ssm_vlm",
+    "Images of another size than a tower's own, or options of CLIP's tower such as output_attentions",
+    "Positions are those of one size, and scans have no attention to show. Make a VisionTower with that image_size.",
+)
+@pytest.mark.parametrize(
+    ("side", "options", "words"),
+    [
+        (32, {}, "pixel_values of shape"),
+        (32, {"interpolate_pos_encoding": True}, "interpolate_pos_encoding = True"),
+        (64, {"output_attentions": True}, "output_attentions = True"),
+    ],
+)
+def test_other_images_and_options_are_refused(side, options, words):
+    tower = VisionTower(CLIPVisionConfig(**SMALL), "vision_mamba")
+    with pytest.raises(ValueError, match=words):
+        tower(torch.zeros(1, 3, side, side), **options)
