@@ -12,6 +12,7 @@ from lib.report.diagrams import (
     clip_tower,
     distillation,
     mamba_block,
+    mamba_tower,
     merging,
     multi_resolution,
     parts,
@@ -30,6 +31,7 @@ DIAGRAMS: dict[str, ModuleType] = {
     "clip_tower": clip_tower,
     "merging": merging,
     "adapters": adapters,
+    "mamba_tower": mamba_tower,
 }
 
 

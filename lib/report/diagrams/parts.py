@@ -5,8 +5,8 @@ from lib.report.diagrams.drawing import Drawing
 ALT = (
     "The report's two parts. State space models: background, multi-resolution scanning, kernel distillation. "
     "Vision-language models: CLIP with fewer visual tokens, low-rank adapters. Both lead to the verdict on the "
-    "original report. State space models that see would join the parts; the original report names them as future "
-    "work."
+    "original report. State space models that see join the parts, a proposal that the original report left for the "
+    "future; from their chapter, too, an arrow leads to the verdict."
 )
 
 
@@ -26,10 +26,11 @@ def draw() -> Drawing:
         made.box(right, 36 + 66 * number, width, 50, words, "low")
         if number:
             made.arrow((right + width / 2, 86), (right + width / 2, 102))
-    made.box(right, 168, width, 50, "SSMs that see images:\nfuture work", "gone")
-    made.arrow((left + width, 193), (right, 193), head=False)
-    made.arrow((right + width / 2, 152), (right + width / 2, 168), head=False)
+    made.box(right, 168, width, 50, "SSMs that see images\nboth parts meet", "gate")
+    made.arrow((left + width, 193), (right, 193))
+    made.arrow((right + width / 2, 152), (right + width / 2, 168))
     made.arrow((left + width / 2, 218), (left + width / 2, 246), (216, 246), (216, 262))
     made.arrow((right + width, 127), (right + width + 8, 127), (right + width + 8, 246), (264, 246), (264, 262))
+    made.arrow((right + width / 2, 218), (right + width / 2, 246), (264, 246), (264, 262))
     made.box(126, 262, 228, 50, "The verdict: what holds of\nthe original report's claims", "gate")
     return made
