@@ -33,7 +33,7 @@ def draw() -> Drawing:
     middle = x + width / 2
     made.box(x, 14, width, 38, "patches, and their positions")
     made.box(x - 18, 68, width + 36, 192, kind="gone")
-    made.note(x - 10, 242, "one of\nseveral\nblocks")
+    made.note(x - 10, 228, "one of\nseveral\nblocks")
     made.arrow((middle, 52), (middle, 94))
     made.box(x, 94, width, 30, "norm", "plain")
     made.box(x, 146, 124, 38, "forward scan", "full")
