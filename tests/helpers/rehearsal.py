@@ -15,7 +15,7 @@ from lib.report.evidence import Evidence
 
 REFERENCE = "amd-epyc-2-cores"
 COMMITTED = DATA / "runs" / REFERENCE
-COST = ("scan", "ssm_scaling", "mrss_proxy", "mrss_scan", "distillation", "clip_cost", "lora_cost")  # no trainings
+COST = ("scan", "ssm_scaling", "mrss_proxy", "mrss_scan", "distillation", "clip_cost", "lora_cost", "ssm_vlm_scaling")
 FAIR = (  # begin like that
     *("mrss_compared_", "mrss_references_", "mrss_gates"),
     *("distill_compared_", "distill_states_", "clip_saliency", "clip_learned_", "clip_towers"),

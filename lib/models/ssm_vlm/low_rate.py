@@ -46,7 +46,7 @@ class LowRateBlock(nn.Module):
         image = x.transpose(1, 2).unflatten(2, (height, width))
         few = F.avg_pool2d(image, self.factor)
         mixed = self.low(few.flatten(2).transpose(1, 2), tuple(few.shape[2:]))
-        mixed = mixed.transpose(1, 2).unflatten(2, few.shape[2:])
+        mixed = mixed.transpose(1, 2).unflatten(2, few.shape[2:])[:, :, :, None, :, None]
         near = F.silu(F.conv2d(image, self.conv2d.weight, self.conv2d.bias, padding=AROUND // 2, groups=x.shape[2]))
-        spread = F.interpolate(mixed, scale_factor=self.factor, mode="nearest")
+        spread = mixed.expand(-1, -1, -1, self.factor, -1, self.factor).flatten(4, 5).flatten(2, 3)
         return (near + spread).flatten(2).transpose(1, 2)

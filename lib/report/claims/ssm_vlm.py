@@ -5,6 +5,7 @@ import pandas as pd
 from lib import names
 from lib.report import units
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED, Verdict, decides
+from lib.report.views.base import known
 
 LINEAR = 0.1  # how far an exponent of operations may be from one
 FASTER = 0.9  # of the time: less than a tenth is within what timings vary
@@ -18,7 +19,7 @@ def a_low_rate_accelerates_clip(growing_forward: pd.DataFrame) -> Verdict:
 
     growing_forward   towers by number of patches, with ratios to the transformer
     """
-    rows = growing_forward[growing_forward["variant"] == LOW].sort_values("patches")
+    rows = known(growing_forward[growing_forward["variant"] == LOW]).sort_values("patches")
     here = rows[rows["patches"] == OF_CLIP]
     faster = rows[rows["latency_ratio_high"] < FASTER]
     said = "; ".join(f"{units.times(row.latency_ratio)} at {row.patches:,}" for row in rows.itertuples())
@@ -41,7 +42,8 @@ def scans_of_images_are_linear(growing_operations: pd.DataFrame, growing_seconds
 
     growing_operations, growing_seconds   exponents of operations and of latency, columns variant and slope
     """
-    operations, seconds = (one.set_index("variant")["slope"] for one in (growing_operations, growing_seconds))
+    both = (known(one, each={"variant": (SEEING, MIXED)}) for one in (growing_operations, growing_seconds))
+    operations, seconds = (one.set_index("variant")["slope"] for one in both)
     scans, mixed = (abs(operations[name] - 1) <= LINEAR for name in (SEEING, MIXED))
     said = [f"{name} {operations[name]:.2f} (of latency {seconds[name]:.2f})" for name in (SEEING, MIXED)]
     return Verdict(

@@ -5,6 +5,7 @@ import pytest
 
 from lib.report.claims import ssm_vlm
 from lib.report.claims.ledger import CONTRADICTED, CORRECTED, REPRODUCED, UNSUPPORTED
+from lib.report.frames import Missing
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,14 @@ def test_a_low_rate_must_be_faster_where_clip_is(ratios, verdict):
         for patches, ratio in ratios.items()
     ]
     assert ssm_vlm.a_low_rate_accelerates_clip(pd.DataFrame(rows)).verdict == verdict
+
+
+def test_without_the_towers_that_are_judged_nothing_is_decided():
+    rows = pd.DataFrame({"variant": ["transformer"], "patches": [64], "slope": [1.0]})
+    with pytest.raises(Missing):
+        ssm_vlm.a_low_rate_accelerates_clip(rows)
+    with pytest.raises(Missing, match="no case with variant Vision Mamba"):
+        ssm_vlm.scans_of_images_are_linear(rows, rows)
 
 
 @pytest.mark.parametrize(
