@@ -49,6 +49,7 @@ def test_the_first_mention_alone_is_linked():
 def test_several_words_of_one_text_are_linked_in_their_order():
     found = page([nodes.Text("Selective scans of patches, and S4D, not s4d.")])
     assert [*links(found)] == ["Selective scans", "patches", "S4D"]
+    assert [*links(found).values()] == [f"glossary.html#term-{word}" for word in ("selective-scan", "patch", "S4D")]
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def _link(text: nodes.Text, waiting: dict[str, str], target: str) -> None:
         return
     *_, word, match = min(found, key=lambda one: one[:2])
     whole, start, end = text.astext(), *match.span()
-    anchor = nodes.make_id(f"term-{word}")
+    anchor = f"term-{word.replace(' ', '-')}"  # as Sphinx writes it
     link = nodes.reference(
         "",
         whole[start:end],
