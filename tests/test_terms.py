@@ -14,13 +14,14 @@ ENTRIES = terms.entries((BOOK / "glossary.md").read_text())
 PAGES = [*BOOK.glob("*.ipynb"), *TEXTS.rglob("*.md"), *(BOOK / name for name in ("intro.md", "notation.md"))]
 
 
-def page(*children, name="book/mrss", builder="html"):
-    """A page of these paragraphs after its words were linked."""
+def page(*children, name="book/mrss", builder="html", pages=(terms.PAGE,)):
+    """A page of these paragraphs, in a book that has these pages too, after its words were linked."""
     found = new_document("page")
     for child in children:
         found += nodes.paragraph("", "", *child) if isinstance(child, list) else child
     made = SimpleNamespace(name=builder, get_relative_uri=lambda _, to: f"{to.rpartition('/')[2]}.html")
-    terms.link_first_mentions(SimpleNamespace(builder=made, srcdir=ROOT), found, name)
+    app = SimpleNamespace(builder=made, srcdir=ROOT, env=SimpleNamespace(found_docs={name, *pages}))
+    terms.link_first_mentions(app, found, name)
     return found
 
 
@@ -44,6 +45,10 @@ def test_the_first_mention_alone_is_linked():
     assert found.astext() == "A patch, then Patches.\n\nOne more patch."
     (link,) = found.findall(nodes.reference)
     assert link["reftitle"] == ENTRIES["patch"]
+
+
+def test_a_book_without_a_glossary_links_nothing():
+    assert links(page([nodes.Text("A patch.")], pages=())) == {}
 
 
 def test_several_words_of_one_text_are_linked_in_their_order():

@@ -38,6 +38,8 @@ def link_first_mentions(app, doctree, name: str) -> None:
     """Link each word once, where it stands first in a paragraph's own text."""
     if app.builder.name != "html" or name == PAGE:
         return
+    if PAGE not in app.env.found_docs:  # a book without a glossary
+        return
     waiting = dict(entries(Path(app.srcdir, f"{PAGE}.md").read_text()))
     target = app.builder.get_relative_uri(name, PAGE)
     for paragraph in doctree.findall(nodes.paragraph):
