@@ -68,6 +68,12 @@ def test_a_crowded_paragraph_is_named_with_its_first_words():
     assert density.complaints("mrss/discussion", text.replace(" and 6", "")) == []
 
 
+def test_a_column_without_a_header_is_found():
+    text = "| | a |\n|:--|--:|\n| b | |\n"
+    assert density.complaints("lora/shots", text) == ["lora/shots: a column without a header: '| | a |'"]
+    assert density.complaints("lora/shots", text.replace("| | a", "| c | a")) == []
+
+
 def test_a_table_in_words_is_found():
     text = "It is +1.0 ± 2.0 (a), −1.2 [−2.7, +0.6] % (b) and 98.8 ± 1.7 % (c)."
     assert any("are a table: 'It is +1.0 ± 2.0" in one for one in density.complaints("lora/shots", text))

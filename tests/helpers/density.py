@@ -1,4 +1,4 @@
-"""How many numbers a paragraph of the book holds: few enough to be read, the others in a table.
+"""How many numbers a paragraph of the book holds: few enough to be read, the others in a table with headers.
 
 Checkers return complaints, one line each; none means good.
 """
@@ -20,6 +20,9 @@ NO_PROSE = (  # patterns of what is not read as prose, and what stands in their 
 BREAK = re.compile(r"\n(?:\s*\n)+|\n(?=\s*(?:[-*+]|\d+\.)\s)")  # a blank line, or the next item of a list
 ITEM = re.compile(r"^(?:[-*+]|\d+\.)\s+")
 SENTENCE = re.compile(r"(?<=[.:?!]) (?=[A-Z*])")
+
+HEADER = re.compile(r"^ *(\|.*\|)\n *\|:?-", re.MULTILINE)
+EMPTY = re.compile(r"\|\s*\|")
 
 NAMES = (
     r"(?<!\*)\*(?!\*)[^*]+\*(?!\*)",  # in italics: a variant's, such as *hybrid 1 + 3, r = 8*
@@ -69,6 +72,11 @@ def tabular(where: str, text: str) -> list[str]:
     ]
 
 
+def headless(where: str, text: str) -> list[str]:
+    """Header rows of tables with an empty cell, of which a screen reader would say nothing."""
+    return [f"{where}: a column without a header: {row!r}" for row in HEADER.findall(text) if EMPTY.search(row)]
+
+
 def complaints(where: str, text: str) -> list[str]:
-    """Of both checkers."""
-    return crowded(where, text) + tabular(where, text)
+    """Of all checkers."""
+    return crowded(where, text) + tabular(where, text) + headless(where, text)
