@@ -14,7 +14,7 @@ from lib.names.lora import ADAPTERS
 from lib.names.mrss import FORMS, STEMS, family
 from lib.names.rows import Compared, Method, Sequences
 from lib.names.ssm import BACKENDS, OPERATORS, PEERS
-from lib.names.ssm_vlm import TOWERS
+from lib.names.ssm_vlm import SCAN_REDUCTIONS, TOWERS
 from lib.names.tasks import BENCHMARKS, REFERENCES, SEQUENCES
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "PEERS",
     "REDUCTIONS",
     "REFERENCES",
+    "SCAN_REDUCTIONS",
     "SEQUENCES",
     "SMALL_CLIPS",
     "STATE_CHOICES",

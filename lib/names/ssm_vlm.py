@@ -16,3 +16,14 @@ TOWERS = {  # image towers, by the name that `lib.models.ssm_vlm.tower.VisionTow
     ),
     "s4nd": Method("S4ND", f"{_TOWERS}.s4nd", "fixed filters along rows and columns, both ways"),
 }
+
+_FEWER = "lib.models.ssm_vlm.fewer"
+SCAN_REDUCTIONS = {  # ways to go on with fewer patches, by the name that `ReducedTower` takes
+    "random": Method("random", f"{_FEWER}.random", "patches drawn at random, the same for all images"),
+    "norm": Method("L2 norm", f"{_FEWER}.norm", "the patches of largest L2 norm"),
+    "steps": Method("step size", f"{_FEWER}.steps", "the patches at which the next block makes the longest steps"),
+    "pairs": Method("pairs", f"{_FEWER}.pairs", "even patches become one with the next, those that are most alike"),
+    "segments": Method(
+        "segments", f"{_FEWER}.segments", "runs of patches become one, cut where neighbours are least alike"
+    ),
+}

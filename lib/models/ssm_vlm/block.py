@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -59,22 +59,53 @@ class VisionMambaBlock(nn.Module):
         self.A_log = nn.Parameter(torch.cat([block.A_log.detach() for block in blocks]))
         self.D = nn.Parameter(torch.cat([block.D.detach() for block in blocks]))
 
-    def forward(self, x: Float[Tensor, "B P D"], grid: Grid | None = None) -> Float[Tensor, "B P D"]:
+    def forward(
+        self, x: Float[Tensor, "B P D"], grid: Grid | None = None, sizes: Float[Tensor, "B P"] | None = None
+    ) -> Float[Tensor, "B P D"]:
         """Mix P patches.
 
-        grid   rows and columns of the patches; where left out, a square's
+        grid    rows and columns of the patches; where left out, a square's
+        sizes   patches that each of them stands for: its steps are so many times as long, so that a state decays as
+                over all of them; one each where left out
         """
-        check_shape("input", x, "B", "P", self.config.dim)
-        check_precision("input", x, self.in_proj)
-        orders = [visits(order, *grid_of(grid, x.shape[1])).to(x.device) for order in self.orders]
+        orders = self._orders(x, grid)
         x, gate = self.in_proj(x).chunk(2, dim=-1)
-        weight, bias, skip, decay = map(self._each, (self.conv1d.weight, self.conv1d.bias, self.D, self._A()))
-        u = convolution_silu(torch.cat([x[:, order] for order in orders], dim=-1), weight, bias)
-        delta, B, C = self._select(u.chunk(len(orders), dim=-1))
-        fixed = {"D": skip, "delta_bias": self._step_bias(), "delta_softplus": True, "backend": self.config.backend}
+        u, delta, B, C = self._inputs(x, orders)
+        skip, decay, bias = self._each(self.D), self._each(self._A()), self._step_bias()
+        steps = {"delta_bias": bias, "delta_softplus": True}
+        if sizes is not None:
+            check_shape("sizes", sizes, *x.shape[:2])
+            delta, steps = F.softplus(delta + bias) * self._by_channel(sizes, orders), {}
+        fixed = {"D": skip, "backend": self.config.backend, **steps}
         y = selective_scan_fn(u.transpose(1, 2), delta.transpose(1, 2), decay, B, C, **fixed).transpose(1, 2)
         y = sum(one[:, places(order)] for one, order in zip(y.chunk(len(orders), dim=-1), orders, strict=True))
         return self.out_proj(y * F.silu(gate))
+
+    def step_sizes(self, x: Float[Tensor, "B P D"], grid: Grid | None = None) -> Float[Tensor, "B P"]:
+        """How long a step each patch makes, mean over channels and orders.
+
+        source   DeciMamba (Ben-Kish et al., 2025, https://arxiv.org/abs/2406.14528) keeps tokens by it
+        """
+        orders = self._orders(x, grid)
+        _, delta, _, _ = self._inputs(self.in_proj(x).chunk(2, dim=-1)[0], orders)
+        steps = F.softplus(delta + self._step_bias()).chunk(len(orders), dim=-1)
+        parts = [one.mean(-1)[:, places(order)] for one, order in zip(steps, orders, strict=True)]
+        return torch.stack(parts).mean(0)
+
+    def _orders(self, x: Tensor, grid: Grid | None) -> list[Int[Tensor, " P"]]:
+        check_shape("input", x, "B", "P", self.config.dim)
+        check_precision("input", x, self.in_proj)
+        return [visits(order, *grid_of(grid, x.shape[1])).to(x.device) for order in self.orders]
+
+    def _inputs(self, x: Tensor, orders: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the scan reads: u (B, P, F), step sizes before bias and softplus (B, P, F), B and C (B, G, N, P)."""
+        weight, bias = self._each(self.conv1d.weight), self._each(self.conv1d.bias)
+        u = convolution_silu(torch.cat([x[:, order] for order in orders], dim=-1), weight, bias)
+        return u, *self._select(u.chunk(len(orders), dim=-1))
+
+    def _by_channel(self, sizes: Tensor, orders: Sequence[Tensor]) -> Float[Tensor, "B P F"]:
+        alike = [sizes[:, order, None].expand(-1, -1, self.config.channels) for order in orders]
+        return torch.cat(alike, dim=-1)
 
     def _select(self, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Step sizes (B, P, G E) before bias and softplus, and B and C (B, G, N, P)."""

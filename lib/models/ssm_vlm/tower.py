@@ -8,7 +8,7 @@ with a norm before and a residual around. No class token: the image's features a
 Symbols: `lib/__init__.py`; P patches.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -86,14 +86,22 @@ class VisionTower(nn.Module):
 
         options   of CLIP's tower, as transformers hands them on: only those that leave everything as it is
         """
+        x = self.embedded(pixel_values, options)
+        x, _ = self.layers.run(lambda mixer, y, _: (mixer(y, self.grid), None), x, [None] * len(self.layers))
+        return self.finished(x, x.mean(1))
+
+    def embedded(self, pixel_values: Float[Tensor, "B C S S"], options: Mapping[str, object]) -> Float[Tensor, "B P D"]:
+        """Patches with their positions, as the first block reads them; options as in `forward`."""
         if others := [name for name, value in options.items() if value and name != "return_dict"]:
             raise ValueError(f"{others[0]} = {options[others[0]]!r}: a tower of state space blocks has no such option")
         side = self.config.image_size
         check_shape("pixel_values", pixel_values, "B", self.config.num_channels, side, side)
         x = self.patch_embedding(pixel_values.to(self.positions.dtype)).flatten(2).transpose(1, 2)
-        x = self.pre_layrnorm(x + self.positions)
-        x, _ = self.layers.run(lambda mixer, y, _: (mixer(y, self.grid), None), x, [None] * len(self.layers))
-        return BaseModelOutputWithPooling(last_hidden_state=x, pooler_output=self.post_layernorm(x.mean(1)))
+        return self.pre_layrnorm(x + self.positions)
+
+    def finished(self, x: Float[Tensor, "B P D"], pooled: Float[Tensor, "B D"]) -> BaseModelOutputWithPooling:
+        """What transformers expects, of the last block's patches and of their mean."""
+        return BaseModelOutputWithPooling(last_hidden_state=x, pooler_output=self.post_layernorm(pooled))
 
 
 def fitted(config: CLIPVisionConfig, kind: str) -> Sizes:
