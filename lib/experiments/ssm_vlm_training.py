@@ -52,6 +52,8 @@ PARTS = {
     FEWER: ("task", "keep", "longer", "tuned"),
 }
 LABELS = {TRANSFORMER: TRANSFORMER} | {name: row.label for name, row in names.TOWERS.items()}
+COMPARED = ("vision_mamba", "low_rate")
+PART = 4  # of the steps that the small CLIPs have: what a CPU trains in hours
 SEEING = "vision_mamba"  # the tower that goes on with fewer patches
 STEPS, TIME = "steps", "time"  # budgets: what a tower has as much of as the transformer
 ALIKE = 0.03  # training steps whose times are as near as this take the same steps
@@ -69,10 +71,10 @@ class Settings(base.Settings):
 
     task        of TASKS
     trainings   of each tower, a seed each
-    steps       of 128 images; 0 for as many as the small CLIPs have
+    steps       of 128 images; 0 for a quarter of the small CLIPs' own, any other number is a trial
     source      of CIFAR-10: a name of the hub, or a folder
     learned     training images; as many as the task has where left out
-    only        towers beside the transformer, with semicolons; all of `lib.names.TOWERS` where left out
+    only        of `lib.names.TOWERS` beside the transformer, with semicolons; those of COMPARED where left out
     """
 
     task: str = "scenes"
@@ -89,11 +91,11 @@ def run(settings: Settings) -> Record:
     raises   ValueError, quoting it, for another task or tower; FileNotFoundError where CIFAR-10 is not there
     """
     check_choice("task", settings.task, TASKS)
-    chosen = [name.strip() for name in settings.only.split(";") if name.strip()] or list(names.TOWERS)
+    chosen = [name.strip() for name in settings.only.split(";") if name.strip()] or list(COMPARED)
     for name in chosen:
         check_choice("only", name, names.TOWERS)
     towers = (TRANSFORMER, *chosen)
-    steps = settings.steps or clips.STEPS[settings.task]
+    steps = settings.steps or clips.STEPS[settings.task] // PART
     learned = settings.learned or 0
     costed = Costs(settings.task, towers, settings.source, learned)
     (seconds,) = sweep([costed], cost_all, SWEEPS, workers=1).values()
