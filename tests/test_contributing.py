@@ -78,12 +78,13 @@ def test_the_recipes_name_files_that_there_are():
 def test_a_method_is_one_row_and_one_file(copy):
     expected = set.union(*(add_row(copy, table) for table in ROWS))
     tests = "tests/models/clip/reduction/test_methods.py", "tests/models/mrss/test_mrss_causality.py", "-k", "lottery"
-    seen = f"{SEEN}\nfrom lib.report.evidence import Evidence\nfrom lib.report.tables import clip, lora, ssm_vlm\n"
+    seen = f"{SEEN}\nfrom lib.report.evidence import Evidence\n"
+    seen += "from lib.report.tables import clip, lora, ssm_vlm, ssm_vlm_trained\n"
     seen += "towers = ssm_vlm.towers(Evidence().growing_forward, 'Table 1. Towers').data\n"
-    seen += "print(clip.methods().data, lora.kinds().data, towers)"
+    seen += "print(clip.methods().data, lora.kinds().data, towers, ssm_vlm_trained.ways('Table 2. Ways').data)"
     ran, table = passing(copy, *tests, then=seen).split(AFTER)
     assert re.search(r"\d+ passed", ran)
-    assert table.count("what a stranger added") == 3  # documentation
+    assert table.count("what a stranger added") == 4  # documentation
     assert changed(copy) == expected
 
 

@@ -48,6 +48,7 @@ class Training:
     steps    of 128 images
     source   of CIFAR-10
     learned  training images; 0 for the task's own number
+    tested   test images; 0 for all
     judged   whether the test set judges what comes out
     fewer    and with fewer patches, too, which a tower of Vision Mamba alone can have
     """
@@ -59,6 +60,7 @@ class Training:
     seed: int
     source: str = images.CIFAR10
     learned: int = 0
+    tested: int = 0
     judged: bool = False
     fewer: bool = False
 
@@ -137,6 +139,7 @@ def train_one(run: Training) -> dict[str, Any]:
     if not run.judged:
         return asdict(found)
     test = clips.held_out(run.task, run.source)
+    test = test.first(run.tested or len(test))
     fewer = []
     if run.fewer:
         fewer = [*without_training(clip, test), *with_training(clip, run, data, test)]

@@ -74,6 +74,7 @@ class Settings(base.Settings):
     steps       of 128 images; 0 for a quarter of the small CLIPs' own, any other number is a trial
     source      of CIFAR-10: a name of the hub, or a folder
     learned     training images; as many as the task has where left out
+    tested      test images; all where left out
     only        of `lib.names.TOWERS` beside the transformer, with semicolons; those of COMPARED where left out
     """
 
@@ -82,6 +83,7 @@ class Settings(base.Settings):
     steps: int = 0
     source: str = images.CIFAR10
     learned: int | None = None
+    tested: int | None = None
     only: str = ""
 
 
@@ -100,6 +102,7 @@ def run(settings: Settings) -> Record:
     costed = Costs(settings.task, towers, settings.source, learned)
     (seconds,) = sweep([costed], cost_all, SWEEPS, workers=1).values()
     one = Training(settings.task, TRANSFORMER, 0.0, max(1, steps // TRIAL), TRIED, settings.source, learned)
+    judged = {"tested": settings.tested or 0, "judged": True}
     trials = sweep((replace(one, tower=tower, rate=rate) for tower, rate in product(towers, RATES)), train_one, SWEEPS)
     planned = []
     for tower in towers:
@@ -107,7 +110,7 @@ def run(settings: Settings) -> Record:
         best = lowest({run: None if valid is None else -valid for run, valid in tried.items()}, LABELS[tower])
         for (budget, taken), seed in product(budgets(steps, seconds, tower).items(), range(settings.trainings)):
             fewer = tower == SEEING and budget == STEPS
-            planned.append((replace(best, steps=taken, seed=seed, judged=True, fewer=fewer), budget))
+            planned.append((replace(best, steps=taken, seed=seed, fewer=fewer, **judged), budget))
     found = sweep([run for run, _ in planned], train_one, SWEEPS)
     cases = base.Cases(PARTS)
     for tower, result in step_profiles(costed, **settings.timing | {"device": "cpu"}).items():

@@ -16,6 +16,7 @@ from lib.report.views import (
     repeats,
     ssm,
     ssm_vlm,
+    ssm_vlm_trained,
 )
 
 
@@ -33,6 +34,7 @@ class Evidence(
     lora.Views,
     lora_shots.Views,
     ssm_vlm.Views,
+    ssm_vlm_trained.Views,
     original.Views,
     repeats.Views,
 ):

@@ -9,6 +9,7 @@ ROWS = {  # table -> the row, the file, a neighbour that the file is made of, an
     "STATE_CHOICES": ("lib/models/distill/states/lottery.py", "energy.py", {"def energy": "def lottery"}),
     "ADAPTERS": ("lib/models/lora/kinds/lottery.py", "rslora.py", {"RankStabilised": "Lottery"}),
     "TOWERS": ("lib/models/ssm_vlm/towers/lottery.py", "vision_mamba.py", {}),
+    "SCAN_REDUCTIONS": ("lib/models/ssm_vlm/fewer/lottery.py", "norm.py", {"def norm": "def lottery"}),
     "BACKENDS": ("lib/kernels/scan/lottery.py", None, {}),
     "PEERS": ("lib/experiments/peers/lottery.py", None, {}),
     "SEQUENCES": ("lib/tasks/data/lottery.py", "clocks.py", {"def clocks": "def lottery", '"clocks"': '"lottery"'}),
@@ -33,6 +34,7 @@ from lib.models.distill.states.reduce import CRITERIA
 from lib.models.lora.layers import add_lora
 from lib.models.mrss import variants
 from lib.models.ssm.mamba import MambaConfig
+from lib.models.ssm_vlm.reduced import ReducedTower
 from lib.models.ssm_vlm.tower import VisionTower
 from lib.models.ssm.scan import KERNELS, selective_scan_fn
 from lib.report import parameters
@@ -60,6 +62,8 @@ with torch.inference_mode():
     assert torch.equal(learnable(tower, "lottery", 1.0)(x).pooler_output, tower(x).pooler_output)
     small = load.load("clip-scenes-0").model.config.vision_config
     assert VisionTower(small, "lottery")(torch.randn(1, 3, 64, 64)).pooler_output.shape == (1, 96)
+    fewer = ReducedTower(VisionTower(small, "vision_mamba"), "lottery", 0.5)
+    assert fewer(torch.randn(1, 3, 64, 64)).last_hidden_state.shape == (1, 32, 96)
 u, A, B = torch.randn(1, 4, 8), -torch.rand(4, 2), torch.randn(1, 2, 8)
 assert torch.isfinite(selective_scan_fn(u, u, A, B, B, delta_softplus=True, backend="lottery")).all()
 task = TASKS["lottery"](torch.Generator().manual_seed(0))

@@ -56,6 +56,7 @@ GATES = {
     "TESTED": 1,
     "BATCH": 1,
 }
+TOWER = {"steps": 2, "trainings": 1, "learned": 8, "tested": 8, "only": "vision_mamba"}
 SMALL_VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 _FOLDER = TemporaryDirectory()
 # Experiment -> constants of its module, settings over those of the smoke preset.
@@ -88,6 +89,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mrss_training": ({"SIZES": MambaConfig(dim=64, layers=2)}, {**TRIAL, "task": "motions"}),
     "ssm_scaling": ({"SHARES": (1,), "LONGER": (2,)}, {"length": 64}),
     "ssm_vlm_scaling": ({}, {"length": 64}),
+    "ssm_vlm_training": ({"SIDES": (8,), "RATES": (1e-3,)}, TOWER),
     "ssm_scan": ({}, {"sizes": (1, 24, 32, 4), "tokens": 8, "memory": (1, 8, 32, 4), "step": (1, 24, 8, 1, 20)}),
 }
 

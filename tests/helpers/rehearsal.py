@@ -19,6 +19,7 @@ COST = ("scan", "ssm_scaling", "mrss_proxy", "mrss_scan", "distillation", "clip_
 FAIR = (  # begin like that
     *("mrss_compared_", "mrss_references_", "mrss_gates"),
     *("distill_compared_", "distill_states_", "clip_saliency", "clip_learned_", "clip_towers"),
+    "ssm_vlm_training_",
 )
 
 

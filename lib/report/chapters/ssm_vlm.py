@@ -8,6 +8,7 @@ from lib import names
 from lib.experiments import ssm_vlm_scaling
 from lib.experiments.ssm_vlm_scaling import FORWARD, TRAINING, TRANSFORMER
 from lib.report import frames
+from lib.report.chapters import ssm_vlm_trained
 from lib.report.evidence import Evidence
 from lib.report.frames.ssm_vlm import NEVER
 from lib.report.views import ssm_vlm as views
@@ -53,6 +54,7 @@ class Numbers:
     others                the other towers, the fastest on the largest image first
     mamba_slope, attention_slope   exponents of latency over the largest images
     attention_memory, mamba_memory   exponents of memory
+    learned               what towers learned, see `lib.report.chapters.ssm_vlm_trained`
     training_first, training_last    Vision Mamba's training step on the smallest and on the largest image timed
     """
 
@@ -75,6 +77,7 @@ class Numbers:
     mamba_memory: float
     training_first: float
     training_last: float
+    learned: ssm_vlm_trained.Numbers
 
 
 @naming_files
@@ -112,6 +115,7 @@ def numbers(evidence: Evidence) -> Numbers:
         mamba_memory=memory[SEEING],
         training_first=steps[steps.index.min()],
         training_last=steps[trained],
+        learned=ssm_vlm_trained.numbers(evidence),
     )
 
 

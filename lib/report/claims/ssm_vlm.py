@@ -31,7 +31,7 @@ def a_low_rate_accelerates_clip(growing_forward: pd.DataFrame) -> Verdict:
         verdict = CONTRADICTED if (rows["latency_ratio_low"] > FASTER).all() else UNSUPPORTED
     return Verdict(
         f"One block scans all patches, the others a quarter of them. Time of a forward pass relative to the "
-        f"transformer's, by patches: {said}. CLIP's towers see about {OF_CLIP}. No accuracy was measured.",
+        f"transformer's, by patches: {said}. CLIP's towers see about {OF_CLIP}. That is of cost alone.",
         verdict,
     )
 

@@ -44,7 +44,7 @@ def numbered(first: Bool[Tensor, "B P"], kept: Bool[Tensor, "B P"]) -> Int[Tenso
     return torch.where(kept, first.long().cumsum(1) - 1, DROPPED)
 
 
-def alike(x: Float[Tensor, "B P D"]) -> Float[Tensor, "B P-1"]:
+def cosines(x: Float[Tensor, "B P D"]) -> Float[Tensor, "B P-1"]:
     """Cosine of each patch and the next one in the scan's order."""
     unit = torch.nn.functional.normalize(x, dim=-1)
     return (unit[:, 1:] * unit[:, :-1]).sum(-1)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lib.models.ssm_vlm.fewer.base import Seen, alike, numbered
+from lib.models.ssm_vlm.fewer.base import Seen, cosines, numbered
 
 
 def pairs(seen: Seen, count: int) -> Tensor:
@@ -15,6 +15,6 @@ def pairs(seen: Seen, count: int) -> Tensor:
     if count < patches - patches // 2:
         raise ValueError(f"{count} of {patches} patches: pairs leave half of them, at least")
     first = torch.ones(seen.x.shape[:2], dtype=torch.bool, device=seen.x.device)
-    chosen = 2 * alike(seen.x)[:, ::2].topk(patches - count, dim=1).indices + 1
+    chosen = 2 * cosines(seen.x)[:, ::2].topk(patches - count, dim=1).indices + 1
     first.scatter_(1, chosen, False)
     return numbered(first, torch.ones_like(first))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lib.models.ssm_vlm.fewer.base import Seen, alike, numbered
+from lib.models.ssm_vlm.fewer.base import Seen, cosines, numbered
 
 
 def segments(seen: Seen, count: int) -> Tensor:
@@ -14,6 +14,6 @@ def segments(seen: Seen, count: int) -> Tensor:
     first = torch.zeros(seen.x.shape[:2], dtype=torch.bool, device=seen.x.device)
     first[:, 0] = True
     if count > 1:
-        cuts = alike(seen.x).topk(count - 1, dim=1, largest=False).indices + 1
+        cuts = cosines(seen.x).topk(count - 1, dim=1, largest=False).indices + 1
         first.scatter_(1, cuts, True)
     return numbered(first, torch.ones_like(first))

@@ -1,0 +1,84 @@
+"""Tables of towers that were trained: what each came to, and Vision Mamba with fewer patches."""
+
+import pandas as pd
+from IPython.display import Markdown
+
+from lib import names
+from lib.experiments.ssm_vlm_runs import TUNED_KEEP, WHOLE
+from lib.experiments.ssm_vlm_scaling import TRANSFORMER
+from lib.experiments.ssm_vlm_training import STEPS, TIME
+from lib.names import SMALL_CLIPS
+from lib.report import accuracy, frames, prose
+from lib.report.evidence import Evidence
+from lib.report.tables import table
+from lib.report.views.files import naming_files
+
+LONGER = ", longer steps"
+
+
+def ways(caption: str) -> Markdown:
+    """Every way to go on with fewer patches, and what it does."""
+    rows = names.SCAN_REDUCTIONS.values()
+    return table({"patches go by": [row.label for row in rows], "what is left": [row.about for row in rows]}, caption)
+
+
+@naming_files
+def trained_table(evidence: Evidence, caption: str) -> Markdown:
+    """Accuracy [%] of every tower after equal steps and in equal time, and a training step's relative time."""
+    found, rows = evidence.tower_trained, []
+    for task in evidence.tower_tasks:
+        here = frames.where(found, task=task)
+        for label in here["variant"].unique():
+            by = {row.budget: row for row in here[here["variant"] == label].itertuples()}
+            step = frames.only(evidence.tower_steps, task=task, variant=label)["latency_ratio"]
+            same, timed = by[STEPS], by.get(TIME, by[STEPS])
+            rows.append(
+                {
+                    "task": SMALL_CLIPS[task],
+                    "tower": label,
+                    "equal steps [%]": _percent(same),
+                    "difference [points]": "–" if label == TRANSFORMER else prose.points(same),
+                    "equal time [%]": _percent(timed),
+                    "steps then": f"{timed.steps:,}",
+                    "time of a step": f"{step:.2f}×",
+                    "rate": f"{same.rate:g}",
+                }
+            )
+    return table(dict(pd.DataFrame(rows).items()), f"{caption}. {accuracy.explained(found)}")
+
+
+@naming_files
+def fewer_table(evidence: Evidence, task: str, caption: str) -> Markdown:
+    """Accuracy [%] of Vision Mamba by method and share of the patches, as it is and trained on, and relative times."""
+    found = frames.where(evidence.tower_fewer, task=task)
+    keeps = sorted(found["keep"].unique(), reverse=True)[1:]
+    whole = frames.only(found, variant=WHOLE, tuned=0)
+    control = found[(found["variant"] == WHOLE) & (found["tuned"] > 0)].iloc[0]
+    rows = [_row(WHOLE, {keep: whole for keep in keeps}, control, {})]
+    at_once = found[(found["variant"] != WHOLE) & (found["tuned"] == 0)]
+    for (method, longer), group in at_once.groupby(["variant", "longer"], sort=False):
+        by = {row.keep: row for row in group.itertuples()}
+        healed = found[(found["variant"] == method) & (found["longer"] == longer) & (found["tuned"] > 0)]
+        times = frames.where(evidence.tower_times, task=task, variant=method, keep=TUNED_KEEP)
+        ratios = {} if longer else times.set_index("patches")["latency_ratio"].to_dict()
+        label = f"{method}{LONGER}" if longer and not _gradual(method) else method
+        rows.append(_row(label, by, None if healed.empty else healed.iloc[0], ratios))
+    sizes = sorted(evidence.tower_times["patches"].unique())
+    made = pd.DataFrame(rows)
+    made = made.rename(columns={f"time {size}": f"time at {size:,}" for size in sizes}).fillna("–")
+    return table(dict(made.items()), f"{caption}. {accuracy.explained(found)}")
+
+
+def _row(label: str, by: dict, healed, ratios: dict) -> dict[str, str]:
+    cells = {f"{keep:.0%} kept [%]": _percent(row) for keep, row in by.items()}
+    cells |= {"trained on [%]": "–" if healed is None else _percent(healed)}
+    times = {f"time {size}": f"{ratio:.2f}×" for size, ratio in ratios.items()}
+    return {"patches go by": label, **cells, **times}
+
+
+def _gradual(method: str) -> bool:
+    return "," in method
+
+
+def _percent(row) -> str:
+    return prose.spread(row.accuracy, row.accuracy_high, row.accuracy_low)
