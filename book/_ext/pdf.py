@@ -47,6 +47,8 @@ FLAGS = (
     "--virtual-time-budget=20000",
 )
 
+LONGEST = 900  # seconds that a browser may print; a minute is usual
+
 
 class PrintError(RuntimeError):
     """The book could not be printed."""
@@ -76,10 +78,15 @@ def pass_through(browser: str, html: str, pdf: Path) -> None:
             page.as_uri(),
         ]
         command = [browser, *FLAGS, *root, *places]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=300
-        )
-    page.unlink()
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=LONGEST
+            )
+        except subprocess.TimeoutExpired:
+            said = f"{browser} was still printing after {LONGEST} seconds"
+            raise PrintError(said) from None
+        finally:
+            page.unlink()
     if done.returncode != 0 or not pdf.is_file():
         raise PrintError(
             f"{browser} printed nothing: {done.stderr.strip()[-300:]}"

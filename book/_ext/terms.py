@@ -7,22 +7,12 @@ hover and on keyboard focus. Of HTML pages only: on paper a word is a word.
 import re
 from pathlib import Path
 
+from crossrefs import ELSEWHERE, within
 from docutils import nodes
 
 PAGE = "book/glossary"
 FENCE = re.compile(r"^```\{glossary\}\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ENTRY = re.compile(r"^(\S.*)\n((?:  .+\n?)+)", re.MULTILINE)
-# Where a mention is no prose, or has a meaning of its own already.
-ELSEWHERE = (
-    nodes.literal,
-    nodes.literal_block,
-    nodes.reference,
-    nodes.title,
-    nodes.table,
-    nodes.math,
-    nodes.raw,
-    nodes.image,
-)
 
 
 def entries(source: str) -> dict[str, str]:
@@ -45,19 +35,11 @@ def link_first_mentions(app, doctree, name: str) -> None:
     for paragraph in doctree.findall(nodes.paragraph):
         if not waiting:
             return
-        if _within(paragraph, (nodes.table,)):
+        if within(paragraph, (nodes.table,)):
             continue
         for text in list(paragraph.findall(nodes.Text)):
-            if not _within(text, ELSEWHERE):
+            if not within(text, ELSEWHERE):
                 _link(text, waiting, target)
-
-
-def _within(node: nodes.Node, kinds: tuple) -> bool:
-    while node is not None:
-        if isinstance(node, kinds):
-            return True
-        node = node.parent
-    return False
 
 
 def _link(text: nodes.Text, waiting: dict[str, str], target: str) -> None:
