@@ -56,7 +56,7 @@ GATES = {
     "TESTED": 1,
     "BATCH": 1,
 }
-TOWER = {"steps": 2, "trainings": 1, "learned": 8, "tested": 8, "only": "vision_mamba"}
+TOWER = {"steps": 1, "trainings": 1, "learned": 8, "tested": 8, "only": "vision_mamba"}
 SMALL_VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 _FOLDER = TemporaryDirectory()
 # Experiment -> constants of its module, settings over those of the smoke preset.
