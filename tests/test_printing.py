@@ -18,9 +18,15 @@ PAGE = """<html><head><script src="mathjax.js"></script><script src="theme.js"><
 <div class="bd-header">search</div><article><section id="book"><h1>The book</h1><section id="how"><h2>How</h2></section>
 <div class="toctree-wrapper"><section id="one"><h2>One</h2><section id="how"><h3>How</h3>
 <p><strong>Table 1.</strong> <em>Costs</em></p><details class="hide above-input"><summary>Show</summary></details>
-<details class="hide below-input"><summary>Show output</summary><p><strong>Table 2.</strong> All</p></details>
+<details class="hide below-input"><summary>Show output</summary><p><strong>Table 2.</strong>
+<em>All rows. Recorded: here</em></p><table></table></details>
+<details class="hide above-output"><summary>Show</summary><p><strong>Table 3.</strong> <em>More</em></p></details>
 <ol><li><p>Why?</p><details><summary>Solution</summary><p>So.</p></details></li></ol>
-</section></section></div></section></article></body></html>"""
+</section><section id="references"><h3>References</h3><p>Own</p></section></section></div></section></article></body>
+</html>"""
+WHOLE = PAGE.replace(
+    '<div class="toctree', '<section id="all"><h2>References</h2><p>Every</p></section><div class="toctree'
+)
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def test_chapters_stand_side_by_side_with_titles_of_the_first_level(soup):
 
 def test_sections_of_one_name_are_told_apart():
     anchors = [entry.anchor for chapter, below in sections(PAGE) for entry in (chapter, *below)]
-    assert anchors == ["book", "how", "one", "one--how"]
+    assert anchors == ["book", "how", "one", "one--how", "references"]
 
 
 def test_contents_link_and_number_what_is_known(soup):
@@ -47,6 +53,20 @@ def test_contents_link_and_number_what_is_known(soup):
 def test_what_serves_the_screen_only_is_gone(soup):
     assert not soup.select(".bd-header, details")
     assert [script["src"] for script in soup.select("script")] == ["mathjax.js"]
+
+
+def test_a_folded_table_is_named_where_it_would_stand(soup):
+    said = [line.get_text() for line in soup.select("#one p") if "Folded" in line.get_text()]
+    assert said == ["Table 2. All rows. Folded on the web page.", "Table 3. More. Folded on the web page."]
+    assert not soup.select("table")
+
+
+def test_references_are_printed_once_where_the_first_page_has_them_all(soup):
+    assert soup.find(string="Own")
+    once = BeautifulSoup(printable(WHOLE, "The book", "A. Author", {}), "html.parser")
+    assert not once.find(string="Own")
+    assert once.find(string="Every")
+    assert [entry.title for chapter, below in sections(WHOLE) for entry in below].count("References") == 1
 
 
 def test_an_exercise_is_printed_without_its_solution(soup):

@@ -12,12 +12,14 @@ from bs4 import BeautifulSoup, Tag
 # Of use on a screen only: permalinks, what is folded there (code by MyST-NB,
 # solutions of exercises by hand, without a class), widgets.
 SCREEN_ONLY = (
-    "a.headerlink, details.above-input, details.below-input,"
+    "a.headerlink, details.above-input,"
     "details:not([class]),"
     ".toctree-wrapper > p.caption,"
     'script[type^="application/vnd.jupyter"]'
 )
+FOLDED = "details.below-input, details.above-output"  # tables, by MyST-NB
 HEADINGS = ("h1", "h2", "h3", "h4", "h5")
+REFERENCES = "References"  # of each chapter, and on the first page of all
 
 
 class Entry(NamedTuple):
@@ -38,6 +40,7 @@ def printable(
     """
     soup = BeautifulSoup(html, "html.parser")
     article = soup.select_one("article")
+    name_what_is_folded(soup, article)
     for extra in article.select(SCREEN_ONLY):
         extra.decompose()
     for script in soup.select("script"):
@@ -69,6 +72,20 @@ def sections(html: str) -> list[tuple[Entry, list[Entry]]]:
     return [entries(chapter) for chapter in split(article)]
 
 
+def name_what_is_folded(soup: BeautifulSoup, article: Tag) -> None:
+    """A table that the page folds is named on paper, in its place."""
+    for fold in article.select(FOLDED):
+        for line in fold.select("p:has(> strong:first-child)"):
+            said = " ".join(line.get_text().split())
+            number, _, rest = said.partition(". ")
+            named = soup.new_tag("p")
+            named.append(soup.new_tag("strong"))
+            named.strong.string = f"{number}."
+            named.append(f" {rest.partition('. ')[0]}. Folded on the web page.")
+            fold.insert_before(named)
+        fold.decompose()
+
+
 def split(article: Tag):
     """The book's pages as sections of their own, titles at the first level."""
     root = article.find("section")
@@ -79,8 +96,18 @@ def split(article: Tag):
     for wrapper in root.select(".toctree-wrapper"):
         wrapper.decompose()
     chapters = [root, *wrapped]
+    if referring(root):
+        for chapter in wrapped:
+            for own in referring(chapter):
+                own.decompose()
     tell_apart(chapters)
     return chapters
+
+
+def referring(chapter: Tag) -> list[Tag]:
+    """Sections of references of a chapter itself."""
+    below = chapter.find_all("section", recursive=False)
+    return [one for one in below if heading(one) == REFERENCES]
 
 
 def tell_apart(chapters: list[Tag]) -> None:
