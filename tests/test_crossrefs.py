@@ -42,6 +42,8 @@ EVERYTHING = [caption("Figure 1"), caption("Table 2"), caption("Table 3b"), node
             "Equation (4), by equation (4).",
             [("Equation (4)", "#mrss-equation-4"), ("equation (4)", "#mrss-equation-4")],
         ),
+        ("Equations (4) and (4) are one.", [("Equations (4)", "#mrss-equation-4"), ("(4)", "#mrss-equation-4")]),
+        ("Table 2 and (4) things.", [("Table 2", "#mrss-table-2")]),
         ("Figure 2 is not here, nor is Table 2.1 or Figure 12.", []),
         ("A figure 1 in small letters, and Prefigure 1.", []),
     ],

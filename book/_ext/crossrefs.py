@@ -15,7 +15,9 @@ NUMBER = r"\d+[a-z]?(?!\w|\.\d)"
 MENTION = re.compile(
     rf"\b(Figure|Table)s? ({NUMBER})|\b([Ee]quation)s? \((\d+)\)"
 )
-NEXT = re.compile(rf",? (?:and|to) ({NUMBER})")  # of "Tables 8 and 9"
+NEXT = re.compile(  # of "Tables 8 and 9", of "equations (4) and (5)"
+    rf",? (?:and|to) (?:({NUMBER})|(\((\d+)\)))"
+)
 # Where a mention is no prose, or has a meaning of its own already.
 ELSEWHERE = (
     nodes.literal,
@@ -97,8 +99,10 @@ def _link(text: nodes.Text, page: str, anchors: Anchors) -> None:
     for match in MENTION.finditer(said):
         kind = (match[1] or match[3]).capitalize()
         spans = [(match.start(), match.end(), match[2] or match[4])]
-        if match[2] and (more := NEXT.match(said, match.end())):
-            spans.append((more.start(1), more.end(), more[1]))
+        more = NEXT.match(said, match.end())
+        if more and bool(more[1]) == bool(match[2]):
+            begins = more.start(1 if more[1] else 2)
+            spans.append((begins, more.end(), more[1] or more[3]))
         for start, end, number in spans:
             if anchor := anchors.get((page, kind, number)):
                 parts.append(nodes.Text(said[at:start]))
