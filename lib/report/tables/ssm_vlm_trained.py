@@ -48,13 +48,18 @@ def trained_table(evidence: Evidence, caption: str) -> Markdown:
 
 
 @naming_files
-def fewer_table(evidence: Evidence, task: str, caption: str) -> Markdown:
+def fewer_table(evidence: Evidence, caption: str) -> Markdown:
     """Accuracy [%] of Vision Mamba by method and share of the patches, as it is and trained on, and relative times."""
+    made = pd.DataFrame([row for task in evidence.tower_tasks for row in _rows(evidence, task)]).fillna("–")
+    return table(dict(made.items()), f"{caption}. {accuracy.explained(evidence.tower_fewer)}")
+
+
+def _rows(evidence: Evidence, task: str) -> list[dict[str, str]]:
     found = frames.where(evidence.tower_fewer, task=task)
     keeps = sorted(found["keep"].unique(), reverse=True)[1:]
     whole = frames.only(found, variant=WHOLE, tuned=0)
     control = found[(found["variant"] == WHOLE) & (found["tuned"] > 0)].iloc[0]
-    rows = [_row(WHOLE, {keep: whole for keep in keeps}, control, {})]
+    rows = [_row(task, WHOLE, dict.fromkeys(keeps, whole), control, {})]
     at_once = found[(found["variant"] != WHOLE) & (found["tuned"] == 0)]
     for (method, longer), group in at_once.groupby(["variant", "longer"], sort=False):
         by = {row.keep: row for row in group.itertuples()}
@@ -62,18 +67,15 @@ def fewer_table(evidence: Evidence, task: str, caption: str) -> Markdown:
         times = frames.where(evidence.tower_times, task=task, variant=method, keep=TUNED_KEEP)
         ratios = {} if longer else times.set_index("patches")["latency_ratio"].to_dict()
         label = f"{method}{LONGER}" if longer and not _gradual(method) else method
-        rows.append(_row(label, by, None if healed.empty else healed.iloc[0], ratios))
-    sizes = sorted(evidence.tower_times["patches"].unique())
-    made = pd.DataFrame(rows)
-    made = made.rename(columns={f"time {size}": f"time at {size:,}" for size in sizes}).fillna("–")
-    return table(dict(made.items()), f"{caption}. {accuracy.explained(found)}")
+        rows.append(_row(task, label, by, None if healed.empty else healed.iloc[0], ratios))
+    return rows
 
 
-def _row(label: str, by: dict, healed, ratios: dict) -> dict[str, str]:
+def _row(task: str, label: str, by: dict, healed, ratios: dict) -> dict[str, str]:
     cells = {f"{keep:.0%} kept [%]": _percent(row) for keep, row in by.items()}
     cells |= {"trained on [%]": "–" if healed is None else _percent(healed)}
-    times = {f"time {size}": f"{ratio:.2f}×" for size, ratio in ratios.items()}
-    return {"patches go by": label, **cells, **times}
+    times = {f"time at {size:,}": f"{ratio:.2f}×" for size, ratio in ratios.items()}
+    return {"task": SMALL_CLIPS[task], "patches go by": label, **cells, **times}
 
 
 def _gradual(method: str) -> bool:
