@@ -52,7 +52,7 @@ test-fast: $(READY)  ## tests that take no time (about 2 minutes), without chapt
 check: pdf book  ## what was built, in a real browser: links, console, network, accessibility, PDF
 	@command -v npm >/dev/null || { echo "npm is needed for axe-core and html-validate: install Node.js 20 or newer"; exit 1; }
 	npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel error
-	$(BIN)/python -m pytest tests/browser
+	$(SPREAD) tests/browser
 
 bench: $(READY)  ## the selective scan against its peers, interleaved (under 10 minutes, BENCHFLAGS=--quick 3); RECORD=1 keeps the result
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"

@@ -19,7 +19,7 @@ PAGE = """<html><head><script src="mathjax.js"></script><script src="theme.js"><
 <div class="toctree-wrapper"><section id="one"><h2>One</h2><section id="how"><h3>How</h3>
 <p><strong>Table 1.</strong> <em>Costs</em></p><details class="hide above-input"><summary>Show</summary></details>
 <details class="hide below-input"><summary>Show output</summary><p><strong>Table 2.</strong>
-<em>All rows. Recorded: here</em></p><table></table></details>
+<em>All rows. Recorded: here</em></p><table><td><p><strong>1.5</strong></p></td></table></details>
 <details class="hide above-output"><summary>Show</summary><p><strong>Table 3.</strong> <em>More</em></p></details>
 <ol><li><p>Why?</p><details><summary>Solution</summary><p>So.</p></details></li></ol>
 </section><section id="references"><h3>References</h3><p>Own</p></section></section></div></section></article></body>

@@ -4,6 +4,7 @@ Takes and returns HTML; starts no browser and reads no file.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ SCREEN_ONLY = (
     'script[type^="application/vnd.jupyter"]'
 )
 FOLDED = "details.below-input, details.above-output"  # tables, by MyST-NB
+CAPTION = re.compile(r"(Figure|Table) \w+\. ")
 HEADINGS = ("h1", "h2", "h3", "h4", "h5")
 REFERENCES = "References"  # of each chapter, and on the first page of all
 
@@ -77,6 +79,8 @@ def name_what_is_folded(soup: BeautifulSoup, article: Tag) -> None:
     for fold in article.select(FOLDED):
         for line in fold.select("p:has(> strong:first-child)"):
             said = " ".join(line.get_text().split())
+            if not CAPTION.match(said):
+                continue
             number, _, rest = said.partition(". ")
             named = soup.new_tag("p")
             named.append(soup.new_tag("strong"))

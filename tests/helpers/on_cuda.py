@@ -74,7 +74,7 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"RATES": (4e-3,)},
         {"task": "digits", "trainings": 1, "healing": 1, "teacher_states": 8, "orders": (2,), "width": 8, "layers": 1},
     ),
-    "distill_cost": ({"SHARES": (1,), "STREAMED": 4}, {"every": False}),
+    "distill_cost": ({"SHARES": (1,), "STREAMED": 4}, {"every": False, "dim": 4, "states": 8, "order": 2}),
     "distill_states": ({"PLANS": {"mqar": STATES}, "TOKENS": 2}, {**TRIAL, "healing": 1, "dim": 8, "length": 16}),
     "distill_training": ({}, {**TRIAL, "healing": 1, "orders": (2,), "width": 16, "layers": 1, "teacher_states": 8}),
     "lora_cost": ({"VARIANTS": {"merge_in_rounds, 0.5": {"keep": 0.5}}, "SHOWN": 4}, {}),

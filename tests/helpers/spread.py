@@ -6,8 +6,10 @@ from lib.names import CHAPTERS
 
 
 def group(nodeid: str) -> str:
-    """A chapter that is executed, by the last words of a test's name; a file of tests in all other cases."""
+    """A chapter that is executed, by the last words of a test's name; a visit of a browser; a file in other cases."""
     file, _, test = nodeid.partition("::")
+    if "browser" in file.split("/"):
+        return nodeid
     _, _, parameters = test.rstrip("]").partition("[")
     return parameters if file.endswith("test_notebooks.py") and parameters in CHAPTERS else file
 
