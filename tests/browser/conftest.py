@@ -7,6 +7,7 @@ import pytest
 from built import HTML
 from playwright.sync_api import Page, sync_playwright
 
+PATIENCE = 120_000  # milliseconds: on two busy cores a page may settle late
 FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
@@ -37,6 +38,7 @@ def visit(browser):
     def go(path: str, width: int = 1280, scheme: str = "light", base: str = HTML.as_uri()) -> Visit:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
+        context.set_default_timeout(PATIENCE)
         context.add_init_script(f"localStorage.setItem('mode', '{scheme}'); localStorage.setItem('theme', '{scheme}')")
         seen = Visit(context.new_page())
         page = seen.page
