@@ -17,19 +17,18 @@ from lib.experiments.mrss_fair import (
     Outcome,
     Training,
     best,
-    budgets,
     cost_all,
     measured,
     train_one,
     tuned,
 )
-from lib.experiments.mrss_plans import PLANS, source_of, title, variants
+from lib.experiments.mrss_plans import BASELINE, PLANS, source_of, title, variants
 from lib.experiments.mrss_runs import MEANS
 from lib.models.checks import check_choice
 from lib.models.mrss import variants as mrss
 from lib.paths import SWEEPS
 from lib.records import Record
-from lib.tasks.training.protocol import DECAYS, RATES, TRIAL
+from lib.tasks.training.protocol import DECAYS, RATES, TRIAL, budgets
 from lib.tasks.training.sweep import sweep
 
 NAME = "mrss_compared_{task}"
@@ -93,7 +92,7 @@ def run(settings: Settings) -> Record:
     planned = []
     for label, found in trials.items():
         kept = best(found)
-        for (budget, taken), seed in product(budgets(steps, seconds, label).items(), seeds):
+        for (budget, taken), seed in product(budgets(steps, seconds, label, BASELINE).items(), seeds):
             planned.append((replace(kept, steps=taken, seed=seed, judged=True), budget))
     outcomes = sweep([of for of, _ in planned], train_one, SWEEPS, workers=at_once)
     cases = base.Cases(PARTS)

@@ -15,19 +15,19 @@ from typing import Any
 
 import torch
 
-from lib.experiments.mrss_plans import BASELINE, PLANS, Plan, Variant
+from lib.experiments.mrss_plans import PLANS, Plan, Variant
 from lib.experiments.mrss_runs import MEANS, ROUTING, build, means
 from lib.models.mrss import variants as mrss
 from lib.profilers.passes import passes
 from lib.tasks.data.sequences import BENCHMARKS, Task
 from lib.tasks.training.loop import train
-from lib.tasks.training.protocol import DECAYS, HELD_BACK, RATES, TRIED, first, lowest
+from lib.tasks.training.protocol import DECAYS, HELD_BACK, RATES, TRIED, first, lowest, one_thread
+from lib.tasks.training.protocol import STEPS as STEPS  # for readers of the record
+from lib.tasks.training.protocol import TIME as TIME
 from lib.tasks.training.sweep import sweep
 
-STEPS, TIME = "steps", "time"  # budgets: what a variant has as much of as the baseline
 WATCHED = 2**15  # tokens held back that the loss is followed on; the choice is by HELD_BACK
 TESTED = 128  # sequences of another length
-ALIKE = 0.03  # training steps whose times are as near as this take the same steps
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,8 @@ def measured(run: Costs, **options: Any) -> dict[str, dict[str, Any]]:
         model = mrss.spend(build(variant.config, task, generator)).to(run.device)
         x, _ = task.draw(plan.batch, generator)
         models[label] = Fed(model, x.to(run.device))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as each training has
-    try:
+    with one_thread():
         return passes(models, torch.zeros(()), **options)
-    finally:
-        torch.set_num_threads(threads)
 
 
 class Fed(torch.nn.Module):
@@ -207,14 +203,3 @@ def best(trials: Mapping[Training, Outcome]) -> Training:
     raises   ValueError, naming the variant, where all of them diverged
     """
     return lowest({run: found.valid for run, found in trials.items()}, next(iter(trials)).label)
-
-
-def budgets(steps: int, seconds: Mapping[str, float], label: str) -> dict[str, int]:
-    """Steps of a variant by budget: the baseline's, and those that fit into the baseline's time, where it differs.
-
-    seconds   of a training step, by label; nothing where times are not to be equal
-    """
-    if not seconds:
-        return {STEPS: steps}
-    ratio = seconds[BASELINE] / seconds[label]
-    return {STEPS: steps} | ({} if abs(ratio - 1) <= ALIKE else {TIME: max(1, round(steps * ratio))})

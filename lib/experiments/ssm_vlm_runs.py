@@ -8,13 +8,14 @@ import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from time import perf_counter
+from itertools import product
 from typing import Any
 
 import torch
 from torch import nn
 
 from lib import names
+from lib.experiments.mrss_runs import MEANS, means
 from lib.experiments.ssm_vlm_scaling import TRANSFORMER
 from lib.models.clip.load import Clip
 from lib.models.ssm_vlm.reduced import ReducedTower
@@ -24,16 +25,16 @@ from lib.profilers.profile import Profile, profile
 from lib.tasks.data import images
 from lib.tasks.training import clips
 from lib.tasks.training.loop import train
+from lib.tasks.training.protocol import one_thread
 from lib.tasks.zero_shot import accuracy
 
 RATES = (1e-3, 2e-3, 4e-3)
 TRIED = 1000  # seed of trials, whose images no compared training sees
 HELD_BACK = (2000, 1000)  # seed and number of the scenes that rates are chosen by
 HELD_PART = 10  # of CIFAR-10's training images one in so many is held back
-MEANS = 20  # of the losses that are kept
 KEEPS = (0.7, 0.5)
 MERGING = ("pairs", "segments")  # whose patches stand for several, so that steps may be longer
-GRADUAL = "segments, gradual"
+LONGER, GRADUAL = ", longer steps", "segments, gradual"  # the latter with longer steps, too
 TUNED = (None, "segments", "random")  # what trains on with half of its patches; the whole tower as a control
 TUNED_KEEP, TUNED_PART, TUNED_RATE = 0.5, 6, 0.1  # one in so many steps, and the rate's share
 WHOLE = "all patches"
@@ -69,14 +70,13 @@ class Training:
 class Fewer:
     """What came out with fewer patches.
 
-    method   a label of `lib.names.SCAN_REDUCTIONS`, GRADUAL, or WHOLE
-    longer   whether steps were as many times as long as a patch has parts
+    method   a label of `lib.names.SCAN_REDUCTIONS`, with LONGER where steps are as long as a patch has parts; GRADUAL,
+             or WHOLE
     tuned    steps that were trained on, with fewer patches
     """
 
     method: str
     keep: float
-    longer: bool
     tuned: int
     accuracy: float
 
@@ -87,7 +87,6 @@ class Outcome:
 
     valid: float | None
     losses: list[float]
-    seconds: float
     accuracy: float | None = None
     fewer: list[dict[str, Any]] = field(default_factory=list)
 
@@ -126,24 +125,24 @@ def matrices(model: nn.Module) -> Mapping[str, float]:
 def train_one(run: Training) -> dict[str, Any]:
     """Train one CLIP, and return its `Outcome` as plain values."""
     data, held_back = learned_from(run)
-    clip, start = built(run, data), perf_counter()
+    clip = built(run, data)
     said = f"{run.task}-{run.tower}-{run.rate:g}-{run.steps}-{run.learned}-{run.seed}"
-    kept = SWEEPS / f"tower-{said}.safetensors"
+    kept = SWEEPS / f"tower-{said}.safetensors" if run.judged else None  # until its result is
     try:
-        losses = _steps(clip, data, run.steps, run.rate, run.seed, kept=kept if run.judged else None)
+        losses = _steps(clip, data, run.steps, run.rate, run.seed, kept=kept)
     except FloatingPointError:
-        return asdict(Outcome(None, [], perf_counter() - start))
-    seconds, width = perf_counter() - start, max(1, run.steps // MEANS)
-    means = [sum(part) / len(part) for at in range(0, run.steps, width) if (part := losses[at : at + width])]
-    found = Outcome(accuracy(clip, held_back), means, seconds)
+        return asdict(Outcome(None, []))
+    found = Outcome(accuracy(clip, held_back), means(losses, run.steps // MEANS))
     if not run.judged:
         return asdict(found)
     test = clips.held_out(run.task, run.source)
     test = test.first(run.tested or len(test))
-    fewer = []
+    share, fewer = accuracy(clip, test), []
     if run.fewer:
-        fewer = [*without_training(clip, test), *with_training(clip, run, data, test)]
-    return asdict(replace(found, accuracy=accuracy(clip, test), fewer=[asdict(one) for one in fewer]))
+        whole = Fewer(WHOLE, 1.0, 0, share)
+        fewer = [whole, *without_training(clip, test), *with_training(clip, run, data, test)]
+    kept.unlink(missing_ok=True)
+    return asdict(replace(found, accuracy=share, fewer=[asdict(one) for one in fewer]))
 
 
 def _steps(clip: Clip, data: images.Images, steps: int, rate: float, seed: int, **options: Any) -> list[float]:
@@ -152,45 +151,36 @@ def _steps(clip: Clip, data: images.Images, steps: int, rate: float, seed: int, 
     return train(clip.model, clips.losses(clip, data, generator, clips.BATCH), steps, **options)
 
 
-def reduced(clip: Clip, method: str, keep: float, **options: Any) -> Clip:
-    """The same CLIP, whose tower goes on with fewer patches; weights are shared."""
-    model = copy.copy(clip.model)
-    model._modules = {**clip.model._modules, "vision_model": ReducedTower(_tower(clip), method, keep, **options)}
-    return replace(clip, model=model)
-
-
-def _tower(clip: Clip) -> VisionTower:
-    return clip.model.vision_model
-
-
-def ways(clip: Clip) -> Iterator[tuple[str, dict[str, Any]]]:
+def ways(tower: VisionTower) -> Iterator[tuple[str, dict[str, Any]]]:
     """Label and options of every way to go on with fewer patches."""
-    blocks = len(_tower(clip).layers)
-    for method, row in names.SCAN_REDUCTIONS.items():
+    for method in names.SCAN_REDUCTIONS:
         for longer in (False, True) if method in MERGING else (False,):
-            yield row.label, {"method": method, "longer": longer}
-    yield GRADUAL, {"method": "segments", "longer": True, "before": tuple(range(1, blocks, 2))}
+            yield _label(method, longer), {"method": method, "longer": longer}
+    yield GRADUAL, {"method": "segments", "longer": True, "before": tuple(range(1, len(tower.layers), 2))}
+
+
+def _label(method: str, longer: bool) -> str:
+    return names.SCAN_REDUCTIONS[method].label + (LONGER if longer else "")
 
 
 def without_training(clip: Clip, test: images.Images) -> Iterator[Fewer]:
     """The trained CLIP with fewer patches, as it is."""
-    yield Fewer(WHOLE, 1.0, False, 0, accuracy(clip, test))
-    for keep in KEEPS:
-        for label, options in ways(clip):
-            yield Fewer(label, keep, options["longer"], 0, accuracy(reduced(clip, keep=keep, **options), test))
+    for keep, (label, options) in product(KEEPS, ways(clip.model.vision_model)):
+        tower = ReducedTower(clip.model.vision_model, keep=keep, **options)
+        yield Fewer(label, keep, 0, accuracy(clip.seeing_with(tower), test))
 
 
 def with_training(clip: Clip, run: Training, data: images.Images, test: images.Images) -> Iterator[Fewer]:
     """After training on for a part of the steps with half of the patches; as a control, with all of them."""
     steps = max(1, run.steps // TUNED_PART)
     for method in TUNED:
-        one, longer = replace(clip, model=copy.deepcopy(clip.model)), method in MERGING
+        one, label, keep = replace(clip, model=copy.deepcopy(clip.model)), WHOLE, 1.0
         if method is not None:
-            one.model.vision_model = ReducedTower(_tower(one), method, TUNED_KEEP, longer=longer)
+            longer, keep = method in MERGING, TUNED_KEEP
+            tower, label = one.model.vision_model, _label(method, longer)
+            one.model.vision_model = ReducedTower(tower, method, keep, longer=longer)
         _steps(one, data, steps, TUNED_RATE * run.rate, run.seed)
-        label = WHOLE if method is None else names.SCAN_REDUCTIONS[method].label
-        keep = 1.0 if method is None else TUNED_KEEP
-        yield Fewer(label, keep, longer, steps, accuracy(one, test))
+        yield Fewer(label, keep, steps, accuracy(one, test))
 
 
 @dataclass(frozen=True)
@@ -219,12 +209,8 @@ def step_profiles(run: Costs, **options: Any) -> dict[str, Profile]:
         clip = built(one, data)
         parts = clips.losses(clip, data, torch.Generator().manual_seed(TRIED), clips.BATCH)
         calls[tower] = partial(_step, clip.model, parts)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as each training has
-    try:
+    with one_thread():
         return profile(calls, inference=False, **options)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _step(model: nn.Module, losses: Iterator[torch.Tensor]) -> None:

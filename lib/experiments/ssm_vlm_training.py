@@ -4,7 +4,7 @@ Small CLIPs of scenes or of CIFAR-10, trained from nothing with every tower: by 
 time. Vision Mamba is judged with fewer patches, too. What is trained: `lib.experiments.ssm_vlm_runs`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -27,6 +27,7 @@ from lib.experiments.ssm_vlm_runs import (
     cost_all,
     step_profiles,
     train_one,
+    ways,
 )
 from lib.experiments.ssm_vlm_scaling import TRANSFORMER, features
 from lib.models.checks import check_choice
@@ -37,7 +38,8 @@ from lib.profilers.profile import profile
 from lib.records import Record
 from lib.tasks.data import images
 from lib.tasks.training import clips
-from lib.tasks.training.protocol import TRIAL, lowest
+from lib.tasks.training.protocol import STEPS, TRIAL, budgets, lowest
+from lib.tasks.training.protocol import TIME as TIME  # for readers of the record
 from lib.tasks.training.sweep import sweep
 
 NAME = "ssm_vlm_training_{task}"
@@ -49,14 +51,12 @@ PARTS = {
     TIMED: ("task", "patches", "keep"),
     TRIALS: ("task", "rate", "steps"),
     TRAINED: ("task", "budget", "rate", "steps"),
-    FEWER: ("task", "keep", "longer", "tuned"),
+    FEWER: ("task", "keep", "tuned"),
 }
 LABELS = {TRANSFORMER: TRANSFORMER} | {name: row.label for name, row in names.TOWERS.items()}
 COMPARED = ("vision_mamba", "low_rate")
 PART = 4  # of the steps that the small CLIPs have: what a CPU trains in hours
 SEEING = "vision_mamba"  # the tower that goes on with fewer patches
-STEPS, TIME = "steps", "time"  # budgets: what a tower has as much of as the transformer
-ALIKE = 0.03  # training steps whose times are as near as this take the same steps
 SIDES = (8, 32)  # patches a side of the images that towers with fewer patches are timed on
 PROTOCOL = (
     f"AdamW, and Muon for wide matrices; rates {', '.join(f'{rate:g}' for rate in RATES)}, a trial of one in {TRIAL} "
@@ -108,7 +108,8 @@ def run(settings: Settings) -> Record:
     for tower in towers:
         tried = {run: result["valid"] for run, result in trials.items() if run.tower == tower}
         best = lowest({run: None if valid is None else -valid for run, valid in tried.items()}, LABELS[tower])
-        for (budget, taken), seed in product(budgets(steps, seconds, tower).items(), range(settings.trainings)):
+        given = budgets(steps, seconds, tower, TRANSFORMER)
+        for (budget, taken), seed in product(given.items(), range(settings.trainings)):
             fewer = tower == SEEING and budget == STEPS
             planned.append((replace(best, steps=taken, seed=seed, fewer=fewer, **judged), budget))
     found = sweep([run for run, _ in planned], train_one, SWEEPS)
@@ -124,12 +125,6 @@ def run(settings: Settings) -> Record:
     return base.record(NAME.format(task=settings.task), cases, where, protocol=PROTOCOL, trained=steps)
 
 
-def budgets(steps: int, seconds: Mapping[str, float], tower: str) -> dict[str, int]:
-    """Steps of a tower by budget: the transformer's, and those that fit into its time, where that differs."""
-    ratio = seconds[TRANSFORMER] / seconds[tower]
-    return {STEPS: steps} | ({} if abs(ratio - 1) <= ALIKE else {TIME: max(1, round(steps * ratio))})
-
-
 def add_times(cases: base.Cases, settings: Settings) -> None:
     """Vision Mamba's forward pass with all patches and with fewer, one image, random weights, in turns."""
     _, patch = clips.SIDES[settings.task]
@@ -139,8 +134,8 @@ def add_times(cases: base.Cases, settings: Settings) -> None:
         config = CLIPVisionConfig(**{**given, "image_size": count * patch})
         tower = VisionTower(config, SEEING, generator=settings.generator()).eval()
         towers = {(WHOLE, 1.0): tower}
-        for keep, (method, row) in product(KEEPS, names.SCAN_REDUCTIONS.items()):
-            towers[row.label, keep] = ReducedTower(tower, method, keep).eval()
+        for keep, (label, options) in product(KEEPS, ways(tower)):
+            towers[label, keep] = ReducedTower(tower, keep=keep, **options).eval()
         x = torch.randn(1, 3, config.image_size, config.image_size, generator=settings.generator())
         calls = {key: partial(features, one, x) for key, one in towers.items()}
         options = settings.timing | {"device": "cpu"}
@@ -154,8 +149,7 @@ def add_trial(cases: base.Cases, run: Training, found: Outcome) -> None:
     if found.valid is None:
         cases.add(TRIALS, LABELS[run.tower], measured={"error": "the loss was not finite"}, **at)
     else:
-        held = {"seconds": [found.seconds], "accuracies": {run.seed: found.valid}}
-        cases.add(TRIALS, LABELS[run.tower], measured=held, **at)
+        cases.add(TRIALS, LABELS[run.tower], measured={"accuracies": {run.seed: found.valid}}, **at)
 
 
 def add_trained(cases: base.Cases, found: Iterable[tuple[Training, str, Outcome]]) -> None:
@@ -172,14 +166,13 @@ def add_trained(cases: base.Cases, found: Iterable[tuple[Training, str, Outcome]
             cases.add(TRAINED, LABELS[tower], measured={"error": said}, **at)
             continue
         measured = {
-            "seconds": [outcome.seconds for _, outcome in held],
             "accuracies": {run.seed: outcome.accuracy for run, outcome in held},
             "losses": {run.seed: outcome.losses for run, outcome in held},
         }
         cases.add(TRAINED, LABELS[tower], measured=measured, **at)
         if run.fewer:
-            for (method, keep, longer, tuned), right in _fewer(held).items():
-                at = {"task": run.task, "keep": keep, "longer": longer, "tuned": tuned}
+            for (method, keep, tuned), right in _fewer(held).items():
+                at = {"task": run.task, "keep": keep, "tuned": tuned}
                 cases.add(FEWER, method, measured={"accuracies": right}, **at)
 
 
@@ -187,7 +180,7 @@ def _fewer(held: Iterable[tuple[Training, Outcome]]) -> dict[tuple, dict[int, fl
     found: dict[tuple, dict[int, float]] = {}
     for run, outcome in held:
         for row in outcome.fewer:
-            key = row["method"], row["keep"], row["longer"], row["tuned"]
+            key = row["method"], row["keep"], row["tuned"]
             found.setdefault(key, {})[run.seed] = row["accuracy"]
     return found
 

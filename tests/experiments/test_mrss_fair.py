@@ -8,9 +8,10 @@ from parity_task import PLAN, parity
 from torch import nn
 
 from lib.experiments import mrss_fair, mrss_plans
-from lib.experiments.mrss_fair import DECAYS, RATES, STEPS, TIME, Costs, Outcome, Training, best, budgets, train_one
+from lib.experiments.mrss_fair import DECAYS, RATES, Costs, Outcome, Training, best, train_one
 from lib.experiments.mrss_plans import BASELINE, variants
 from lib.tasks.data.sequences import Task
+from lib.tasks.training.protocol import STEPS, TIME, budgets
 
 pytestmark = pytest.mark.slow
 
@@ -94,11 +95,11 @@ def test_where_every_rate_diverges_the_variant_is_named():
 
 def test_budgets_are_the_baseline_s_steps_and_its_time():
     seconds = {BASELINE: 2.0, "low": 0.5, "dual": 4.0, "same": 1.97}
-    assert budgets(100, seconds, BASELINE) == {STEPS: 100}
-    assert budgets(100, seconds, "low") == {STEPS: 100, TIME: 400}
-    assert budgets(100, seconds, "dual") == {STEPS: 100, TIME: 50}
-    assert budgets(100, seconds, "same") == {STEPS: 100}
-    assert budgets(100, {}, "low") == {STEPS: 100}
+    assert budgets(100, seconds, BASELINE, BASELINE) == {STEPS: 100}
+    assert budgets(100, seconds, "low", BASELINE) == {STEPS: 100, TIME: 400}
+    assert budgets(100, seconds, "dual", BASELINE) == {STEPS: 100, TIME: 50}
+    assert budgets(100, seconds, "same", BASELINE) == {STEPS: 100}
+    assert budgets(100, {}, "low", BASELINE) == {STEPS: 100}
 
 
 def test_steps_of_all_variants_are_timed_in_turns():

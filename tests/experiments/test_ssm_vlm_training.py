@@ -3,20 +3,21 @@
 from dataclasses import replace
 
 import pytest
-import torch
 from transformers import CLIPConfig, CLIPModel
 
 from lib import names
 from lib.experiments import ssm_vlm_runs, ssm_vlm_training
-from lib.experiments.ssm_vlm_runs import GRADUAL, MERGING, RATES, TRIED, WHOLE, Training, matrices, reduced
+from lib.experiments.ssm_vlm_runs import GRADUAL, LONGER, MERGING, RATES, TRIED, WHOLE, Training, matrices
 from lib.experiments.ssm_vlm_scaling import TRANSFORMER
-from lib.experiments.ssm_vlm_training import LABELS, SEEING, STEPS, TIME, Settings, budgets, outcomes
+from lib.experiments.ssm_vlm_training import LABELS, SEEING, Settings, outcomes
 from lib.models.clip import load
 from lib.models.ssm.mamba_block import MambaConfig
 from lib.models.ssm_vlm.tower import Sizes, VisionTower
-from lib.tasks.data import images
 from lib.tasks.training import clips
+from lib.tasks.training.protocol import STEPS, TIME
 
+LABELLED = {row.label for row in names.SCAN_REDUCTIONS.values()}
+LABELLED |= {f"{names.SCAN_REDUCTIONS[name].label}{LONGER}" for name in MERGING}
 SCORES = {TRANSFORMER: 0.2, SEEING: 0.3, "low_rate": 0.1}
 
 
@@ -38,13 +39,12 @@ def made():
 
     def train_one(run):
         fewer = [
-            {"method": WHOLE, "keep": 1.0, "longer": False, "tuned": 0, "accuracy": 0.5},
-            {"method": "segments", "keep": 0.5, "longer": True, "tuned": 0, "accuracy": 0.4 + run.seed / 100},
+            {"method": WHOLE, "keep": 1.0, "tuned": 0, "accuracy": 0.5},
+            {"method": "segments", "keep": 0.5, "tuned": 0, "accuracy": 0.4 + run.seed / 100},
         ]
         judged = {"accuracy": at_best(run), "fewer": fewer if run.fewer else []} if run.judged else {}
         return {"valid": None if run.rate == RATES[2] and run.tower == SEEING else at_best(run)} | {
             "losses": [2.0, 1.0],
-            "seconds": 3.0,
             **judged,
         }
 
@@ -97,17 +97,9 @@ def test_a_rate_that_diverged_is_said(made):
 def test_a_forward_pass_is_timed_with_all_patches_and_with_fewer(made):
     rows = ssm_vlm_training.frame([made[0]])
     timed = rows[rows["part"] == ssm_vlm_training.TIMED]
-    assert {*timed["variant"]} == {WHOLE, *(row.label for row in names.SCAN_REDUCTIONS.values())}
+    assert {*timed["variant"]} == {WHOLE, GRADUAL, *LABELLED}
     assert timed["seconds"].gt(0).all()
     assert timed.set_index(["variant", "keep"]).loc[("segments", 0.5), "flops"] < timed["flops"].max()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [(1.0, {STEPS: 8}), (1.02, {STEPS: 8}), (2.0, {STEPS: 8, TIME: 4}), (100, {STEPS: 8, TIME: 1})],
-)
-def test_a_budget_of_time_stands_where_it_differs(seconds, expected):
-    assert budgets(8, {TRANSFORMER: 1.0, "other": seconds}, "other") == expected
 
 
 def test_muon_takes_the_matrices_that_the_small_clips_take_and_no_decay_of_a_state():
@@ -119,17 +111,6 @@ def test_muon_takes_the_matrices_that_the_small_clips_take_and_no_decay_of_a_sta
     assert found == {"in_proj.weight", "out_proj.weight"}
 
 
-def test_a_reduced_clip_shares_weights_and_leaves_the_whole_one_alone():
-    clip = load.load("clip-scenes-0")
-    tower = VisionTower(clip.model.config.vision_config, SEEING)
-    clip.model.vision_model = tower
-    fewer = reduced(clip, "segments", 0.5)
-    assert clip.model.vision_model is tower
-    assert fewer.model.vision_model.tower is tower
-    pixels = clip.pixels(images.rendered(2, torch.Generator().manual_seed(0)).images)
-    assert not torch.equal(clip.image_features(pixels), fewer.image_features(pixels))
-
-
 @pytest.mark.slow
 def test_a_training_is_judged_with_fewer_patches_and_trains_on(tmp_path, monkeypatch):
     monkeypatch.setattr(ssm_vlm_runs, "SWEEPS", tmp_path)
@@ -139,19 +120,17 @@ def test_a_training_is_judged_with_fewer_patches_and_trains_on(tmp_path, monkeyp
     run = Training("scenes", SEEING, 1e-3, 2, 0, learned=4)
     assert ssm_vlm_runs.train_one(run)["accuracy"] is None
     found = ssm_vlm_runs.train_one(replace(run, judged=True, fewer=True))
-    rows = [(one["method"], one["keep"], one["longer"], one["tuned"]) for one in found["fewer"]]
-    labels = {name: row.label for name, row in names.SCAN_REDUCTIONS.items()}
+    rows = [(one["method"], one["keep"], one["tuned"]) for one in found["fewer"]]
     for keep in ssm_vlm_runs.KEEPS:
-        assert {(label, keep, False, 0) for label in labels.values()} <= {*rows}
-        assert {(labels[name], keep, True, 0) for name in MERGING} <= {*rows}
-        assert (GRADUAL, keep, True, 0) in rows
-    assert {row for row in rows if row[3]} == {
-        (WHOLE, 1.0, False, 1),
-        ("segments", 0.5, True, 1),
-        ("random", 0.5, False, 1),
+        assert {(label, keep, 0) for label in (*LABELLED, GRADUAL)} <= {*rows}
+    assert {row for row in rows if row[2]} == {
+        (WHOLE, 1.0, 1),
+        ("segments, longer steps", 0.5, 1),
+        ("random", 0.5, 1),
     }
     assert len({*rows}) == len(rows)
     assert found["fewer"][0]["accuracy"] == found["accuracy"]
+    assert not [*tmp_path.iterdir()]  # nothing is resumed that is finished
 
 
 def small(run, data):

@@ -5,11 +5,11 @@ import torch
 from lib import records
 from lib.experiments import base, mrss_compared, mrss_gates, mrss_references
 from lib.experiments.mrss_compared import FORWARD, LENGTHS, TRAINED, TRAINING, TRIED
-from lib.experiments.mrss_fair import DECAYS, RATES, STEPS, TIME
 from lib.experiments.mrss_gate_uses import packed
 from lib.profilers.profile import Profile
 from lib.records import Record
 from lib.report.frames.mrss_compared import results
+from lib.tasks.training.protocol import DECAYS, RATES, STEPS, TIME
 
 SEEDS = (-0.001, 0.0, 0.001)  # what a seed adds to every loss: differences to the baseline hardly scatter
 BASELINE, LOW, HYBRID = "baseline", "low, r = 8", "hybrid, r = 8"

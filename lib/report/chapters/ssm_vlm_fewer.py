@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from lib.experiments.ssm_vlm_runs import GRADUAL, TUNED_KEEP, WHOLE
+import pandas as pd
+
+from lib.experiments.ssm_vlm_runs import GRADUAL, LONGER, TUNED_KEEP, WHOLE
 from lib.names import SCAN_REDUCTIONS, SMALL_CLIPS
-from lib.report import accuracy, frames
+from lib.report import frames
 from lib.report.chapters.ssm_vlm_trained import recorded
 from lib.report.evidence import Evidence
-from lib.report.frames.lora_pairs import Gap, of
+from lib.report.frames.lora_pairs import Gap, gap, of
 from lib.report.views.files import naming_files
 
 DROPPING = [SCAN_REDUCTIONS[name].label for name in ("random", "norm", "steps")]
 SEGMENTS = SCAN_REDUCTIONS["segments"].label
+MERGED = f"{SEGMENTS}{LONGER}"
 AHEAD, LOST = 0.05, 0.02  # of accuracy: what merging is to gain over dropping, and may lose
 
 
@@ -23,7 +26,7 @@ class OnTask:
     ahead         segments minus the best way of dropping, `dropping`; that choice is made on the test images
     longer        segments with longer steps minus those without
     gradual       gradual minus at once, by segments
-    healed        segments, trained on, minus all patches, trained on equally
+    tuned         segments, trained on, minus all patches, trained on equally
     small, large  time at half of the patches relative to all, by segments, and their numbers of patches
     """
 
@@ -34,7 +37,7 @@ class OnTask:
     ahead: Gap
     longer: Gap
     gradual: Gap
-    healed: Gap
+    tuned: Gap
     small: float
     large: float
     sizes: tuple[int, int]
@@ -66,32 +69,26 @@ def numbers(evidence: Evidence) -> Numbers:
 
 def _on_task(evidence: Evidence, task: str) -> OnTask:
     rows = frames.where(evidence.tower_fewer, task=task)
-    found = frames.where(rows, tuned=0)
-    half = frames.where(found, keep=TUNED_KEEP)
+    half = frames.where(rows, tuned=0, keep=TUNED_KEEP)
     drops = half[half["variant"].isin(DROPPING)]
     best = drops.loc[drops["accuracy"].idxmax(), "variant"]
-    times = frames.where(evidence.tower_times, task=task, variant=SEGMENTS, keep=TUNED_KEEP)
+    times = frames.where(evidence.tower_times, task=task, variant=MERGED, keep=TUNED_KEEP)
     ratios = times.set_index("patches")["latency_ratio"].sort_index()
-    healed = rows[(rows["tuned"] > 0) & (rows["variant"] == SEGMENTS)].iloc[0]
-    merged = {"variant": SEGMENTS, "longer": True}
+    answers = frames.where(evidence.tower_pairs(task), keep=TUNED_KEEP, tuned=0)
     return OnTask(
         name=SMALL_CLIPS[task],
-        whole=frames.only(found, variant=WHOLE)["accuracy"],
-        half=frames.only(half, **merged)["accuracy"],
+        whole=frames.only(rows, variant=WHOLE, tuned=0)["accuracy"],
+        half=frames.only(half, variant=MERGED)["accuracy"],
         dropping=best,
-        ahead=_between(evidence, task, merged, {"variant": best}),
-        longer=_between(evidence, task, merged, {"variant": SEGMENTS, "longer": False}),
-        gradual=_between(evidence, task, {"variant": GRADUAL}, merged),
-        healed=of(healed),
+        ahead=_between(answers, MERGED, best),
+        longer=_between(answers, MERGED, SEGMENTS),
+        gradual=_between(answers, GRADUAL, MERGED),
+        tuned=of(rows[(rows["tuned"] > 0) & (rows["variant"] == MERGED)].iloc[0]),
         small=ratios.iloc[0],
         large=ratios.iloc[-1],
         sizes=(int(ratios.index[0]), int(ratios.index[-1])),
     )
 
 
-def _between(evidence: Evidence, task: str, first: dict, second: dict) -> Gap:
-    """Accuracy of one way to go on with half of the patches minus that of another, seed by seed."""
-    rows = frames.where(evidence.tower_pairs(task), keep=TUNED_KEEP, tuned=0)
-    one, other = (frames.where(rows, **at).set_index("seed") for at in (first, second))
-    found = accuracy.fitting(one)((one["accuracy"] - other["accuracy"].loc[one.index]).to_numpy())
-    return Gap(found.mean, found.low, found.high, found.how)
+def _between(answers: pd.DataFrame, first: str, second: str) -> Gap:
+    return gap(answers, (first, "accuracy"), (second, "accuracy"))

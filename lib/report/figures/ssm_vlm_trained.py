@@ -12,7 +12,6 @@ from lib.experiments.ssm_vlm_runs import WHOLE
 from lib.names import SMALL_CLIPS
 from lib.report.evidence import Evidence
 from lib.report.figures import BASELINE, MARKERS
-from lib.report.tables.ssm_vlm_trained import LONGER
 from lib.report.views.files import naming_files
 
 
@@ -35,11 +34,10 @@ def accuracy_by_method(ax: Axes, rows: pd.DataFrame) -> Axes:
     rows = rows[rows["tuned"] == 0]
     whole = rows[rows["variant"] == WHOLE]
     less = rows[rows["variant"] != WHOLE]
-    less = less.assign(label=[_label(row) for row in less.itertuples()])
-    order = less.groupby("label")["accuracy"].mean().sort_values().index
+    order = less.groupby("variant")["accuracy"].mean().sort_values().index
     for number, keep in enumerate(sorted(less["keep"].unique(), reverse=True)):
         here = less[less["keep"] == keep]
-        places = [order.get_loc(label) + 0.16 * (1 - 2 * number) for label in here["label"]]
+        places = [order.get_loc(label) + 0.16 * (1 - 2 * number) for label in here["variant"]]
         colour = sns.color_palette("colorblind")[number]
         ax.plot(here["accuracy"], places, MARKERS[number], color=colour, alpha=0.8, label=f"{keep:.0%} of the patches")
     ax.axvline(whole["accuracy"].mean(), **BASELINE, label="all patches, mean")
@@ -48,7 +46,3 @@ def accuracy_by_method(ax: Axes, rows: pd.DataFrame) -> Axes:
     ax.set(xlabel="accuracy")
     ax.legend(frameon=False, fontsize="small", loc="best")
     return ax
-
-
-def _label(row) -> str:
-    return f"{row.variant}{LONGER}" if row.longer and "," not in row.variant else row.variant

@@ -13,8 +13,6 @@ from lib.report.evidence import Evidence
 from lib.report.tables import table
 from lib.report.views.files import naming_files
 
-LONGER = ", longer steps"
-
 
 def ways(caption: str) -> Markdown:
     """Every way to go on with fewer patches, and what it does."""
@@ -61,25 +59,20 @@ def _rows(evidence: Evidence, task: str) -> list[dict[str, str]]:
     control = found[(found["variant"] == WHOLE) & (found["tuned"] > 0)].iloc[0]
     rows = [_row(task, WHOLE, dict.fromkeys(keeps, whole), control, {})]
     at_once = found[(found["variant"] != WHOLE) & (found["tuned"] == 0)]
-    for (method, longer), group in at_once.groupby(["variant", "longer"], sort=False):
+    for way, group in at_once.groupby("variant", sort=False):
         by = {row.keep: row for row in group.itertuples()}
-        healed = found[(found["variant"] == method) & (found["longer"] == longer) & (found["tuned"] > 0)]
-        times = frames.where(evidence.tower_times, task=task, variant=method, keep=TUNED_KEEP)
-        ratios = {} if longer else times.set_index("patches")["latency_ratio"].to_dict()
-        label = f"{method}{LONGER}" if longer and not _gradual(method) else method
-        rows.append(_row(task, label, by, None if healed.empty else healed.iloc[0], ratios))
+        tuned = found[(found["variant"] == way) & (found["tuned"] > 0)]
+        times = frames.where(evidence.tower_times, task=task, variant=way, keep=TUNED_KEEP)
+        ratios = times.set_index("patches")["latency_ratio"].to_dict()
+        rows.append(_row(task, way, by, None if tuned.empty else tuned.iloc[0], ratios))
     return rows
 
 
-def _row(task: str, label: str, by: dict, healed, ratios: dict) -> dict[str, str]:
+def _row(task: str, label: str, by: dict, tuned, ratios: dict) -> dict[str, str]:
     cells = {f"{keep:.0%} kept [%]": _percent(row) for keep, row in by.items()}
-    cells |= {"trained on [%]": "–" if healed is None else _percent(healed)}
+    cells |= {"trained on [%]": "–" if tuned is None else _percent(tuned)}
     times = {f"time at {size:,}": f"{ratio:.2f}×" for size, ratio in ratios.items()}
     return {"task": SMALL_CLIPS[task], "patches go by": label, **cells, **times}
-
-
-def _gradual(method: str) -> bool:
-    return "," in method
 
 
 def _percent(row) -> str:

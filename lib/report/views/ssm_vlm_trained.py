@@ -12,7 +12,7 @@ from lib.names import SMALL_CLIPS
 from lib.report import accuracy, frames
 from lib.report.views.base import Base, known, named
 
-KINDS = ("variant", "keep", "longer", "tuned")
+KINDS = ("variant", "keep", "tuned")
 
 
 class Views(Base):

@@ -5,10 +5,10 @@ import pytest
 from compared_records import BASELINE, HYBRID, LOW, USUAL, compared, table
 from rehearsal import alone
 
-from lib.experiments.mrss_fair import STEPS, TIME
 from lib.report.frames import Missing
 from lib.report.headlines import clip, distill, mrss
 from lib.report.headlines.case import Measured, Model
+from lib.tasks.training.protocol import STEPS, TIME
 
 
 def students(*lows):

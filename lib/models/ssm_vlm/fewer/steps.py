@@ -1,4 +1,4 @@
-"""Dropping by step size. Source: DeciMamba (Ben-Kish et al., 2025), https://arxiv.org/abs/2406.14528, section 4.
+"""Dropping by step size. Source: DeciMamba (Ben-Kish et al., 2025), https://arxiv.org/abs/2406.14528.
 
 A patch of a small step hardly changes the state: the scan passes over it.
 """
