@@ -75,6 +75,7 @@ class VisionMambaBlock(nn.Module):
         steps = {"delta_bias": bias, "delta_softplus": True}
         if sizes is not None:
             check_shape("sizes", sizes, *x.shape[:2])
+            check_precision("sizes", sizes, self.in_proj)
             delta, steps = F.softplus(delta + bias) * self._by_channel(sizes, orders), {}
         fixed = {"D": skip, "backend": self.config.backend, **steps}
         y = selective_scan_fn(u.transpose(1, 2), delta.transpose(1, 2), decay, B, C, **fixed).transpose(1, 2)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from lib import names
-from lib.models.checks import check_choice, check_kind, check_number
+from lib.models.checks import check_choice, check_count, check_kind, check_number
 from lib.models.ssm_vlm.block import VisionMambaBlock
 from lib.models.ssm_vlm.fewer.base import Seen, joined
 from lib.models.ssm_vlm.orders import BOTH_WAYS
@@ -27,8 +27,8 @@ class ReducedTower(nn.Module):
     before   numbers of the blocks before which patches go, an equal share each time; where left out, the middle one
     longer   whether the steps of a merged patch are as many times as long as it has parts
     seed     of what is drawn by lot
-    raises   TypeError for another module than a `VisionTower`; ValueError, quoting it, for a tower with other blocks,
-             another method, another share, and for blocks that are not there
+    raises   TypeError for another module than a `VisionTower`, and for blocks that are no list; ValueError, quoting it,
+             for a tower with other blocks, another method, share or seed, and for blocks that are not there
     """
 
     def __init__(
@@ -50,11 +50,15 @@ class ReducedTower(nn.Module):
             if type(mixer) is not VisionMambaBlock or not {*mixer.orders} <= {*BOTH_WAYS}:
                 said = "only blocks that scan forward and backward go on with patches that make no grid"
                 raise ValueError(f"tower of {tower.kind!r} has a {type(mixer).__name__}: {said}")
-        before = (len(mixers) // 2,) if before is None else tuple(before)
-        if not before or sorted({*before}) != [*before] or not {*before} <= {*range(len(mixers))}:
-            raise ValueError(f"before = {before}: one or more of the blocks 0 to {len(mixers) - 1} in order are needed")
+        before = (len(mixers) // 2,) if before is None else before
+        check_kind("before", before, (tuple, list), "list of numbers of blocks")
+        for number in before:
+            check_count("before", number, 0, len(mixers) - 1)
+        if not before or sorted({*before}) != [*before]:
+            raise ValueError(f"before = {before}: one or more blocks, each once and in order, are needed")
+        check_count("seed", seed, 0)
         self.tower, self.method, self.keep = tower, method, keep
-        self.before, self.longer, self.seed = before, longer, seed
+        self.before, self.longer, self.seed = tuple(before), longer, seed
         self.config = tower.config
 
     def counts(self) -> list[int]:

@@ -131,6 +131,7 @@ def test_weights_are_shared_and_learn():
     assert [name for name, one in made.named_parameters() if one.grad is None] == []
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.limit(
     "ssm_vlm",
     "Fewer patches in a tower that scans columns, attends, or averages squares of patches",
@@ -145,7 +146,10 @@ def test_weights_are_shared_and_learn():
         (lambda: ReducedTower(tower(), "best", 0.5), "method = 'best'"),
         (lambda: ReducedTower(tower(), "norm", 0.0), "keep = 0.0"),
         (lambda: ReducedTower(tower(), "norm", 1.5), "keep = 1.5"),
-        (lambda: ReducedTower(tower(), "norm", 0.5, before=(4,)), r"before = \(4,\)"),
+        (lambda: ReducedTower(tower(), "norm", 0.5, before=(4,)), "before = 4"),
+        (lambda: ReducedTower(tower(), "norm", 0.5, before=(1.0,)), "before = 1.0"),
+        (lambda: ReducedTower(tower(), "norm", 0.5, before=()), r"before = \(\)"),
+        (lambda: ReducedTower(tower(), "norm", 0.5, seed="a"), "seed = 'a'"),
         (lambda: ReducedTower(tower(), "norm", 0.5, before=(2, 1)), r"before = \(2, 1\)"),
         (lambda: ReducedTower(tower(), "norm", 0.5)(pixels(), output_attentions=True), "output_attentions = True"),
         (lambda: ReducedTower(tower(), "norm", 0.5)(pixels()[..., :8, :8]), "pixel_values of shape"),
@@ -156,6 +160,23 @@ def test_what_does_not_fit_is_refused(call, words):
         call()
 
 
-def test_another_librarys_tower_is_refused():
-    with pytest.raises(TypeError, match="CLIPVisionModel"):
-        ReducedTower(CLIPVisionModel(CONFIG), "norm", 0.5)
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: ReducedTower(CLIPVisionModel(CONFIG), "norm", 0.5), "CLIPVisionModel"),
+        (lambda: ReducedTower(ReducedTower(tower(), "norm", 0.5), "norm", 0.5), "ReducedTower"),
+        (lambda: ReducedTower(tower(), "norm", 0.5, before=2), "before is of type int"),
+    ],
+)
+def test_another_librarys_tower_and_no_list_of_blocks_are_refused(call, words):
+    with pytest.raises(TypeError, match=words):
+        call()
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("sizes", [torch.ones(2, 6), torch.ones(2, 7, dtype=torch.long), torch.ones(2, 7).double()])
+def test_sizes_of_another_shape_or_dtype_are_refused(sizes):
+    block = VisionMambaBlock(SIZES.mamba)
+    with pytest.raises(ValueError, match="sizes"):
+        block(torch.randn(2, 7, 12), (1, 7), sizes)
