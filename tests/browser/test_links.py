@@ -1,5 +1,7 @@
 """Links, images and anchors inside the book lead somewhere."""
 
+from functools import cache
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -9,9 +11,20 @@ from built import HTML, PAGES
 from lib.paths import ROOT
 
 
+@cache
+def soup_of(page: Path) -> BeautifulSoup:
+    return BeautifulSoup(page.read_text(), "html.parser")
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """Every place of a page that a link can name."""
+    return {one.get(name) for one in soup_of(page).find_all(True) for name in ("id", "name")} - {None}
+
+
 def targets(path):
-    """Address and attribute of everything that a page refers to on this site."""
-    soup = BeautifulSoup((HTML / path).read_text(), "html.parser")
+    """Path and anchor of everything that a page refers to on this site."""
+    soup = soup_of(HTML / path)
     for name, attribute in (("a", "href"), ("link", "href"), ("img", "src"), ("script", "src")):
         for found in soup.find_all(name, attrs={attribute: True}):
             address = urlsplit(found[attribute])
@@ -25,10 +38,8 @@ def broken(path):
         place = ((HTML / path).parent / file).resolve() if file else HTML / path
         if not place.exists():
             found.append(file)
-        elif anchor and place.suffix == ".html":
-            soup = BeautifulSoup(place.read_text(), "html.parser")
-            if not soup.find(id=anchor) and not soup.find(attrs={"name": anchor}):
-                found.append(f"{file}#{anchor}")
+        elif anchor and place.suffix == ".html" and anchor not in anchors(place):
+            found.append(f"{file}#{anchor}")
     return found
 
 
@@ -45,7 +56,7 @@ def test_a_broken_link_is_found(tmp_path):
 
 @pytest.mark.parametrize("path", [path for path in PAGES if (ROOT / path).with_suffix(".ipynb").exists()])
 def test_a_launch_button_opens_the_notebook_in_colab(path):
-    soup = BeautifulSoup((HTML / path).read_text(), "html.parser")
+    soup = soup_of(HTML / path)
     addresses = [link["href"] for link in soup.select('a[href*="colab.research.google.com"]')]
     notebook = path.replace(".html", ".ipynb")
     assert addresses
@@ -54,6 +65,6 @@ def test_a_launch_button_opens_the_notebook_in_colab(path):
 
 @pytest.mark.parametrize("path", PAGES)
 def test_every_image_says_what_it_shows(path):
-    soup = BeautifulSoup((HTML / path).read_text(), "html.parser")
+    soup = soup_of(HTML / path)
     silent = [image["src"] for image in soup.select("article img") if len(image.get("alt", "").split()) < 4]
     assert silent == []

@@ -32,15 +32,15 @@ def test_the_book_is_built():
 
 @every_page
 @every_look
-def test_a_page_needs_nothing_from_outside_and_reports_no_error(visit, path, width, scheme):
-    seen = visit(path, width, scheme)
+def test_a_page_needs_nothing_from_outside_and_reports_no_error(look, path, width, scheme):
+    seen = look(path, width, scheme)
     assert (seen.external, seen.failed, seen.errors) == ([], [], [])
     assert seen.page.locator("html").get_attribute("data-theme") == scheme
 
 
 @every_page
-def test_math_is_typeset(visit, path):
-    page = visit(path).page
+def test_math_is_typeset(look, path):
+    page = look(path).page
     asked = page.locator(".math").count()
     assert page.locator("mjx-container").count() >= asked
     assert page.locator("mjx-merror").count() == 0
@@ -49,15 +49,15 @@ def test_math_is_typeset(visit, path):
 
 @every_page
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_page_does_not_scroll_sideways(visit, path, width):
-    page = visit(path, width).page
+def test_a_page_does_not_scroll_sideways(look, path, width):
+    page = look(path, width).page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("path", [f"book/{chapter}.html" for chapter in keys.KEYS])
-def test_a_chapter_begins_with_its_picture(visit, path):
+def test_a_chapter_begins_with_its_picture(look, path):
     """A reader on a desktop sees a figure without scrolling far; on a phone its letters are readable."""
-    page = visit(path, 1280).page
+    page = look(path, 1280).page
     page.locator("article img[src*='key_']").scroll_into_view_if_needed()
     box = page.evaluate(
         """() => { const it = document.querySelector("article img[src*='key_']");
@@ -67,13 +67,13 @@ def test_a_chapter_begins_with_its_picture(visit, path):
     assert box["top"] < 1200
     assert box["width"] > 400
     assert len(box["alt"]) > 40
-    narrow = visit(path, 390).page.locator("article img[src*='key_']").bounding_box()
+    narrow = look(path, 390).page.locator("article img[src*='key_']").bounding_box()
     assert narrow["width"] * LETTERS / (72 * keys.SIZE[0]) > 11  # pixels
 
 
 @every_page
-def test_a_wide_equation_can_be_read_from_its_beginning(visit, path):
-    cut = visit(path, 390).page.evaluate(
+def test_a_wide_equation_can_be_read_from_its_beginning(look, path):
+    cut = look(path, 390).page.evaluate(
         """[...document.querySelectorAll('div.math')]
         .filter(e => e.firstElementChild.getBoundingClientRect().left < e.getBoundingClientRect().left - 1
                      || e.scrollWidth > e.clientWidth && getComputedStyle(e).overflowX != 'auto')
@@ -83,8 +83,8 @@ def test_a_wide_equation_can_be_read_from_its_beginning(visit, path):
 
 
 @every_page
-def test_code_fits_the_text(visit, path):
-    wide = visit(path, 1280).page.evaluate(
+def test_code_fits_the_text(look, path):
+    wide = look(path, 1280).page.evaluate(
         """[...document.querySelectorAll('article pre')]
         .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"""
     )
@@ -93,8 +93,8 @@ def test_code_fits_the_text(visit, path):
 
 @every_page
 @every_look
-def test_axe_finds_no_violation_of_ours(visit, path, width, scheme):
-    page = visit(path, width, scheme).page
+def test_axe_finds_no_violation_of_ours(look, path, width, scheme):
+    page = look(path, width, scheme).page
     page.evaluate(AXE)
     # Without preload: style sheets cannot be fetched again from a file's address.
     found = page.evaluate("axe.run(document, { resultTypes: ['violations'], preload: false })")["violations"]

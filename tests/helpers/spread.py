@@ -6,11 +6,11 @@ from lib.names import CHAPTERS
 
 
 def group(nodeid: str) -> str:
-    """A chapter that is executed, by the last words of a test's name; a visit of a browser; a file in other cases."""
+    """A chapter that is executed, a page that a browser keeps open, by a test's parameters; a file in other cases."""
     file, _, test = nodeid.partition("::")
-    if "browser" in file.split("/"):
-        return nodeid
     _, _, parameters = test.rstrip("]").partition("[")
+    if file.endswith("browser/test_pages.py"):
+        return parameters.rpartition("-")[2] or file
     return parameters if file.endswith("test_notebooks.py") and parameters in CHAPTERS else file
 
 
