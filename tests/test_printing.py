@@ -18,9 +18,10 @@ PAGE = """<html><head><script src="mathjax.js"></script><script src="theme.js"><
 <div class="bd-header">search</div><article><section id="book"><h1>The book</h1><section id="how"><h2>How</h2></section>
 <div class="toctree-wrapper"><section id="one"><h2>One</h2><section id="how"><h3>How</h3>
 <p><strong>Table 1.</strong> <em>Costs</em></p><details class="hide above-input"><summary>Show</summary></details>
-<details class="hide below-input"><summary>Show output</summary><p><strong>Table 2.</strong>
-<em>All rows. Recorded: here</em></p><table><td><p><strong>1.5</strong></p></td></table></details>
-<details class="hide above-output"><summary>Show</summary><p><strong>Table 3.</strong> <em>More</em></p></details>
+<p id="table-2"><strong>Table 2.</strong>
+<em>All rows. Recorded: here</em></p><details class="table"><summary>Table 2: 1 row</summary>
+<table><td><p><strong>1.5</strong></p></td></table></details>
+<p><strong>Table 3.</strong> <em>More</em></p><details class="table"><summary>Table 3: 9 rows</summary></details>
 <ol><li><p>Why?</p><details><summary>Solution</summary><p>So.</p></details></li></ol>
 </section><section id="references"><h3>References</h3><p>Own</p></section></section></div></section></article></body>
 </html>"""
@@ -58,6 +59,7 @@ def test_what_serves_the_screen_only_is_gone(soup):
 def test_a_folded_table_is_named_where_it_would_stand(soup):
     said = [line.get_text() for line in soup.select("#one p") if "Folded" in line.get_text()]
     assert said == ["Table 2. All rows. Folded on the web page.", "Table 3. More. Folded on the web page."]
+    assert soup.select_one("#table-2").strong.get_text() == "Table 2."
     assert not soup.select("table")
 
 

@@ -4,7 +4,6 @@ Takes and returns HTML; starts no browser and reads no file.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -18,8 +17,7 @@ SCREEN_ONLY = (
     ".toctree-wrapper > p.caption,"
     'script[type^="application/vnd.jupyter"]'
 )
-FOLDED = "details.below-input, details.above-output"  # tables, by MyST-NB
-CAPTION = re.compile(r"(Figure|Table) \w+\. ")
+FOLDED = "details.table"  # below the caption, by lib.report.prose
 HEADINGS = ("h1", "h2", "h3", "h4", "h5")
 REFERENCES = "References"  # of each chapter, and on the first page of all
 
@@ -77,16 +75,12 @@ def sections(html: str) -> list[tuple[Entry, list[Entry]]]:
 def name_what_is_folded(soup: BeautifulSoup, article: Tag) -> None:
     """A table that the page folds is named on paper, in its place."""
     for fold in article.select(FOLDED):
-        for line in fold.select("p:has(> strong:first-child)"):
-            said = " ".join(line.get_text().split())
-            if not CAPTION.match(said):
-                continue
-            number, _, rest = said.partition(". ")
-            named = soup.new_tag("p")
-            named.append(soup.new_tag("strong"))
-            named.strong.string = f"{number}."
-            named.append(f" {rest.partition('. ')[0]}. Folded on the web page.")
-            fold.insert_before(named)
+        line = fold.find_previous("p")
+        number, _, rest = " ".join(line.get_text().split()).partition(". ")
+        line.clear()
+        line.append(soup.new_tag("strong"))
+        line.strong.string = f"{number}."
+        line.append(f" {rest.partition('. ')[0]}. Folded on the web page.")
         fold.decompose()
 
 

@@ -53,6 +53,21 @@ def caption(text: str) -> Markdown:
     return Markdown(re.sub(r"^((?:Figure|Table) \w+\.) (.*)$", r"**\1** *\2*", text))
 
 
+def folded(table: Markdown) -> Markdown:
+    """The same table behind a fold that tells its number and its rows; its caption, where links lead, stays in sight.
+
+    table    caption, an empty line, and rows of Markdown, as `lib.report.tables.table` makes it
+    raises   ValueError, quoting what is there, for what does not begin with a table's caption and go on with rows
+    """
+    line, _, rows = table.data.partition("\n\n")
+    found = re.match(r"\*\*(Table \w+)\.\*\* ", line)
+    if not found or not rows.startswith("|"):
+        raise ValueError(f"{table.data[:40]!r} is no table with a caption: only such a one folds")
+    count = len(rows.strip().splitlines()) - 2
+    summary = f"<summary>{found[1]}: {count} row{'s' if count != 1 else ''}</summary>"
+    return Markdown(f'{line}\n\n<details class="table">\n{summary}\n\n{rows}\n\n</details>')
+
+
 def extent(ratios: pd.Series) -> str:
     """Smallest and largest of some ratios: `1.62× to 2.10×`."""
     known = ratios.dropna()

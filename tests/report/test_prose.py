@@ -1,3 +1,4 @@
+import re
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -5,8 +6,9 @@ import jinja2
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.display import Markdown
 
-from lib.report import prose
+from lib.report import prose, tables
 
 
 @dataclass
@@ -87,3 +89,18 @@ def test_seeds_that_were_counted_have_no_mean():
 def test_an_extent_of_points_has_signs():
     assert prose.extent_of_points(pd.Series([-0.04, 0.003])) == "−4.0 to +0.3"
     assert prose.extent_of_points(pd.Series([0.01])) == "+1.0"
+
+
+def test_a_folded_table_keeps_its_caption_in_sight_and_tells_its_rows():
+    made = tables.table({"task": ["digits", "clocks"], "loss": [1, 2]}, "Table 4a. Losses")
+    caption, fold, summary, rows, end = re.split(r"\n\n|(?<=>)\n", prose.folded(made).data)
+    assert (caption, rows) == tuple(made.data.split("\n\n"))
+    assert (fold, summary, end) == ('<details class="table">', "<summary>Table 4a: 2 rows</summary>", "</details>")
+    single = tables.table({"task": ["digits"]}, "Table 1. Tasks")
+    assert "<summary>Table 1: 1 row</summary>" in prose.folded(single).data
+
+
+@pytest.mark.parametrize("text", ["**Figure 1.** *Seen*\n\n| a |", "**Table 1.** *No rows*", "words", ""])
+def test_only_a_table_with_a_caption_folds(text):
+    with pytest.raises(ValueError, match="is no table with a caption"):
+        prose.folded(Markdown(text))

@@ -3,7 +3,7 @@
 import pandas as pd
 from IPython.display import Markdown
 
-from lib.report import units
+from lib.report import prose, units
 from lib.report.evidence import Evidence
 from lib.report.frames import Missing
 from lib.report.tables import table
@@ -12,9 +12,10 @@ from lib.report.views.files import naming_files
 
 @naming_files
 def differences(evidence: Evidence, of_costs: str, of_trainings: str) -> list[Markdown]:
-    """Both tables of what was run again, with their captions; one line where nothing of it is recorded."""
+    """Both tables of what was run again, folded; one line where nothing of it is recorded."""
     try:
-        return [costs(evidence.repeated_costs, of_costs), trainings(evidence.repeated_trainings, of_trainings)]
+        made = costs(evidence.repeated_costs, of_costs), trainings(evidence.repeated_trainings, of_trainings)
+        return [prose.folded(one) for one in made]
     except Missing as error:
         return [Markdown(f"*Nothing was run again: {error}.*")]
 
