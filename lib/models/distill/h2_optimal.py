@@ -17,7 +17,7 @@ from torch import Tensor
 from lib.models.checks import check_count, check_kind
 from lib.models.distill.by_modes import Layer, of_modes, padded, states
 from lib.models.distill.distilled import Distilled, taken, unit
-from lib.models.distill.hankel import diagonal, hankels, realised
+from lib.models.distill.hankel import diagonal, hankels, realised, settled
 from lib.models.distill.modes import EPS, LAYERS, inside, system
 
 ROUNDS = 160  # of interpolation, at most
@@ -174,7 +174,8 @@ def _decays(kernels: Poles, points: Complex[Tensor, "C n"]) -> Complex[Tensor, "
     real, imaginary = right.chunk(2, 1)
     ahead = torch.cat([decay.real * real - decay.imag * imaginary, decay.imag * real + decay.real * imaginary], 1)
     advance = torch.linalg.lstsq(left.mT @ right, left.mT @ ahead, driver="gelsd").solution
-    found = torch.linalg.eigvals(advance.nan_to_num(0, 0, 0))  # a system that cannot be found is not the best one
+    advance = settled(advance.nan_to_num(0, 0, 0))  # a system that cannot be found is not the best one
+    found = torch.linalg.eigvals(advance)
     return inside(found.where(found.abs() <= 1, 1 / found.conj()))
 
 

@@ -81,16 +81,21 @@ def realised(
     return A, sign * C, C
 
 
+def settled(A: Float[Tensor, "*C n n"]) -> Float[Tensor, "*C n n"]:
+    """A system without entries far below rounding, with which LAPACK's iterations for eigenvalues may not end."""
+    return A if A.numel() == 0 else A.where(A.abs() > EPS**2 * A.abs().amax((-2, -1), keepdim=True), 0)
+
+
 def decays(A: Float[Tensor, "n n"]) -> Complex[Tensor, " M"]:
     """Decays of a system's modes, one of each pair; |decay| < 1: what would grow is mirrored at the unit circle."""
-    return _mirrored(_one_of_each(torch.linalg.eigvals(A)))
+    return _mirrored(_one_of_each(torch.linalg.eigvals(settled(A))))
 
 
 def diagonal(
     A: Float[Tensor, "n n"], B: Float[Tensor, " n"], C: Float[Tensor, " n"]
 ) -> tuple[Complex[Tensor, " M"], Complex[Tensor, " M"]]:
     """Decays and weights of the modes that are the system A, B, C, one of each pair with twice its weight."""
-    values, vectors = torch.linalg.eig(A)
+    values, vectors = torch.linalg.eig(settled(A))
     # Where two modes nearly meet, least squares: their vectors do, too, and an inverse may not exist.
     into = torch.linalg.lstsq(vectors, B.to(vectors.dtype).unsqueeze(1), driver="gelsd").solution.squeeze(1)
     weight = (C.to(vectors.dtype) @ vectors) * into

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lib.kernels.autocast import single
 from lib.models.checks import check_count, check_dtype, check_finite, check_kind, check_number, check_shape
 from lib.models.distill.distilled import Distilled, distilled, taken
-from lib.models.distill.hankel import decays
+from lib.models.distill.hankel import decays, settled
 from lib.models.distill.modes import COMPLEX, EPS, FASTEST
 from lib.models.ssm.s5 import S5, Mixing
 
@@ -82,7 +82,7 @@ def balanced_mixing(layer: S5, order: int, *, length: int = 1024) -> Distilled:
     kept = values[:order] > len(A) * EPS * values[0]
     into, out = into[:, :order][:, kept], out[:, :order][:, kept]
     A, B, C = out.T @ A @ into, out.T @ B, C @ into
-    found, vectors = torch.linalg.eig(A)
+    found, vectors = torch.linalg.eig(settled(A))
     enter, leave = torch.linalg.solve(vectors, B.to(vectors.dtype)), C.to(vectors.dtype) @ vectors
     one = found.imag >= 0
     leave = leave[:, one] * torch.where(found[one].imag > 0, 2, 1)

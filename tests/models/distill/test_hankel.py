@@ -148,3 +148,20 @@ def test_modes_that_meet_leave_finite_weights():
 def test_a_kernel_without_a_matrix_is_quoted(bank, message):
     with refused(message):
         hankel_singular_values(bank)
+
+
+def test_entries_far_below_rounding_do_not_keep_eigenvalues_from_being_found():
+    tiny = torch.tensor([[-0.5, -0.5, 0.5], [-0.5, 3.0848e-164, 0], [-0.5, 0, 9.2544e-164]], dtype=torch.float64)
+    with pytest.raises(torch.linalg.LinAlgError):  # of the matrix as it is: the day it ends, `settled` may go
+        torch.linalg.eigvals(tiny)
+    assert hankel.decays(tiny).abs().sort().values.tolist() == pytest.approx([0, 0, 0.5], abs=1e-12)
+    decay, weight = hankel.diagonal(tiny, torch.ones(3).double(), torch.ones(3).double())
+    kernel = (weight.unsqueeze(1) * decay.unsqueeze(1) ** torch.arange(1, 5)).sum(0).real
+    powers = [torch.linalg.matrix_power(tiny, k).sum() for k in range(1, 5)]
+    assert_close(kernel, torch.stack(powers))
+
+
+def test_what_counts_in_a_system_stays():
+    systems = torch.randn(4, 5, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.equal(hankel.settled(systems), systems)
+    assert torch.equal(hankel.settled(torch.zeros(2, 3, 3).double()), torch.zeros(2, 3, 3).double())
