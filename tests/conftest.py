@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import jaxtyping
 import pytest
 import torch
 
 jaxtyping.install_import_hook("lib", "shapes.CHECKED")
+
+# The same examples in every run, so that a failure is of the change before it; how long one takes is no finding.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 MARKED = ("browser", "gpu")  # folders whose tests all have the mark of that name
 
