@@ -74,12 +74,12 @@ def test_values_and_derivatives_are_the_kernels_at_the_mirrored_poles(init, orde
 
 @pytest.mark.slow
 def test_rounds_settle_for_nearly_all_kernels():
-    """By K'(q): of many initialisations rounds wander to their end for a few, 8 of 360."""
+    """By K'(q): of many initialisations rounds wander to their end for a few, 6 to 12 of 360 by the seed."""
     astray = total = 0
-    for init, order, seed in product(INITS, range(2, 7), range(6)):
-        model = layer(init, seed=seed, **FAST)
+    for init, order in product(INITS, range(2, 7)):
+        model = layer(init, dim=18, seed=2, **FAST)
         module = h2_optimal(model, order).module
-        for channel in range(3):
+        for channel in range(18):
             own, reduced = (Poles.of(*(x[channel : channel + 1] for x in system(one))) for one in (model, module))
             points = module.decay()[channel, module.weight()[channel] != 0].conj().detach()
             each = [one.weight.mT * one.decay.mT / (1 - one.decay.mT * points) ** 2 for one in (own, reduced)]
