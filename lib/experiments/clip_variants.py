@@ -3,6 +3,7 @@
 A row appears by its label with its default options; SPECIAL adds forms with options of their own.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,21 +101,30 @@ def mean_cost(tower: nn.Module, reduced: Reduction, pixels: Tensor, batch: int =
 def at_ratio(tower: nn.Module, method: str, target: float, side: int | None = None, **options) -> Reduced:
     """A tower reduced as little as a share of the unreduced one's operations allows.
 
+    Found by halving: more patches cost more, and tokens run out, by a schedule, where few patches are to stay.
+
     raises   ValueError, quoting it, where no number of tokens is few enough
     """
     if not target > 0:
         raise ValueError(f"target = {target}: more than 0 is needed")
     reduce_tokens(tower, method, **options)  # what is wrong with method or options is said as it is
     patches = vit_cost.patches(tower.config, side)
-    for count in range(patches, 0, -1):
+
+    def reduced(count: int) -> tuple[Reduced, float] | None:
         try:
-            reduced = reduce_tokens(tower, method, count / patches, **options)
-            fits = cost(tower, reduced, side=side) <= target
-        except ValueError:  # a schedule by which tokens run out
-            continue
-        if fits:
-            return reduced
-    raise ValueError(f"target = {target}: {method} does not get there")
+            made = reduce_tokens(tower, method, count / patches, **options)
+            return made, cost(tower, made, side=side)
+        except ValueError:  # tokens run out
+            return None
+
+    def too_many(count: int) -> bool:
+        made = reduced(count)
+        return made is not None and made[1] > target
+
+    most = bisect_left(range(1, patches + 1), True, key=too_many)
+    if not most or not (made := reduced(most)):
+        raise ValueError(f"target = {target}: {method} does not get there")
+    return made[0]
 
 
 def towers(tower: nn.Module, targets: Sequence[float] = RATIOS) -> Iterator[tuple[str, float, Reduced]]:

@@ -1,11 +1,14 @@
 """Reductions on an equal scale: every row of the table, as little reduced as a share of the operations allows."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 from towers import tower
 
 from lib.experiments import clip_variants
 from lib.experiments.clip_variants import KEEPS, MASSES, ORIGINAL, SUMMARY, TOME_CONSTANT
+from lib.models.clip import cost as vit_cost
 from lib.models.clip.reduction import reduce_tokens
 from lib.names import REDUCTIONS, Method
 from lib.profilers.flops import flops
@@ -20,6 +23,30 @@ def test_as_many_tokens_stay_as_a_share_of_the_operations_allows(variant):
     assert clip_variants.cost(model, reduced) <= 0.7
     more = reduce_tokens(model, variant.method, reduced.keep + 1 / 16, **variant.options)
     assert clip_variants.cost(model, more) > 0.7
+
+
+@pytest.mark.parametrize("tile", [1, 8])
+@pytest.mark.parametrize("variant", FIXED, ids=lambda one: one.name)
+def test_halving_finds_what_trying_every_number_finds(variant, tile):
+    model = tower(dtype=torch.float32, side=48, num_hidden_layers=6)
+    options = {**variant.options, "tile": tile}
+    tried = dict(_tried(model, variant.method, options))
+    for target in (0.3, 0.5, 0.7, 0.9):
+        fitting = [keep for keep, cost in tried.items() if cost <= target]
+        try:
+            found = clip_variants.at_ratio(model, variant.method, target, **options).keep
+        except ValueError:
+            found = None
+        assert found == max(fitting, default=None), target
+
+
+def _tried(model, method, options):
+    """Share that is kept and cost of every number of patches by which tokens do not run out."""
+    patches = vit_cost.patches(model.config)
+    for count in range(1, patches + 1):
+        with suppress(ValueError):
+            made = reduce_tokens(model, method, count / patches, **options)
+            yield made.keep, clip_variants.cost(model, made)
 
 
 def test_a_share_that_no_method_gets_to_is_refused():
