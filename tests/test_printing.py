@@ -19,9 +19,9 @@ PAGE = """<html><head><script src="mathjax.js"></script><script src="theme.js"><
 <div class="toctree-wrapper"><section id="one"><h2>One</h2><section id="how"><h3>How</h3>
 <p><strong>Table 1.</strong> <em>Costs</em></p><details class="hide above-input"><summary>Show</summary></details>
 <p id="table-2"><strong>Table 2.</strong>
-<em>All rows. Recorded: here</em></p><details class="table"><summary>Table 2: 1 row</summary>
+<em>All rows. Recorded: here</em></p><details class="folded-table"><summary>Table 2: 1 row</summary>
 <table><td><p><strong>1.5</strong></p></td></table></details>
-<p><strong>Table 3.</strong> <em>More</em></p><details class="table"><summary>Table 3: 9 rows</summary></details>
+<p><strong>Table 3.</strong> <em>More</em></p><details class="folded-table"><summary>Table 3: 9 rows</summary></details>
 <ol><li><p>Why?</p><details><summary>Solution</summary><p>So.</p></details></li></ol>
 </section><section id="references"><h3>References</h3><p>Own</p></section></section></div></section></article></body>
 </html>"""

@@ -17,7 +17,7 @@ SCREEN_ONLY = (
     ".toctree-wrapper > p.caption,"
     'script[type^="application/vnd.jupyter"]'
 )
-FOLDED = "details.table"  # below the caption, by lib.report.prose
+FOLDED = "details.folded-table"  # below the caption, by lib.report.prose
 HEADINGS = ("h1", "h2", "h3", "h4", "h5")
 REFERENCES = "References"  # of each chapter, and on the first page of all
 

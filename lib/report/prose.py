@@ -65,7 +65,7 @@ def folded(table: Markdown) -> Markdown:
         raise ValueError(f"{table.data[:40]!r} is no table with a caption: only such a one folds")
     count = len(rows.strip().splitlines()) - 2
     summary = f"<summary>{found[1]}: {count} row{'s' if count != 1 else ''}</summary>"
-    return Markdown(f'{line}\n\n<details class="table">\n{summary}\n\n{rows}\n\n</details>')
+    return Markdown(f'{line}\n\n<details class="folded-table">\n{summary}\n\n{rows}\n\n</details>')
 
 
 def extent(ratios: pd.Series) -> str:
