@@ -59,10 +59,11 @@ def folded(table: Markdown) -> Markdown:
     table    caption, an empty line, and rows of Markdown, as `lib.report.tables.table` makes it
     raises   ValueError, quoting what is there, for what does not begin with a table's caption and go on with rows
     """
-    line, _, rows = table.data.partition("\n\n")
+    said = str(getattr(table, "data", table))
+    line, _, rows = said.partition("\n\n")
     found = re.match(r"\*\*(Table \w+)\.\*\* ", line)
     if not found or not rows.startswith("|"):
-        raise ValueError(f"{table.data[:40]!r} is no table with a caption: only such a one folds")
+        raise ValueError(f"{said[:40]!r} is no table with a caption: only such a one folds")
     count = len(rows.strip().splitlines()) - 2
     summary = f"<summary>{found[1]}: {count} row{'s' if count != 1 else ''}</summary>"
     return Markdown(f'{line}\n\n<details class="folded-table">\n{summary}\n\n{rows}\n\n</details>')

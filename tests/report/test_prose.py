@@ -101,7 +101,11 @@ def test_a_folded_table_keeps_its_caption_in_sight_and_tells_its_rows():
     assert "<summary>Table 1: 1 row</summary>" in prose.folded(single).data
 
 
-@pytest.mark.parametrize("text", ["**Figure 1.** *Seen*\n\n| a |", "**Table 1.** *No rows*", "words", ""])
-def test_only_a_table_with_a_caption_folds(text):
+NO_TABLES = [Markdown(text) for text in ("**Figure 1.** *Seen*\n\n| a |", "**Table 1.** *No rows*", "words", "")]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("shown", [*NO_TABLES, "**Table 1.** *Words*", None, pd.DataFrame()])
+def test_only_a_table_with_a_caption_folds(shown):
     with pytest.raises(ValueError, match="is no table with a caption"):
-        prose.folded(Markdown(text))
+        prose.folded(shown)

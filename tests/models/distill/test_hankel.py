@@ -151,9 +151,8 @@ def test_a_kernel_without_a_matrix_is_quoted(bank, message):
 
 
 def test_entries_far_below_rounding_do_not_keep_eigenvalues_from_being_found():
+    """Of this matrix as it is, LAPACK's iterations do not end on some processors."""
     tiny = torch.tensor([[-0.5, -0.5, 0.5], [-0.5, 3.0848e-164, 0], [-0.5, 0, 9.2544e-164]], dtype=torch.float64)
-    with pytest.raises(torch.linalg.LinAlgError):  # of the matrix as it is: the day it ends, `settled` may go
-        torch.linalg.eigvals(tiny)
     assert hankel.decays(tiny).abs().sort().values.tolist() == pytest.approx([0, 0, 0.5], abs=1e-12)
     decay, weight = hankel.diagonal(tiny, torch.ones(3).double(), torch.ones(3).double())
     kernel = (weight.unsqueeze(1) * decay.unsqueeze(1) ** torch.arange(1, 5)).sum(0).real
