@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lib import names
+from lib.models.checks import check_number
 from lib.models.clip import cost as vit_cost
 from lib.models.clip.reduction import Reduced, Reduction, kind, reduce_tokens
 from lib.models.clip.reduction.original import DEFECTS, OriginalPruning
@@ -103,11 +104,12 @@ def at_ratio(tower: nn.Module, method: str, target: float, side: int | None = No
 
     Found by halving: more patches cost more, and tokens run out, by a schedule, where few patches are to stay.
 
-    raises   ValueError, quoting it, where no number of tokens is few enough
+    raises   ValueError, quoting it, where no number of tokens is few enough, and for a method that keeps another number
+             of patches of every image
     """
-    if not target > 0:
-        raise ValueError(f"target = {target}: more than 0 is needed")
-    reduce_tokens(tower, method, **options)  # what is wrong with method or options is said as it is
+    check_number("target", target, above=0)
+    if reduce_tokens(tower, method, **options).per_image:  # what is wrong with method or options is said as it is
+        raise ValueError(f"method = {method!r}: keeps another number of patches of every image, see `mean_cost`")
     patches = vit_cost.patches(tower.config, side)
 
     def reduced(count: int) -> tuple[Reduced, float] | None:

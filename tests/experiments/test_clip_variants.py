@@ -49,13 +49,22 @@ def _tried(model, method, options):
             yield made.keep, clip_variants.cost(model, made)
 
 
-def test_a_share_that_no_method_gets_to_is_refused():
-    with pytest.raises(ValueError, match=r"target = 0\.01: norm does not get there"):
-        clip_variants.at_ratio(tower(), "norm", 0.01)
-    with pytest.raises(ValueError, match="target = -1: more than 0"):
-        clip_variants.at_ratio(tower(), "norm", -1)
-    with pytest.raises(ValueError, match="method = 'l2': one of"):
-        clip_variants.at_ratio(tower(), "l2", 0.5)
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("method", "target", "words"),
+    [
+        ("norm", 0.01, r"target = 0\.01: norm does not get there"),
+        ("norm", -1, "target = -1: "),
+        ("norm", float("nan"), "target = nan: "),
+        ("norm", "half", "target = 'half': "),
+        ("norm", None, "target = None: "),
+        ("l2", 0.5, "method = 'l2': one of"),
+        ("adaptive", 0.5, "method = 'adaptive': keeps another number of patches of every image"),
+    ],
+)
+def test_a_share_that_no_method_gets_to_is_refused(method, target, words):
+    with pytest.raises(ValueError, match=words):
+        clip_variants.at_ratio(tower(), method, target)
 
 
 def test_the_share_on_paper_is_that_of_what_runs():
